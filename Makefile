@@ -1,0 +1,73 @@
+# Assay. Two commands on a fresh Debian 12: make demo, make check. All output goes to $(BUILD).
+
+BUILD ?= build
+CC = gcc
+SAN ?=
+WERROR ?=
+
+CPPFLAGS = -I. -D_GNU_SOURCE -MMD -MP
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+       -Wundef -Wformat=2 $(WERROR)
+HARDEN = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+CFLAGS = -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -pthread $(WARN) \
+	 $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all,$(HARDEN))
+LDFLAGS = -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN))
+# What runs beside hostile code: static, no library but libc, never instrumented.
+STATIC_CFLAGS = -std=gnu11 -O2 -g $(WARN) $(HARDEN) -fno-pie
+STATIC_LDFLAGS = -static -no-pie -Wl,-z,relro,-z,now
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(wildcard $(foreach d,$(1),$(d)/*.c)))
+
+LIB_FOLDERS = config/base config sandbox audit pkcs11 plugin plugin/daemon plugin/cli
+LIBS = $(foreach f,$(LIB_FOLDERS),$(BUILD)/lib$(subst /,-,$(f)).a)
+lib = $(foreach f,$(1),$(BUILD)/lib$(subst /,-,$(f)).a)
+
+MODULE = $(BUILD)/assay.so
+PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-launcher $(BUILD)/assay-init
+
+all: $(MODULE) $(PROGRAMS) samples
+
+define archive
+$(call lib,$(1)): $(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,$(LIB_FOLDERS),$(eval $(call archive,$(f))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/static/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(STATIC_CFLAGS) -c $< -o $@
+
+# The module carries no cryptographic library into its host's process, and exports C_Get* alone.
+$(MODULE): $(call objects,plugin) $(call lib,pkcs11 config config/base)
+	$(CC) $(LDFLAGS) -shared -Wl,--no-undefined $(call objects,plugin) \
+		-Wl,--exclude-libs,ALL $(filter %.a,$^) -o $@ -lyaml -ldl
+
+$(BUILD)/assayd: $(BUILD)/plugin/daemon/main.o $(call lib,plugin/daemon plugin audit sandbox pkcs11 config config/base)
+	$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
+
+$(BUILD)/assay-probe: $(BUILD)/plugin/daemon/probe/main.o $(call lib,pkcs11 config/base)
+	$(CC) $(LDFLAGS) -pie $^ -o $@ -ldl
+
+$(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sandbox pkcs11 config config/base)
+	$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
+
+$(BUILD)/assay-launcher: $(call static_objects,sandbox/launcher sandbox config/base)
+	$(CC) $(STATIC_LDFLAGS) -Wl,--gc-sections $^ -o $@
+
+$(BUILD)/assay-init: $(call static_objects,sandbox/init)
+	$(CC) $(STATIC_LDFLAGS) $^ -o $@
+
+include testbed/testbed.mk
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all clean
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

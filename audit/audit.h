@@ -1,0 +1,97 @@
+/* audit.h - the log: nothing is released before it is durable and signed.
+ *
+ * One struct audit per state directory and process; calls are safe from any thread. One thread of
+ * its own, the committer, gathers what was queued while the last batch was being synced, writes it
+ * with one fdatasync, and has one signature made per touched tree, side by side.
+ *
+ * Directory (all below the path given):
+ *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private
+ *   trees/<hex of SHA-256(origin)[0..8]>/checkpoint, origin, certificate.der   public
+ */
+#ifndef AUDIT_AUDIT_H
+#define AUDIT_AUDIT_H
+
+#include "audit/leaf.h"
+
+struct audit;
+struct audit_tree;
+
+#define AUDIT_ORIGIN_MAX 200
+
+/* A signing key, known to the signer by @handle. */
+struct audit_key {
+	unsigned long handle;
+	int alg;                  /* COSE: -7 = ES256 */
+	struct slice certificate; /* DER of the leaf certificate; its SHA-256 gives kid and x5t */
+	struct slice chain;       /* DER of its issuer (the appliance's CA) */
+};
+
+/* What the log needs of the HSM. Called from the committer and from callers' threads at once. */
+struct audit_signer {
+	void *context;
+	/* ES256: CKM_ECDSA over a SHA-256 digest; appends r || s. An error is tried again. */
+	enum err (*sign)(void *context, unsigned long handle, const uint8_t digest[SHA256_SIZE],
+			 struct buf *signature);
+	/* A segment's frame key, wrapped by a key that never leaves the token, and back. */
+	enum err (*wrap)(void *context, struct slice key, struct buf *wrapped);
+	enum err (*unwrap)(void *context, struct slice wrapped, uint8_t *key, size_t key_n);
+};
+
+struct audit_options {
+	const char *path;
+	struct audit_signer signer;
+	uint64_t segment_bytes; /* size of a segment of the write-ahead log; 0: 16 MiB */
+	size_t queue_max;       /* records that may wait; a further audit_begin blocks; 0: 4096 */
+	const char *issuer;     /* iss in receipts: the appliance's identity */
+};
+
+/* What recovery found: reported once by audit_open, to be logged and, if cut_bytes, recorded. */
+struct audit_recovery {
+	bool found;             /* there was a log */
+	uint64_t records;       /* kept, in all trees */
+	uint64_t unsigned_kept; /* of these, without a signed head when the log stopped */
+	uint64_t cut_bytes;     /* of a torn tail */
+	uint8_t cut_sha256[SHA256_SIZE];
+};
+
+/* Opens or makes the log; recovers. ERR_CRYPTO or ERR_MISMATCH: corruption or tampering, nothing
+ * was touched. ERR_STATE: another process has it open. */
+MUST enum err audit_open(const struct audit_options *options, struct audit_recovery *recovery,
+			 struct audit **out);
+/* Commits what is queued, signs, writes checkpoints, closes. NULL is allowed. */
+void audit_close(struct audit *audit);
+
+/* The tree of an origin. Made with @genesis as its leaf 0 when it does not exist yet; @genesis may
+ * be NULL when it must exist (ERR_NOT_FOUND). The key is copied; give the key of now. */
+MUST enum err audit_tree(struct audit *audit, const char *origin, const struct audit_key *key,
+			 struct leaf *genesis, struct audit_tree **out);
+uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves */
+const char *audit_tree_origin(const struct audit_tree *tree);
+
+/* A record on its way. */
+struct audit_ticket;
+
+/* Gives the leaf its index and origin, encodes it and queues it. From here on it is part of the
+ * log, whatever becomes of the caller. */
+MUST enum err audit_begin(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket **out);
+/* The leaf's bytes; valid as long as the ticket. */
+struct slice audit_ticket_leaf(const struct audit_ticket *ticket);
+/* Waits until the record is durable and its tree's head is signed, and appends the tagged COSE
+ * Receipt (RFC 9942). ERR_IO: the log is poisoned, the record is in doubt, restart. */
+MUST enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt);
+void audit_ticket_free(struct audit_ticket *ticket); /* NULL is allowed */
+void audit_ticket_cleanup(struct audit_ticket **ticket);
+
+/* audit_begin and audit_finish for whoever wants no receipt. */
+MUST enum err audit_record(struct audit_tree *tree, struct leaf *leaf);
+
+/* The compact proof (COSE_Sign1, at most 512 bytes) for a leaf that is being committed. */
+MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out);
+
+/* For tests and status: what the log did since it was opened. */
+struct audit_counts {
+	uint64_t records, batches, syncs, signatures;
+};
+void audit_counts(struct audit *audit, struct audit_counts *out);
+
+#endif

@@ -1,0 +1,74 @@
+/* proof.h - what a relying party holds, and how it is checked: offline, no HSM, no daemon.
+ *
+ * A proof file is deterministic CBOR: ["assay-proof-1", bstr leaf, bstr receipt, bstr TCB leaf or
+ * empty, bstr TCB receipt or empty]. The keys file: ["assay-keys-1", bstr input key, bstr output
+ * key, bstr stderr key], each 32 bytes or empty. The result of EXECUTE_FULL: ["assay-result-1",
+ * bstr proof, bstr output, bstr stderr, bstr keys].
+ */
+#ifndef AUDIT_PROOF_H
+#define AUDIT_PROOF_H
+
+#include "audit/leaf.h"
+
+#define PROOF_MAX (4 << 20)
+#define COMPACT_MAX 512
+
+struct proof_parts {
+	struct slice leaf, receipt, tcb_leaf, tcb_receipt;
+};
+void proof_write(const struct proof_parts *parts, struct buf *out);
+MUST enum err proof_read(struct slice raw, struct proof_parts *out);
+
+struct proof_keys {
+	uint8_t input[32], output[32], messages[32];
+};
+void proof_keys_write(const struct proof_keys *keys, struct buf *out);
+MUST enum err proof_keys_read(struct slice raw, struct proof_keys *out);
+
+void proof_result_write(struct slice proof, struct slice output, struct slice messages,
+			struct slice keys, struct buf *out);
+MUST enum err proof_result_read(struct slice raw, struct slice *proof, struct slice *output,
+				struct slice *messages, struct slice *keys);
+
+/* Commitment of claims -70003 to -70005: HMAC-SHA256(key, data). */
+MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out[32]);
+
+/* What the verifier expects; NULL or has_ false: not checked, and the report says so. */
+struct proof_expect {
+	struct slice ca;            /* DER certificate of the appliance's CA: required */
+	const uint8_t *measurement; /* 32 bytes: the application */
+	struct slice nonce;         /* empty: none */
+	struct slice keys;          /* the keys file; needed for the three below */
+	bool has_input, has_output, has_messages;
+	struct slice input, output, messages;
+	bool allow_development;
+};
+
+/* One line per check, in order; the first failed one ends it. */
+struct proof_check {
+	const char *name; /* "signature" */
+	enum { PROOF_PASSED, PROOF_FAILED, PROOF_SKIPPED } verdict;
+	char words[256];
+};
+#define PROOF_CHECKS_MAX 32
+struct proof_report {
+	struct proof_check checks[PROOF_CHECKS_MAX];
+	size_t n;
+	struct leaf *leaf; /* decoded, when it could be; points into the proof; freed by _free */
+};
+
+/* OK: everything asked for holds. ERR_MISMATCH, ERR_CRYPTO or ERR_FORMAT: it does not, and
+ * err_reason() says in one sentence what does not match. */
+MUST enum err proof_verify(struct slice proof, const struct proof_expect *expect,
+			   struct proof_report *report);
+void proof_report_free(struct proof_report *report);
+void proof_report_cleanup(struct proof_report *report);
+
+/* The compact proof of EXECUTE, checked against the appliance's CA and the key's certificate. */
+MUST enum err proof_verify_compact(struct slice compact, struct slice certificate, struct slice ca);
+
+/* The application measurement that an execution's leaf claims, from its components "image" and
+ * "profile"; ERR_NOT_FOUND when it has none. */
+MUST enum err proof_measurement(const struct leaf *leaf, uint8_t out[32]);
+
+#endif

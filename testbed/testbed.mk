@@ -1,0 +1,31 @@
+# Tests, samples, demonstration, benchmarks: included by the top Makefile.
+
+UNIT = $(patsubst testbed/unit/%.c,$(BUILD)/unit/%,$(wildcard testbed/unit/*_test.c))
+
+# What a fresh Debian 12 lacks; quick when nothing is missing.
+deps:
+	@testbed/deps
+
+# One program per noun, each closing with check's own line.
+$(BUILD)/unit/%: $(BUILD)/testbed/unit/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
+		-lcrypto -lyaml -ldl
+
+unit: $(UNIT)
+
+check: deps
+	@$(MAKE) --no-print-directory all unit
+	@BUILD=$(abspath $(BUILD)) testbed/run
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(abspath $(BUILD)) testbed/demo/demo
+
+bench: deps
+	@$(MAKE) --no-print-directory all benchmarks
+	@BUILD=$(abspath $(BUILD)) ONLY=$(ONLY) testbed/bench/bench
+
+.PHONY: deps unit check demo bench samples benchmarks
+.SECONDARY:
+-include $(wildcard testbed/*/*.mk)
