@@ -1,0 +1,44 @@
+/* certificate.h - X.509 certificates of the appliance: its CA, and one per attestation key.
+ *
+ * P-256 with ecdsa-with-SHA256. The signature is made by the signer of audit.h, which is to say by
+ * an HSM. A key's certificate names the one log origin that the key may sign for, as the URI
+ * "assay:<origin>" in subjectAltName.
+ */
+#ifndef AUDIT_CERTIFICATE_H
+#define AUDIT_CERTIFICATE_H
+
+#include "audit/audit.h"
+
+#define CERTIFICATE_MAX 8192
+#define CERTIFICATE_POINT 65 /* 04 || x || y */
+
+struct certificate_spec {
+	bool ca;                          /* a self-signed CA; issuer and origin stay empty */
+	const char *name;                 /* common name, 1 to 64 bytes of UTF-8 */
+	const char *origin;               /* the log origin, for a key's certificate */
+	struct slice issuer;              /* DER of the CA's certificate, for a key's certificate */
+	uint8_t point[CERTIFICATE_POINT]; /* the public key */
+	int64_t not_before, not_after;    /* seconds since 1970 */
+};
+
+/* Appends the certificate (DER), signed by key @handle of @signer: the CA's, in both cases. The
+ * serial number is random. */
+MUST enum err certificate_make(const struct certificate_spec *spec,
+			       const struct audit_signer *signer, unsigned long handle,
+			       struct buf *out);
+
+/* Was @certificate issued by @ca for signing for @origin (NULL: any), and valid at the time @at
+ * (seconds since 1970)? ERR_CRYPTO says in words what does not hold. */
+MUST enum err certificate_verify(struct slice certificate, struct slice ca, const char *origin,
+				 int64_t at);
+
+/* ERR_UNSUPPORTED for any other kind of key than P-256. */
+MUST enum err certificate_point(struct slice certificate, uint8_t point[CERTIFICATE_POINT]);
+/* DER of the SubjectPublicKeyInfo. */
+MUST enum err certificate_spki(struct slice certificate, struct buf *out);
+/* Reads one certificate: PEM or DER; appends DER. */
+MUST enum err certificate_from_file(struct slice contents, struct buf *der);
+/* Appends PEM. */
+void certificate_put_pem(struct slice certificate, struct buf *out);
+
+#endif
