@@ -37,18 +37,23 @@ struct config_users {
 #define CONFIG_FIELD_TEXT(field) char *field;
 #define CONFIG_FIELD_PATH(field) char *field; /* "" when not set */
 #define CONFIG_FIELD_LIST(field) struct config_list field;
+#define CONFIG_FIELD_ENVIRONMENT(field) struct config_list field;
+#define CONFIG_FIELD_WORDS(field) struct config_list field;
 #define CONFIG_FIELD_USERS(field) struct config_users field;
 
 struct config {
-	char *path;         /* the file that it was read from; NULL: defaults */
+	char *path;         /* absolute, of the file that it was read from; NULL: defaults */
 	uint8_t digest[32]; /* SHA-256 of that file */
 #define SETTING(key, field, type, least, most, value, help) CONFIG_FIELD_##type(field)
 #include "config/settings.def"
 #undef SETTING
 };
 
-/* ERR_NOT_FOUND when there is no such file; ERR_FORMAT, ERR_RANGE or ERR_DENIED as said above. */
+/* ERR_NOT_FOUND when there is no such file; ERR_FORMAT, ERR_RANGE or ERR_DENIED as said above. With
+ * @path NULL: the defaults. */
 MUST enum err config_load(const char *path, struct config **out);
+/* The same for text that was read already; @name stands for the file in reasons. */
+MUST enum err config_parse(struct slice text, const char *name, struct config **out);
 /* The path to read: $ASSAY_CONFIG (ignored in set-user-id programs), else the default. */
 const char *config_path(void);
 /* "<programs>/<name>", where programs defaults to the directory of the running module or program,
@@ -57,6 +62,8 @@ MUST enum err config_program(const struct config *config, const char *self, cons
 			     char *out, size_t out_n);
 /* Prints every setting with its type, range, default and help. */
 void config_describe(struct buf *out);
+/* Prints every setting's value, as JSON, or as YAML that config_load reads. */
+void config_show(const struct config *config, bool json, struct buf *out);
 void config_free(struct config *config);
 void config_cleanup(struct config **config);
 
