@@ -1,0 +1,250 @@
+#include "audit/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_FIRST 64 /* hashes in a level's first chunk; each further one holds twice as many */
+
+void tree_node(const tree_hash left, const tree_hash right, tree_hash out)
+{
+	struct sha256 h;
+
+	sha256_init(&h);
+	sha256_add(&h, "\1", 1);
+	sha256_add(&h, left, SHA256_SIZE);
+	sha256_add(&h, right, SHA256_SIZE);
+	sha256_end(&h, out);
+}
+
+/* Where the hash number @i of a level lives: chunk and place in it. */
+static unsigned chunk_of(uint64_t i, uint64_t *place)
+{
+	unsigned c = 63 - (unsigned)__builtin_clzll(i / CHUNK_FIRST + 1);
+
+	*place = i - CHUNK_FIRST * ((1ull << c) - 1);
+	return c;
+}
+
+static uint8_t *node_at(const struct tree *tree, unsigned level, uint64_t i)
+{
+	uint64_t place;
+	unsigned c = chunk_of(i, &place);
+
+	return tree->levels[level].chunk[c][place];
+}
+
+static enum err node_room(struct tree *tree, unsigned level, uint64_t i)
+{
+	uint64_t place;
+	unsigned c = chunk_of(i, &place);
+
+	if (level >= TREE_LEVELS || c >= TREE_CHUNKS)
+		return failed(ERR_RANGE, "a tree of so many leaves is not supported");
+	if (!tree->levels[level].chunk[c])
+		tree->levels[level].chunk[c] = malloc((CHUNK_FIRST << c) * sizeof(tree_hash));
+	return tree->levels[level].chunk[c] ? OK : failed(ERR_MEMORY, "a tree's hashes");
+}
+
+enum err tree_append(struct tree *tree, const tree_hash leaf)
+{
+	uint64_t i = tree->size;
+	enum err e;
+
+	/* Memory first, so that nothing can fail halfway up. */
+	for (unsigned level = 0;; level++) {
+		if ((e = node_room(tree, level, i >> level)))
+			return e;
+		if (!((i >> level) & 1))
+			break;
+	}
+	memcpy(node_at(tree, 0, i), leaf, SHA256_SIZE);
+	for (unsigned level = 0; (i >> level) & 1; level++) {
+		uint64_t right = i >> level;
+
+		tree_node(node_at(tree, level, right - 1), node_at(tree, level, right),
+			  node_at(tree, level + 1, right / 2));
+	}
+	tree->size++;
+	return OK;
+}
+
+const uint8_t *tree_leaf(const struct tree *tree, uint64_t index)
+{
+	return node_at(tree, 0, index);
+}
+
+/* The largest power of two below @n, which is at least 2: where section 2.1.1 splits. */
+static unsigned split_level(uint64_t n)
+{
+	return 63 - (unsigned)__builtin_clzll(n - 1);
+}
+
+/* MTH of leaves [from, from + n), n > 0: complete subtrees from the left, folded from the right.
+ * @from is a multiple of the largest power of two that is not over n. */
+static void range_root(const struct tree *tree, uint64_t from, uint64_t n, tree_hash out)
+{
+	unsigned level = (unsigned)__builtin_ctzll(n);
+	uint64_t end = from + n - (1ull << level);
+
+	memcpy(out, node_at(tree, level, end >> level), SHA256_SIZE);
+	for (n &= n - 1; n; n &= n - 1) {
+		level = (unsigned)__builtin_ctzll(n);
+		end -= 1ull << level;
+		tree_node(node_at(tree, level, end >> level), out, out);
+	}
+}
+
+enum err tree_root(const struct tree *tree, uint64_t size, tree_hash root)
+{
+	if (size > tree->size)
+		return failed(ERR_RANGE, "the tree has fewer leaves than %llu",
+			      (unsigned long long)size);
+	if (size)
+		range_root(tree, 0, size, root);
+	else
+		sha256_once(slice_text(""), root);
+	return OK;
+}
+
+static void path_reverse(struct tree_path *path)
+{
+	for (size_t i = 0; i < path->n / 2; i++) {
+		tree_hash swap;
+
+		memcpy(swap, path->hash[i], SHA256_SIZE);
+		memcpy(path->hash[i], path->hash[path->n - 1 - i], SHA256_SIZE);
+		memcpy(path->hash[path->n - 1 - i], swap, SHA256_SIZE);
+	}
+}
+
+enum err tree_inclusion(const struct tree *tree, uint64_t index, uint64_t size,
+			struct tree_path *path)
+{
+	uint64_t from = 0, n = size;
+
+	/* Readers rely on what they know of the size: tree->size belongs to another thread. */
+	if (index >= size)
+		return failed(ERR_RANGE, "no leaf %llu in a tree of %llu",
+			      (unsigned long long)index, (unsigned long long)size);
+	path->n = 0;
+	while (n > 1) {
+		uint64_t k = 1ull << split_level(n);
+
+		if (index < from + k) {
+			range_root(tree, from + k, n - k, path->hash[path->n++]);
+			n = k;
+		} else {
+			range_root(tree, from, k, path->hash[path->n++]);
+			from += k;
+			n -= k;
+		}
+	}
+	path_reverse(path);
+	return OK;
+}
+
+enum err tree_consistency(const struct tree *tree, uint64_t old, uint64_t size,
+			  struct tree_path *path)
+{
+	uint64_t from = 0, n = size, m = old;
+	bool whole = true; /* is the old tree's part a subtree whose root the verifier has? */
+
+	if (!old || old > size)
+		return failed(ERR_RANGE, "no consistency of %llu with %llu",
+			      (unsigned long long)old, (unsigned long long)size);
+	path->n = 0;
+	while (m != n) {
+		uint64_t k = 1ull << split_level(n);
+
+		if (m <= k) {
+			range_root(tree, from + k, n - k, path->hash[path->n++]);
+			n = k;
+		} else {
+			range_root(tree, from, k, path->hash[path->n++]);
+			from += k;
+			n -= k;
+			m -= k;
+			whole = false;
+		}
+	}
+	if (!whole)
+		range_root(tree, from, n, path->hash[path->n++]);
+	path_reverse(path);
+	return OK;
+}
+
+void tree_free(struct tree *tree)
+{
+	for (size_t level = 0; level < TREE_LEVELS; level++)
+		for (size_t c = 0; c < TREE_CHUNKS; c++)
+			free(tree->levels[level].chunk[c]);
+	*tree = TREE_INIT;
+}
+
+enum err tree_check_inclusion(const tree_hash leaf, uint64_t index, uint64_t size,
+			      const struct tree_path *path, const tree_hash root)
+{
+	uint64_t fn = index, sn = size - 1;
+	tree_hash r;
+
+	if (index >= size)
+		return failed(ERR_MISMATCH, "an index beyond the tree's size");
+	memcpy(r, leaf, SHA256_SIZE);
+	for (size_t i = 0; i < path->n; i++) {
+		if (!sn)
+			return failed(ERR_MISMATCH, "the inclusion path is too long");
+		if ((fn & 1) || fn == sn) {
+			tree_node(path->hash[i], r, r);
+			for (; !(fn & 1) && fn; fn >>= 1)
+				sn >>= 1;
+		} else {
+			tree_node(r, path->hash[i], r);
+		}
+		fn >>= 1;
+		sn >>= 1;
+	}
+	if (sn || memcmp(r, root, SHA256_SIZE))
+		return failed(ERR_MISMATCH, "the inclusion path does not lead to the root");
+	return OK;
+}
+
+enum err tree_check_consistency(uint64_t old, const tree_hash old_root, uint64_t size,
+				const tree_hash root, const struct tree_path *path)
+{
+	const uint8_t *first = path->hash[0];
+	uint64_t fn = old - 1, sn = size - 1;
+	size_t i = 1;
+	tree_hash fr, sr;
+
+	if (!old || old > size || (old == size) != !path->n)
+		return failed(ERR_MISMATCH, "a consistency path of the wrong length");
+	if (old == size)
+		return memcmp(old_root, root, SHA256_SIZE)
+			       ? failed(ERR_MISMATCH, "two roots for one size")
+			       : OK;
+	if (!(old & (old - 1))) {
+		first = old_root;
+		i = 0;
+	}
+	for (; fn & 1; fn >>= 1)
+		sn >>= 1;
+	memcpy(fr, first, SHA256_SIZE);
+	memcpy(sr, first, SHA256_SIZE);
+	for (; i < path->n; i++) {
+		if (!sn)
+			return failed(ERR_MISMATCH, "the consistency path is too long");
+		if ((fn & 1) || fn == sn) {
+			tree_node(path->hash[i], fr, fr);
+			tree_node(path->hash[i], sr, sr);
+			for (; !(fn & 1) && fn; fn >>= 1)
+				sn >>= 1;
+		} else {
+			tree_node(sr, path->hash[i], sr);
+		}
+		fn >>= 1;
+		sn >>= 1;
+	}
+	if (sn || memcmp(fr, old_root, SHA256_SIZE) || memcmp(sr, root, SHA256_SIZE))
+		return failed(ERR_MISMATCH, "the newer tree does not continue the older one");
+	return OK;
+}
