@@ -1,0 +1,236 @@
+#include "pkcs11/p11.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pkcs11/token.h"
+
+#define SIGNATURE_MAX 132 /* P-521 */
+
+const char *ckr_name(CK_RV rv)
+{
+	static __thread char other[32];
+
+	switch (rv) {
+#define RESULT(name, value) \
+	case value:         \
+		return #name;
+#include "pkcs11/results.def"
+#undef RESULT
+	}
+	snprintf(other, sizeof other, "CKR_0x%lx", (unsigned long)rv);
+	return other;
+}
+
+enum err p11_result(CK_RV rv, const char *call)
+{
+	switch (rv) {
+	case CKR_OK:
+		return OK;
+	case CKR_TOKEN_NOT_PRESENT:
+	case CKR_DEVICE_REMOVED:
+		return failed(ERR_GONE, "%s: %s", call, ckr_name(rv));
+	case CKR_PIN_INCORRECT:
+	case CKR_PIN_INVALID:
+	case CKR_PIN_LEN_RANGE:
+	case CKR_PIN_EXPIRED:
+	case CKR_PIN_LOCKED:
+	case CKR_USER_PIN_NOT_INITIALIZED:
+	case CKR_USER_NOT_LOGGED_IN:
+		return failed(ERR_LOGIN, "%s: %s", call, ckr_name(rv));
+	default:
+		return failed(ERR_CRYPTO, "%s: %s", call, ckr_name(rv));
+	}
+}
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+
+#define ATTRIBUTE(type, value)                  \
+	{                                       \
+		(type), &(value), sizeof(value) \
+	}
+#define ATTRIBUTE_BYTES(type, p, n)      \
+	{                                \
+		(type), (void *)(p), (n) \
+	}
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum err p11_find(struct p11 at, CK_OBJECT_CLASS class, struct slice id, CK_OBJECT_HANDLE *out)
+{
+	CK_ATTRIBUTE wanted[] = {
+		ATTRIBUTE(CKA_CLASS, class),
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+	};
+	CK_OBJECT_HANDLE found[2];
+	CK_ULONG n = 0;
+	enum err e = p11_result(at.f->C_FindObjectsInit(at.session, wanted, COUNT(wanted)),
+				"C_FindObjectsInit");
+
+	if (e)
+		return e;
+	CK_RV rv = at.f->C_FindObjects(at.session, found, COUNT(found), &n);
+	CK_RV end = at.f->C_FindObjectsFinal(at.session);
+	if ((e = p11_result(rv, "C_FindObjects")) || (e = p11_result(end, "C_FindObjectsFinal")))
+		return e;
+	if (n == 0)
+		return failed(ERR_NOT_FOUND, "no object with this CKA_ID on the token");
+	if (n > 1)
+		return failed(ERR_EXISTS, "more than one object with this CKA_ID on the token");
+	*out = found[0];
+	return OK;
+}
+
+enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
+		 struct buf *out)
+{
+	CK_ATTRIBUTE a = { type, NULL, 0 };
+	enum err e = p11_result(at.f->C_GetAttributeValue(at.session, object, &a, 1),
+				"C_GetAttributeValue");
+
+	if (e)
+		return e;
+	if (a.ulValueLen == CK_UNAVAILABLE_INFORMATION || a.ulValueLen > max)
+		return failed(ERR_RANGE, "an attribute of the token is over %zu bytes", max);
+	size_t before = out->len, room = a.ulValueLen;
+	if (!room)
+		return OK;
+	if (!(a.pValue = buf_add(out, room)))
+		return buf_check(out);
+	e = p11_result(at.f->C_GetAttributeValue(at.session, object, &a, 1), "C_GetAttributeValue");
+	/* Another process may have changed the object between the two calls. */
+	out->len = before + (!e && a.ulValueLen <= room ? a.ulValueLen : 0);
+	return e;
+}
+
+bool p11_is_true(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+	CK_BBOOL value = CK_FALSE;
+	CK_ATTRIBUTE a = ATTRIBUTE(type, value);
+
+	return at.f->C_GetAttributeValue(at.session, object, &a, 1) == CKR_OK &&
+	       a.ulValueLen == sizeof value && value == CK_TRUE;
+}
+
+enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
+		     CK_OBJECT_HANDLE *private_key, uint8_t point[P11_POINT])
+{
+	static const uint8_t p256[] = {
+		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07
+	};
+	CK_MECHANISM mechanism = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_ATTRIBUTE public_half[] = {
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, no),
+		ATTRIBUTE(CKA_VERIFY, yes),
+		ATTRIBUTE(CKA_ENCRYPT, no),
+		ATTRIBUTE(CKA_WRAP, no),
+		ATTRIBUTE(CKA_MODIFIABLE, no),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+		ATTRIBUTE_BYTES(CKA_EC_PARAMS, p256, sizeof p256),
+	};
+	CK_ATTRIBUTE private_half[] = {
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, yes),
+		ATTRIBUTE(CKA_SENSITIVE, yes),
+		ATTRIBUTE(CKA_EXTRACTABLE, no),
+		ATTRIBUTE(CKA_SIGN, yes),
+		ATTRIBUTE(CKA_DECRYPT, no),
+		ATTRIBUTE(CKA_UNWRAP, no),
+		ATTRIBUTE(CKA_DERIVE, no),
+		ATTRIBUTE(CKA_MODIFIABLE, no),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+		ATTRIBUTE(CKA_COPYABLE, no), /* the last: HSMs of 2.20 do not know it */
+	};
+	CK_OBJECT_HANDLE public_key;
+	CK_RV rv = at.f->C_GenerateKeyPair(at.session, &mechanism, public_half, COUNT(public_half),
+					   private_half, COUNT(private_half), &public_key,
+					   private_key);
+	if (rv == CKR_ATTRIBUTE_TYPE_INVALID)
+		rv = at.f->C_GenerateKeyPair(at.session, &mechanism, public_half,
+					     COUNT(public_half), private_half,
+					     COUNT(private_half) - 1, &public_key, private_key);
+	enum err e = p11_result(rv, "C_GenerateKeyPair");
+	return e ? e : p11_ec_point(at, public_key, point);
+}
+
+enum err p11_make_aes(struct p11 at, const char *label, struct slice id, CK_OBJECT_HANDLE *key)
+{
+	CK_MECHANISM mechanism = { CKM_AES_KEY_GEN, NULL, 0 };
+	CK_ULONG bytes = 32;
+	CK_ATTRIBUTE a[] = {
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, yes),
+		ATTRIBUTE(CKA_SENSITIVE, yes),
+		ATTRIBUTE(CKA_EXTRACTABLE, no),
+		ATTRIBUTE(CKA_ENCRYPT, yes),
+		ATTRIBUTE(CKA_DECRYPT, yes),
+		ATTRIBUTE(CKA_WRAP, no),
+		ATTRIBUTE(CKA_UNWRAP, no),
+		ATTRIBUTE(CKA_MODIFIABLE, no),
+		ATTRIBUTE(CKA_VALUE_LEN, bytes),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+	};
+
+	return p11_result(at.f->C_GenerateKey(at.session, &mechanism, a, COUNT(a), key),
+			  "C_GenerateKey");
+}
+
+enum err p11_ec_point(struct p11 at, CK_OBJECT_HANDLE public_key, uint8_t point[P11_POINT])
+{
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	enum err e = p11_get(at, public_key, CKA_EC_POINT, P11_POINT + 2, &b);
+	const uint8_t *p = b.data;
+
+	if (e)
+		return e;
+	/* The standard wants a DER OCTET STRING around it; some HSMs leave that out. */
+	if (b.len == P11_POINT + 2 && p[0] == 0x04 && p[1] == P11_POINT)
+		p += 2;
+	else if (b.len != P11_POINT)
+		return failed(ERR_CRYPTO, "CKA_EC_POINT has %zu bytes: not a P-256 key", b.len);
+	if (p[0] != 0x04)
+		return failed(ERR_CRYPTO, "CKA_EC_POINT is not an uncompressed point");
+	memcpy(point, p, P11_POINT);
+	return OK;
+}
+
+enum err p11_sign(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t digest[32],
+		  struct buf *signature)
+{
+	CK_MECHANISM mechanism = { CKM_ECDSA, NULL, 0 };
+	uint8_t out[SIGNATURE_MAX];
+	CK_ULONG n = sizeof out;
+	enum err e = p11_result(at.f->C_SignInit(at.session, &mechanism, key), "C_SignInit");
+
+	if (e ||
+	    (e = p11_result(at.f->C_Sign(at.session, (CK_BYTE *)digest, 32, out, &n), "C_Sign")))
+		return e;
+	buf_put(signature, out, n);
+	return buf_check(signature);
+}
+
+enum err p11_put_certificate(struct p11 at, struct slice id, const char *label, struct slice der,
+			     bool trusted, CK_OBJECT_HANDLE *out)
+{
+	static const uint8_t no_name[] = { 0x30, 0x00 };
+	CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+	CK_CERTIFICATE_TYPE type = CKC_X_509;
+	CK_ATTRIBUTE a[] = {
+		ATTRIBUTE(CKA_CLASS, class),
+		ATTRIBUTE(CKA_CERTIFICATE_TYPE, type),
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, no),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+		ATTRIBUTE_BYTES(CKA_SUBJECT, no_name, sizeof no_name),
+		ATTRIBUTE_BYTES(CKA_VALUE, der.p, der.left),
+		ATTRIBUTE(CKA_TRUSTED, yes), /* the last: only for those who may */
+	};
+
+	return p11_result(at.f->C_CreateObject(at.session, a, COUNT(a) - !trusted, out),
+			  "C_CreateObject");
+}
