@@ -44,8 +44,10 @@ static enum err number(struct scalar value, uint64_t least, uint64_t most, uint6
 			return ERR_FORMAT;
 		v = v * 10 + digit;
 	}
+	if (v < least || v > most)
+		return ERR_RANGE;
 	*out = v;
-	return v >= least && v <= most ? OK : ERR_RANGE;
+	return OK;
 }
 
 /* What a YAML reader would take for null, a boolean or a number is no text without quotes. */
