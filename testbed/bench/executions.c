@@ -1,0 +1,63 @@
+/* executions - executions per second from many threads of one client.
+ *
+ *   executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS SECONDS
+ *
+ * Prints "executions-per-second executions".
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "testbed/bench/client.h"
+
+#define THREADS_MAX 256
+
+static struct client client;
+static CK_OBJECT_HANDLE app;
+static uint8_t *input;
+static size_t input_n;
+static uint64_t end;
+static atomic_ulong done;
+
+static void *work(void *unused)
+{
+	CK_SESSION_HANDLE s = client_session(&client);
+	CK_MECHANISM execute = { .mechanism = MECHANISM_EXECUTE };
+	CK_BYTE proof[512];
+
+	while (now_ns() < end) {
+		CK_ULONG n = sizeof proof;
+		must(client.f->C_SignInit(s, &execute, app), "C_SignInit");
+		must(client.f->C_Sign(s, input, input_n, proof, &n), "C_Sign");
+		atomic_fetch_add(&done, 1);
+	}
+	must(client.f->C_CloseSession(s), "C_CloseSession");
+	return unused;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t threads[THREADS_MAX];
+
+	if (argc != 8 || atoi(argv[6]) < 1 || atoi(argv[6]) > THREADS_MAX)
+		die("usage: executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS "
+		    "SECONDS");
+	int n = atoi(argv[6]);
+	input = slurp(argv[5], &input_n);
+	client_open(&client, argv[1], argv[2]);
+	CK_SESSION_HANDLE s = client_session(&client);
+	client_login(&client, s, argv[3]);
+	app = client_find(&client, s, CKO_PRIVATE_KEY, argv[4], NULL, 0);
+	uint64_t start = now_ns();
+	end = start + (uint64_t)atoi(argv[7]) * 1000000000u;
+	for (int i = 0; i < n; i++)
+		if (pthread_create(&threads[i], NULL, work, NULL))
+			die("no thread");
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	double seconds = (double)(now_ns() - start) / 1e9;
+	printf("%.1f %lu\n", (double)atomic_load(&done) / seconds, atomic_load(&done));
+	must(client.f->C_Finalize(NULL), "C_Finalize");
+	return 0;
+}
