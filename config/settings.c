@@ -69,14 +69,28 @@ static bool looks_like_text(struct scalar value)
 	return false;
 }
 
-static bool text(struct scalar value, size_t least, size_t most)
+/* What YAML itself lets in only by an escape: controls, other line breaks, byte order marks. */
+static bool printable(struct slice s)
 {
-	struct slice s = value.text;
+	static const char *const others[] = { "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf",
+					      "\xef\xbf\xbe", "\xef\xbf\xbf" };
 
-	for (size_t i = 0; i < s.left; i++)
+	for (size_t i = 0; i < s.left; i++) {
 		if (s.p[i] < 0x20 || s.p[i] == 0x7f)
 			return false;
-	return s.left >= least && s.left <= most && looks_like_text(value);
+		if (s.p[i] == 0xc2 && i + 1 < s.left && s.p[i + 1] < 0xa0)
+			return false;
+		for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+			if (s.left - i >= 3 && !memcmp(s.p + i, others[k], 3))
+				return false;
+	}
+	return true;
+}
+
+static bool text(struct scalar value, size_t least, size_t most)
+{
+	return value.text.left >= least && value.text.left <= most && printable(value.text) &&
+	       looks_like_text(value);
 }
 
 static bool path(struct scalar value, size_t most)

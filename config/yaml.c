@@ -31,10 +31,18 @@ static size_t line_of(const struct walk *walk)
 	return walk->event.start_mark.line + 1;
 }
 
+/* Part of the file goes to terminals and logs: what is not plain ASCII is shown as "?". */
+static void put_ascii(const unsigned char *text, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n && i < FOUND_MAX; i++)
+		buf_put_u8(out, text[i] < 0x20 || text[i] > 0x7e ? '?' : text[i]);
+	if (n > FOUND_MAX)
+		buf_put_text(out, "...");
+}
+
 /* The event, as a person would name it. */
 static void put_found(const yaml_event_t *event, struct buf *out)
 {
-	const char *text = (const char *)event->data.scalar.value;
 	size_t n = event->data.scalar.length;
 
 	switch (event->type) {
@@ -50,9 +58,8 @@ static void put_found(const yaml_event_t *event, struct buf *out)
 			return;
 		}
 		buf_put_text(out, "\"");
-		for (size_t i = 0; i < n && i < FOUND_MAX; i++)
-			buf_put_u8(out, (unsigned char)text[i] < 0x20 ? '?' : (uint8_t)text[i]);
-		buf_put_text(out, n > FOUND_MAX ? "...\"" : "\"");
+		put_ascii(event->data.scalar.value, n, out);
+		buf_put_text(out, "\"");
 		return;
 	default:
 		buf_put_text(out, "nothing");
@@ -80,9 +87,12 @@ static enum err unexpected(struct walk *walk, const char *key, const char *forma
 static enum err refuse_mark(struct walk *walk, const char *key, const char *what,
 			    const unsigned char *mark)
 {
-	return failed(ERR_FORMAT,
-		      "%s:%zu: %s%sa value written out in place expected, found %s%.40s",
-		      walk->name, line_of(walk), key, *key ? ": " : "", what, mark);
+	CLEANUP(buf) struct buf found = BUF_INIT;
+
+	put_ascii(mark, strlen((const char *)mark), &found);
+	const char *words = buf_text(&found);
+	return failed(ERR_FORMAT, "%s:%zu: %s%sa value written out in place expected, found %s%s",
+		      walk->name, line_of(walk), key, *key ? ": " : "", what, words ? words : "");
 }
 
 /* Neither anchors nor aliases nor tags: what is written is what is meant. */

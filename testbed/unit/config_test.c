@@ -59,6 +59,10 @@ static const struct {
 	  "f:1: token.label: a text of 1 to 32 bytes expected, found \"~\"" },
 	{ "token: {label: \"a\\nb\"}\n",
 	  "f:1: token.label: a text of 1 to 32 bytes expected, found \"a?b\"" },
+	{ "token: {label: \"a\\Nb\"}\n",
+	  "f:1: token.label: a text of 1 to 32 bytes expected, found \"a??b\"" },
+	{ "token: {label: \"a\\uFEFF\"}\n",
+	  "f:1: token.label: a text of 1 to 32 bytes expected, found \"a???\"" },
 	{ "token: {label: abcdefghijklmnopqrstuvwxyz1234567}\n",
 	  "f:1: token.label: a text of 1 to 32 bytes expected, "
 	  "found \"abcdefghijklmnopqrstuvwxyz1234567\"" },
@@ -124,6 +128,8 @@ static const struct {
 				     "tag tag:yaml.org,2002:str" },
 	{ "mode: ! appliance\n",
 	  "f:1: mode: a value written out in place expected, found the tag !" },
+	{ "mode: !%0a%c2%85 appliance\n",
+	  "f:1: mode: a value written out in place expected, found the tag !???" },
 	{ "limits: !!map {}\n", "f:1: limits: a value written out in place expected, found the tag "
 				"tag:yaml.org,2002:map" },
 	{ "!!map {}\n", "f:1: a value written out in place expected, found the tag "
@@ -132,8 +138,9 @@ static const struct {
 	{ "mode: appliance\n...\n---\n", "f:3: one document expected, found a second one" },
 	{ "mode: appliance\nstate: \"/a\n",
 	  "f:3: YAML in UTF-8 expected, but: found unexpected end of stream" },
-	{ "mode: appliance\n\tstate: /a\n", "f:2: YAML in UTF-8 expected, but: found a tab character "
-					    "that violates indentation" },
+	{ "mode: appliance\n\tstate: /a\n",
+	  "f:2: YAML in UTF-8 expected, but: found a tab character "
+	  "that violates indentation" },
 	{ "mode: appliance\nstate: /\xff\n",
 	  "f:2: YAML in UTF-8 expected, but: invalid leading UTF-8 octet" },
 	{ "mode: appliance\nstate: /\xc0\xaf\n",
