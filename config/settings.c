@@ -208,14 +208,6 @@ enum err setting_put(const struct setting *setting, struct config *config, struc
 	}
 }
 
-size_t setting_items(const struct setting *setting, const struct config *config)
-{
-	const void *from = field_of(setting, config);
-
-	return setting->type == SETTING_USERS ? ((const struct config_users *)from)->n
-					      : ((const struct config_list *)from)->n;
-}
-
 enum err setting_default(const struct setting *setting, struct config *config)
 {
 	struct scalar value = { slice_text(setting->value), true };

@@ -40,11 +40,10 @@ struct scalar {
 /* Whether the setting is a list, given as a sequence of scalars. */
 bool setting_is_list(const struct setting *setting);
 /* Sets a setting, or appends an item when it is a list. ERR_FORMAT or ERR_RANGE: the value is not
- * what setting_expected() says; ERR_MEMORY. No reason is noted: the caller knows the line. */
+ * what setting_expected() says, or (a list, ERR_RANGE) it is full; ERR_MEMORY. No reason is noted:
+ * the caller knows the line. */
 MUST enum err setting_put(const struct setting *setting, struct config *config,
 			  struct scalar value);
-/* How many items a list has. */
-size_t setting_items(const struct setting *setting, const struct config *config);
 /* The default; @config is zeroed. */
 MUST enum err setting_default(const struct setting *setting, struct config *config);
 void setting_free(const struct setting *setting, struct config *config);

@@ -156,42 +156,29 @@ static struct scalar event_scalar(const yaml_event_t *event)
 				event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE };
 }
 
-static enum err put(struct walk *walk, const struct setting *setting, bool item)
+/* "key: EXPECTED expected, found FOUND", for the value or the item that the walk is at. */
+static enum err refuse_value(struct walk *walk, const struct setting *setting, bool item)
 {
 	CLEANUP(buf) struct buf expected = BUF_INIT;
+
+	setting_expected(setting, item, &expected);
+	const char *words = buf_text(&expected);
+	return unexpected(walk, setting->key, "%s", words ? words : "another value");
+}
+
+static enum err put(struct walk *walk, const struct setting *setting, bool item)
+{
 	enum err e = ERR_FORMAT;
 
 	if (walk->event.type == YAML_SCALAR_EVENT)
 		e = setting_put(setting, walk->config, event_scalar(&walk->event));
-	if (!e)
+	if (e == OK)
 		return OK;
 	if (e == ERR_MEMORY)
 		return failed(e, "%s: out of memory", walk->name);
-	/* A good item too many: then the length of the list is what was expected. */
-	bool full = item && e == ERR_RANGE && setting_items(setting, walk->config) >= setting->most;
-	setting_expected(setting, item && !full, &expected);
-	const char *words = buf_text(&expected);
-	enum err noted = unexpected(walk, setting->key, "%s", words ? words : "another value");
-	if (full)
-		noted = failed(ERR_RANGE, "%s:%zu: %s: %s expected, found one more", walk->name,
-			       line_of(walk), setting->key, words ? words : "fewer items");
+	/* A good item that is one too many: what was expected is a shorter list. */
+	enum err noted = refuse_value(walk, setting, item && e != ERR_RANGE);
 	return e == ERR_RANGE ? e : noted;
-}
-
-static enum err read_list(struct walk *walk, const struct setting *setting)
-{
-	enum err e;
-
-	if (walk->event.type != YAML_SEQUENCE_START_EVENT)
-		return put(walk, setting, false);
-	for (;;) {
-		if ((e = next(walk, setting->key)))
-			return e;
-		if (walk->event.type == YAML_SEQUENCE_END_EVENT)
-			return OK;
-		if ((e = put(walk, setting, true)))
-			return e;
-	}
 }
 
 static enum err read_setting(struct walk *walk, const struct setting *setting)
@@ -202,14 +189,16 @@ static enum err read_setting(struct walk *walk, const struct setting *setting)
 		return e;
 	if (!setting_is_list(setting))
 		return put(walk, setting, false);
-	if (walk->event.type == YAML_SCALAR_EVENT) {
-		CLEANUP(buf) struct buf expected = BUF_INIT;
-
-		setting_expected(setting, false, &expected);
-		const char *words = buf_text(&expected);
-		return unexpected(walk, setting->key, "%s", words ? words : "a list");
+	if (walk->event.type != YAML_SEQUENCE_START_EVENT)
+		return refuse_value(walk, setting, false);
+	for (;;) {
+		if ((e = next(walk, setting->key)))
+			return e;
+		if (walk->event.type == YAML_SEQUENCE_END_EVENT)
+			return OK;
+		if ((e = put(walk, setting, true)))
+			return e;
 	}
-	return read_list(walk, setting);
 }
 
 /* "a, b or c": the keys that settings.def has below @prefix ("" or "limits."), each once. */

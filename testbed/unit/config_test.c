@@ -79,7 +79,7 @@ static const struct {
 	  "f:2: sandbox.allow_missing: memory, pids or cpu expected, found \"disk\"" },
 	{ "sandbox:\n  allow_missing: [cpu, cpu, cpu,\n    cpu]\n",
 	  "f:3: sandbox.allow_missing: a list of at most 3 items, each memory, pids or cpu "
-	  "expected, found one more" },
+	  "expected, found \"cpu\"" },
 	{ "users: {administrators: [-1]}\n",
 	  "f:1: users.administrators: a numeric user id from 0 to 4294967294 expected, "
 	  "found \"-1\"" },
