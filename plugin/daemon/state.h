@@ -2,6 +2,7 @@
  *
  *   lock           held by the one daemon of this directory, as long as it runs
  *   initialised    written last by --init: everything below is there
+ *   initialising   written first by it: keys on the token may be of an attempt that was cut short
  *   ueid           17 bytes: 0x01, then 16 random ones
  *   ca.der ca.pem appliance.der     public: certificates of the appliance's CA and of its own key
  *   bootcount      8 bytes, raised at each start
@@ -22,6 +23,7 @@
 #include "config/base/secret.h"
 
 #define STATE_INITIALISED "initialised"
+#define STATE_INITIALISING "initialising"
 #define STATE_UEID "ueid"
 #define STATE_CA_DER "ca.der"
 #define STATE_CA_PEM "ca.pem"

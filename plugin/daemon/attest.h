@@ -1,0 +1,53 @@
+/* attest.h - the daemon's own token: the keys that sign evidence.
+ *
+ * On the token, by CKA_ID (all non-extractable):
+ *   assay-ca                               P-256: signs the certificates of the others
+ *   assay-appliance                        P-256: heads of the appliance's own tree
+ *   assay-wrap                             AES-256: seals frame keys of the log, and the store's key
+ *   assay-partition <serial> <generation>  P-256: heads of one partition's tree
+ *
+ * Logged in once, when it is opened. Calls are safe from any thread.
+ */
+#ifndef PLUGIN_DAEMON_ATTEST_H
+#define PLUGIN_DAEMON_ATTEST_H
+
+#include "audit/certificate.h"
+#include "config/config.h"
+#include "pkcs11/token.h"
+#include "plugin/daemon/state.h"
+
+struct attest;
+
+/* Loads the token's module (config token.*), with token.environment put into this process, and logs
+ * in with the PIN of token.pin_file. */
+MUST enum err attest_open(const struct config *config, struct attest **out);
+void attest_close(struct attest *attest);
+void attest_cleanup(struct attest **attest);
+const struct token_info *attest_token(const struct attest *attest);
+
+/* --init: makes the CA, the appliance's key and the wrapping key with their certificates, ueid and
+ * store key, and writes all that into @state, "initialised" last. ERR_EXISTS when it is there. */
+MUST enum err attest_initialise(struct attest *attest, struct state *state);
+/* Start: finds the keys, reads the certificates, gives @state its store key. */
+MUST enum err attest_load(struct attest *attest, struct state *state);
+
+const uint8_t *attest_ueid(const struct attest *attest); /* STATE_UEID_SIZE bytes */
+/* "assay/<ueid in hex>" */
+const char *attest_origin(const struct attest *attest);
+/* The appliance's key, as the log wants it. */
+void attest_appliance_key(const struct attest *attest, struct audit_key *out);
+struct audit_signer attest_signer(struct attest *attest);
+
+/* A partition's origin: "<appliance's>/<serial>/<generation>", the serial's bytes other than letters
+ * and digits as %XX. */
+MUST enum err attest_partition_origin(const struct attest *attest, struct slice serial,
+				      uint64_t generation, char out[AUDIT_ORIGIN_MAX]);
+/* Makes the key of one partition and its certificate (DER, appended). A key left over from an
+ * enrolment that was not finished is destroyed first. */
+MUST enum err attest_make_partition(struct attest *attest, struct slice serial,
+				    uint64_t generation, struct buf *certificate);
+/* Finds it; @certificate is what make gave, and must outlive @out. */
+MUST enum err attest_partition_key(struct attest *attest, struct slice serial, uint64_t generation,
+				   struct slice certificate, struct audit_key *out);
+
+#endif

@@ -1,0 +1,224 @@
+#include "plugin/daemon/partition.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/base/cbor.h"
+
+void partitions_init(struct partitions *all, struct state *state, uint64_t quota, uint64_t ttl_ms)
+{
+	*all = (struct partitions){ .state = state, .quota = quota, .ttl_ms = ttl_ms };
+	pthread_mutex_init(&all->lock, NULL);
+}
+
+void partition_free(struct partition *partition)
+{
+	if (!partition)
+		return;
+	registry_close(&partition->registry);
+	results_purge(&partition->results);
+	buf_free(&partition->certificate);
+	free(partition);
+}
+
+void partition_cleanup(struct partition **partition)
+{
+	partition_free(STEAL(*partition));
+}
+
+void partitions_close(struct partitions *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		partition_free(all->current[i]);
+	for (size_t i = 0; i < all->superseded_n; i++)
+		partition_free(all->superseded[i]);
+	all->n = all->superseded_n = 0;
+}
+
+enum err partition_new(struct partitions *all, struct slice serial, struct slice label,
+		       uint64_t generation, struct partition **out)
+{
+	if (serial.left == 0 || serial.left > WIRE_SERIAL_MAX || label.left > PARTITION_LABEL_MAX)
+		return failed(ERR_RANGE, "a token with a serial of %zu and a label of %zu bytes",
+			      serial.left, label.left);
+	CLEANUP(partition) struct partition *partition = calloc(1, sizeof *partition);
+	if (!partition)
+		return failed(ERR_MEMORY, "partition");
+	memcpy(partition->serial, serial.p, serial.left);
+	memcpy(partition->label, label.p, label.left);
+	partition->generation = generation;
+	atomic_store(&partition->active, true);
+	results_init(&partition->results, all->quota, all->ttl_ms);
+	enum err e = registry_open(&partition->registry, all->state, serial, generation);
+	if (e)
+		return e;
+	*out = STEAL(partition);
+	return OK;
+}
+
+/* The record: [1, serial, label, generation, active, origin, point, key id, certificate]. */
+#define RECORD_ITEMS 9
+
+static enum err write_record(struct partitions *all, const struct partition *p, bool active)
+{
+	CLEANUP(buf) struct buf record = BUF_INIT;
+	enum err e;
+
+	cbor_put_array(&record, RECORD_ITEMS);
+	cbor_put_uint(&record, 1);
+	cbor_put_text(&record, p->serial);
+	cbor_put_text(&record, p->label);
+	cbor_put_uint(&record, p->generation);
+	cbor_put_bool(&record, active);
+	cbor_put_text(&record, p->origin);
+	cbor_put_bytes(&record, SLICE(p->point));
+	cbor_put_bytes(&record, slice_of(p->key_id, p->key_id_n));
+	cbor_put_bytes(&record, buf_slice(&p->certificate));
+	if ((e = buf_check(&record)))
+		return e;
+	return state_put(all->state, STATE_PARTITIONS, p->registry.name, buf_slice(&record));
+}
+
+static enum err take_rest(struct slice *in, struct partition *p)
+{
+	struct slice origin, key_id, certificate;
+	enum err e;
+
+	if ((e = cbor_take_text(in, AUDIT_ORIGIN_MAX - 1, &origin)) ||
+	    (e = cbor_take_fixed(in, p->point, sizeof p->point)) ||
+	    (e = cbor_take_bytes(in, PARTITION_KEY_ID_MAX, &key_id)) ||
+	    (e = cbor_take_bytes(in, STATE_RECORD_MAX, &certificate)) || (e = cbor_take_end(*in)))
+		return e;
+	memcpy(p->origin, origin.p, origin.left);
+	memcpy(p->key_id, key_id.p, key_id.left);
+	p->key_id_n = key_id.left;
+	buf_put_slice(&p->certificate, certificate);
+	return buf_check(&p->certificate);
+}
+
+static enum err read_record(struct partitions *all, struct slice in, struct partition **out)
+{
+	CLEANUP(partition) struct partition *p = NULL;
+	uint64_t version, generation;
+	struct slice serial, label;
+	size_t n;
+	bool active;
+	enum err e;
+
+	if ((e = cbor_take_array(&in, RECORD_ITEMS, &n)) || (e = cbor_take_uint(&in, &version)))
+		return e;
+	if (n != RECORD_ITEMS || version != 1)
+		return failed(ERR_FORMAT, "an enrolment of version %llu",
+			      (unsigned long long)version);
+	if ((e = cbor_take_text(&in, WIRE_SERIAL_MAX, &serial)) ||
+	    (e = cbor_take_text(&in, PARTITION_LABEL_MAX, &label)) ||
+	    (e = cbor_take_uint(&in, &generation)) || (e = cbor_take_bool(&in, &active)) ||
+	    (e = partition_new(all, serial, label, generation, &p)) || (e = take_rest(&in, p)))
+		return e;
+	atomic_store(&p->active, active);
+	*out = STEAL(p);
+	return OK;
+}
+
+static enum err load_one(void *context, const char *name)
+{
+	struct partitions *all = context;
+	CLEANUP(buf) struct buf record = BUF_INIT;
+	enum err e;
+
+	if (all->n == PARTITIONS_MAX)
+		return failed(ERR_LIMIT, "more than %d partitions", PARTITIONS_MAX);
+	if ((e = state_get(all->state, STATE_PARTITIONS, name, &record)) ||
+	    (e = read_record(all, buf_slice(&record), &all->current[all->n])))
+		return e;
+	all->n++;
+	return OK;
+}
+
+enum err partitions_load(struct partitions *all)
+{
+	return state_each(all->state, STATE_PARTITIONS, load_one, all);
+}
+
+static size_t find_locked(const struct partitions *all, struct slice serial)
+{
+	size_t i = 0;
+
+	while (i < all->n && !slice_is(serial, all->current[i]->serial))
+		i++;
+	return i;
+}
+
+enum err partition_find(struct partitions *all, struct slice serial, struct partition **out)
+{
+	pthread_mutex_lock(&all->lock);
+	size_t at = find_locked(all, serial);
+	struct partition *found = at < all->n ? all->current[at] : NULL;
+	pthread_mutex_unlock(&all->lock);
+	if (!found)
+		return failed(ERR_NOT_FOUND, "this token is not an enrolled partition");
+	*out = found;
+	return OK;
+}
+
+uint64_t partition_next_generation(struct partitions *all, struct slice serial)
+{
+	struct partition *p;
+
+	return partition_find(all, serial, &p) ? 1 : p->generation + 1;
+}
+
+enum err partitions_each(struct partitions *all, partition_visit *call, void *context)
+{
+	struct partition *list[PARTITIONS_MAX];
+	enum err e = OK;
+
+	pthread_mutex_lock(&all->lock);
+	size_t n = all->n;
+	memcpy(list, all->current, n * sizeof *list);
+	pthread_mutex_unlock(&all->lock);
+	for (size_t i = 0; i < n && !e; i++)
+		e = call(context, list[i]);
+	return e;
+}
+
+/* Puts it into the place of its serial; ERR_LIMIT when there is none. */
+static enum err place_locked(struct partitions *all, struct partition *partition)
+{
+	size_t at = find_locked(all, slice_text(partition->serial));
+
+	if (at == PARTITIONS_MAX || (at < all->n && all->superseded_n == PARTITIONS_MAX))
+		return failed(ERR_LIMIT, "more than %d partitions, or enrolments in one run",
+			      PARTITIONS_MAX);
+	if (at < all->n) {
+		struct partition *old = all->current[at];
+
+		atomic_store(&old->active, false);
+		results_purge(&old->results);
+		all->superseded[all->superseded_n++] = old;
+	} else {
+		all->n++;
+	}
+	all->current[at] = partition;
+	return OK;
+}
+
+enum err partition_publish(struct partitions *all, struct partition *partition)
+{
+	enum err e = write_record(all, partition, true);
+
+	if (e)
+		return e;
+	pthread_mutex_lock(&all->lock);
+	e = place_locked(all, partition);
+	pthread_mutex_unlock(&all->lock);
+	return e;
+}
+
+enum err partition_suspend(struct partitions *all, struct partition *partition)
+{
+	/* First in memory: from here on nothing is granted, whatever the disk does. */
+	atomic_store(&partition->active, false);
+	results_purge(&partition->results);
+	return write_record(all, partition, false);
+}

@@ -1,0 +1,349 @@
+#include "plugin/daemon/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/base/cbor.h"
+#include "config/base/io.h"
+
+void app_release(struct app *app)
+{
+	if (!app || atomic_fetch_sub(&app->refs, 1) != 1)
+		return;
+	if (app->unpacked)
+		sandbox_image_drop(app->unpacked);
+	buf_free(&app->manifest);
+	pthread_mutex_destroy(&app->lock);
+	free(app);
+}
+
+void app_cleanup(struct app **app)
+{
+	app_release(STEAL(*app));
+}
+
+static void copy_text(char *to, size_t room, struct slice from)
+{
+	size_t n = from.left < room - 1 ? from.left : room - 1;
+
+	memcpy(to, from.p, n);
+	to[n] = 0;
+}
+
+static enum err check_ceiling(const struct manifest *m, const struct registry_ceiling *ceiling)
+{
+	const struct {
+		const char *what;
+		uint64_t asked, allowed;
+	} checks[] = {
+		{ "bytes of memory", m->limits.memory_bytes, ceiling->memory_bytes },
+		{ "bytes of output", m->limits.output_bytes, ceiling->output_bytes },
+		{ "ms", m->limits.wall_ms, ceiling->wall_ms },
+	};
+
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+		if (checks[i].asked > checks[i].allowed)
+			return failed(ERR_RANGE, "the package asks for %llu %s, at most %llu allowed",
+				      (unsigned long long)checks[i].asked, checks[i].what,
+				      (unsigned long long)checks[i].allowed);
+	return OK;
+}
+
+enum err registry_examine(struct slice package, const struct registry_ceiling *ceiling,
+			  struct app **out)
+{
+	CLEANUP(app) struct app *app = calloc(1, sizeof *app);
+	struct package parsed;
+	uint8_t id_hash[SHA256_SIZE];
+	enum err e;
+
+	if (!app)
+		return failed(ERR_MEMORY, "application");
+	app->refs = 1;
+	pthread_mutex_init(&app->lock, NULL);
+	if ((e = package_parse(package, &parsed)) ||
+	    (ceiling && (e = check_ceiling(&parsed.manifest, ceiling))))
+		return e;
+	copy_text(app->id, sizeof app->id, parsed.manifest.id);
+	copy_text(app->label, sizeof app->label, parsed.manifest.label);
+	copy_text(app->version, sizeof app->version, parsed.manifest.version);
+	sha256_once(package, app->package);
+	memcpy(app->image, parsed.image, SHA256_SIZE);
+	memcpy(app->profile, parsed.profile, SHA256_SIZE);
+	memcpy(app->measurement, parsed.measurement, SHA256_SIZE);
+	sha256_once(parsed.manifest.id, id_hash);
+	memcpy(app->cka_id, id_hash, sizeof app->cka_id);
+	app->limits = parsed.manifest.limits;
+	app->refuse_code = parsed.manifest.refuse_code;
+	buf_put_slice(&app->manifest, parsed.manifest_raw);
+	if ((e = buf_check(&app->manifest)))
+		return e;
+	*out = STEAL(app);
+	return OK;
+}
+
+/* The index: [1, generation, epoch, [package, ...]]. */
+static enum err write_index(struct registry *registry, struct app *const *apps, size_t n,
+			    uint64_t epoch)
+{
+	CLEANUP(buf) struct buf index = BUF_INIT;
+	enum err e;
+
+	cbor_put_array(&index, 4);
+	cbor_put_uint(&index, 1);
+	cbor_put_uint(&index, registry->generation);
+	cbor_put_uint(&index, epoch);
+	cbor_put_array(&index, n);
+	for (size_t i = 0; i < n; i++)
+		cbor_put_bytes(&index, SLICE(apps[i]->package));
+	if ((e = buf_check(&index)))
+		return e;
+	return state_put(registry->state, STATE_APPLICATIONS, registry->name, buf_slice(&index));
+}
+
+static enum err open_app(struct registry *registry, const uint8_t package[SHA256_SIZE])
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	enum err e = state_get_package(registry->state, package, &raw);
+
+	if (e || (e = registry_examine(buf_slice(&raw), NULL, &registry->apps[registry->apps_n])))
+		return e;
+	registry->apps_n++;
+	return OK;
+}
+
+static enum err read_index(struct registry *registry, struct slice in)
+{
+	uint64_t version, generation;
+	uint8_t package[SHA256_SIZE];
+	size_t n;
+	enum err e;
+
+	if ((e = cbor_take_array(&in, 4, &n)) || (e = cbor_take_uint(&in, &version)) ||
+	    (e = cbor_take_uint(&in, &generation)) || (e = cbor_take_uint(&in, &registry->epoch)) ||
+	    (e = cbor_take_array(&in, REGISTRY_APPS_MAX, &n)))
+		return e;
+	if (version != 1)
+		return failed(ERR_FORMAT, "an index of version %llu", (unsigned long long)version);
+	/* An earlier generation's applications went with it; its epochs are not used again. */
+	if (generation != registry->generation) {
+		registry->epoch++;
+		return OK;
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((e = cbor_take_fixed(&in, package, sizeof package)) ||
+		    (e = open_app(registry, package)))
+			return e;
+	return cbor_take_end(in);
+}
+
+enum err registry_open(struct registry *registry, struct state *state, struct slice serial,
+		       uint64_t generation)
+{
+	CLEANUP(buf) struct buf index = BUF_INIT;
+	enum err e;
+
+	if (serial.left > WIRE_SERIAL_MAX)
+		return failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
+	*registry = (struct registry){ .state = state, .generation = generation };
+	pthread_mutex_init(&registry->lock, NULL);
+	pthread_mutex_init(&registry->changing, NULL);
+	hex_put(registry->name, serial.p, serial.left);
+	e = state_get(state, STATE_APPLICATIONS, registry->name, &index);
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	return e ? e : read_index(registry, buf_slice(&index));
+}
+
+void registry_close(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->apps_n; i++)
+		app_release(registry->apps[i]);
+	registry->apps_n = 0;
+}
+
+static size_t find(struct app *const *apps, size_t n, struct slice id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_is(id, apps[i]->id))
+			return i;
+	return n;
+}
+
+static void list_app(const struct app *app, struct buf *out)
+{
+	cbor_put_array(out, 8);
+	cbor_put_text(out, app->id);
+	cbor_put_text(out, app->label);
+	cbor_put_text(out, app->version);
+	cbor_put_bytes(out, SLICE(app->measurement));
+	cbor_put_bytes(out, SLICE(app->image));
+	cbor_put_bytes(out, SLICE(app->profile));
+	cbor_put_bytes(out, buf_slice(&app->manifest));
+	cbor_put_bytes(out, SLICE(app->cka_id));
+}
+
+static enum err check_listing(struct app *const *apps, size_t n)
+{
+	CLEANUP(buf) struct buf listing = BUF_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		list_app(apps[i], &listing);
+	if (listing.len > REGISTRY_LISTING_MAX)
+		return failed(ERR_LIMIT, "the manifests of this partition are too large together");
+	return buf_check(&listing);
+}
+
+/* Writes the next state of the index, and when that is durable makes it the present one. The old
+ * applications lose one reference each. Under changing. */
+static enum err replace(struct registry *registry, struct app **next, size_t n)
+{
+	struct app *old[REGISTRY_APPS_MAX];
+	size_t old_n = registry->apps_n;
+	enum err e = write_index(registry, next, n, registry->epoch + 1);
+
+	if (e)
+		return e;
+	memcpy(old, registry->apps, sizeof old);
+	for (size_t i = 0; i < n; i++)
+		atomic_fetch_add(&next[i]->refs, 1);
+	pthread_mutex_lock(&registry->lock);
+	memcpy(registry->apps, next, n * sizeof *next);
+	registry->apps_n = n;
+	registry->epoch++;
+	pthread_mutex_unlock(&registry->lock);
+	for (size_t i = 0; i < old_n; i++)
+		app_release(old[i]);
+	return OK;
+}
+
+static enum err put_changing(struct registry *registry, struct slice package, struct app *app)
+{
+	struct app *next[REGISTRY_APPS_MAX + 1];
+	uint8_t sha256[SHA256_SIZE];
+	size_t n = registry->apps_n, at;
+	enum err e;
+
+	memcpy(next, registry->apps, n * sizeof *next);
+	at = find(next, n, slice_text(app->id));
+	next[at] = app;
+	if (at == n)
+		n++;
+	if (n > REGISTRY_APPS_MAX)
+		return failed(ERR_LIMIT, "a partition has at most %d applications",
+			      REGISTRY_APPS_MAX);
+	if ((e = check_listing(next, n)) ||
+	    (e = state_put_package(registry->state, package, sha256)))
+		return e;
+	return replace(registry, next, n);
+}
+
+enum err registry_put(struct registry *registry, struct slice package, struct app *app)
+{
+	pthread_mutex_lock(&registry->changing);
+	enum err e = put_changing(registry, package, app);
+	pthread_mutex_unlock(&registry->changing);
+	return e;
+}
+
+static enum err remove_changing(struct registry *registry, struct slice id)
+{
+	struct app *next[REGISTRY_APPS_MAX];
+	size_t n = registry->apps_n, at = find(registry->apps, n, id);
+
+	if (at == n)
+		return failed(ERR_NOT_FOUND, "no such application");
+	memcpy(next, registry->apps, n * sizeof *next);
+	next[at] = next[n - 1];
+	return replace(registry, next, n - 1);
+}
+
+enum err registry_remove(struct registry *registry, struct slice id)
+{
+	pthread_mutex_lock(&registry->changing);
+	enum err e = remove_changing(registry, id);
+	pthread_mutex_unlock(&registry->changing);
+	return e;
+}
+
+enum err registry_remove_all(struct registry *registry)
+{
+	struct app *none[1];
+
+	pthread_mutex_lock(&registry->changing);
+	enum err e = replace(registry, none, 0);
+	pthread_mutex_unlock(&registry->changing);
+	return e;
+}
+
+enum err registry_get(struct registry *registry, struct slice id, struct app **out, uint64_t *epoch)
+{
+	enum err e = OK;
+
+	pthread_mutex_lock(&registry->lock);
+	size_t at = find(registry->apps, registry->apps_n, id);
+	if (at < registry->apps_n) {
+		*out = registry->apps[at];
+		atomic_fetch_add(&(*out)->refs, 1);
+	} else {
+		e = failed(ERR_NOT_FOUND, "no such application");
+	}
+	if (epoch)
+		*epoch = registry->epoch;
+	pthread_mutex_unlock(&registry->lock);
+	return e;
+}
+
+uint64_t registry_epoch(struct registry *registry)
+{
+	pthread_mutex_lock(&registry->lock);
+	uint64_t epoch = registry->epoch;
+	pthread_mutex_unlock(&registry->lock);
+	return epoch;
+}
+
+void registry_list(struct registry *registry, struct buf *out)
+{
+	pthread_mutex_lock(&registry->lock);
+	cbor_put_uint(out, registry->epoch);
+	cbor_put_array(out, registry->apps_n);
+	for (size_t i = 0; i < registry->apps_n; i++)
+		list_app(registry->apps[i], out);
+	pthread_mutex_unlock(&registry->lock);
+}
+
+bool registry_uses(struct registry *registry, const uint8_t package[SHA256_SIZE])
+{
+	bool uses = false;
+
+	pthread_mutex_lock(&registry->lock);
+	for (size_t i = 0; i < registry->apps_n && !uses; i++)
+		uses = !memcmp(registry->apps[i]->package, package, SHA256_SIZE);
+	pthread_mutex_unlock(&registry->lock);
+	return uses;
+}
+
+static enum err unpack_locked(struct app *app, const struct state *state, struct sandbox *box)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(fd) int fd = -1;
+	enum err e;
+
+	if ((e = state_get_package(state, app->package, &raw)) ||
+	    (e = io_memfd("assay-package", buf_slice(&raw), &fd)))
+		return e;
+	return sandbox_image_add(box, fd, app->measurement, &app->unpacked);
+}
+
+enum err app_unpacked(struct app *app, const struct state *state, struct sandbox *box,
+		      struct sandbox_image **out)
+{
+	enum err e = OK;
+
+	pthread_mutex_lock(&app->lock);
+	if (!app->unpacked)
+		e = unpack_locked(app, state, box);
+	*out = app->unpacked;
+	pthread_mutex_unlock(&app->lock);
+	return e;
+}

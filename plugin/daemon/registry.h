@@ -1,0 +1,83 @@
+/* registry.h - the applications of one partition: content-addressed packages, and an index.
+ *
+ * The index is a record (state.h) with the epoch, which any load or removal raises; packages are
+ * verified when loaded, when the daemon starts, and again before the launcher unpacks one. Safe from
+ * any thread; an application that was taken stays whole until it is released, also when it was
+ * removed or replaced meanwhile.
+ */
+#ifndef PLUGIN_DAEMON_REGISTRY_H
+#define PLUGIN_DAEMON_REGISTRY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "plugin/daemon/state.h"
+#include "plugin/wire.h"
+#include "sandbox/sandbox.h"
+
+#define REGISTRY_APPS_MAX 64
+#define REGISTRY_LISTING_MAX 60000 /* what APPS answers must fit one message */
+#define APP_CKA_ID 8
+
+struct app {
+	atomic_uint refs;
+	char id[65], label[65], version[33];
+	uint8_t package[SHA256_SIZE]; /* names the file */
+	uint8_t image[SHA256_SIZE], profile[SHA256_SIZE], measurement[SHA256_SIZE];
+	uint8_t cka_id[APP_CKA_ID]; /* first bytes of SHA-256 of the id: the same for all versions */
+	struct buf manifest;        /* as in the package */
+	struct limits limits;
+	uint8_t refuse_code;
+	pthread_mutex_t lock;          /* guards the next */
+	struct sandbox_image *unpacked; /* made at the first run */
+};
+
+struct registry {
+	struct state *state;
+	char name[2 * WIRE_SERIAL_MAX + 1]; /* of its record */
+	uint64_t generation;
+	pthread_mutex_t changing; /* held during a load or a removal, with its writes */
+	pthread_mutex_t lock;     /* guards what follows; taken after changing */
+	uint64_t epoch;
+	struct app *apps[REGISTRY_APPS_MAX];
+	size_t apps_n;
+};
+
+/* What a package may ask for at most. */
+struct registry_ceiling {
+	uint64_t memory_bytes, output_bytes, wall_ms;
+};
+
+/* Reads the index of this partition and generation, or starts an empty one; verifies each package:
+ * ERR_MISMATCH when one was changed on disk. */
+MUST enum err registry_open(struct registry *registry, struct state *state, struct slice serial,
+			    uint64_t generation);
+void registry_close(struct registry *registry);
+
+/* Checks and measures a package, into an application of its own that is in no registry yet.
+ * ERR_FORMAT, ERR_RANGE: the package is not as it should be, or asks for too much. */
+MUST enum err registry_examine(struct slice package, const struct registry_ceiling *ceiling,
+			       struct app **out);
+/* Puts @app, of this package, into the registry, durably; one of the same id is replaced. */
+MUST enum err registry_put(struct registry *registry, struct slice package, struct app *app);
+/* ERR_NOT_FOUND when there is none. */
+MUST enum err registry_remove(struct registry *registry, struct slice id);
+/* Removes all; the epoch goes up. */
+MUST enum err registry_remove_all(struct registry *registry);
+
+/* Takes the application for use; release it with app_release. @epoch may be NULL. */
+MUST enum err registry_get(struct registry *registry, struct slice id, struct app **out,
+			   uint64_t *epoch);
+uint64_t registry_epoch(struct registry *registry);
+/* Writes what APPS answers: the epoch, and the array. */
+void registry_list(struct registry *registry, struct buf *out);
+/* Is this package named by this registry? */
+bool registry_uses(struct registry *registry, const uint8_t package[SHA256_SIZE]);
+
+/* The application as the launcher unpacked it, made at first use. */
+MUST enum err app_unpacked(struct app *app, const struct state *state, struct sandbox *box,
+			   struct sandbox_image **out);
+void app_release(struct app *app); /* NULL is allowed */
+void app_cleanup(struct app **app);
+
+#endif
