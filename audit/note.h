@@ -15,11 +15,13 @@
 #define NOTE_SIGNATURES_MAX 16
 #define NOTE_KEY_ID 4
 
+/* ERR_RANGE for an origin that is empty, over 200 bytes, or holds anything but printable ASCII
+ * without blank and "+". */
+MUST enum err note_check_origin(struct slice origin);
 /* The key id of the public key in an X.509 certificate (DER). */
 MUST enum err note_key_id(struct slice certificate, uint8_t id[NOTE_KEY_ID]);
 
-/* Appends the text of a checkpoint; @digest is what the key signs. ERR_RANGE for an origin that is
- * empty, over 200 bytes, or holds anything but printable ASCII without blank and "+". */
+/* Appends the text of a checkpoint; @digest is what the key signs. */
 MUST enum err note_prepare(const char *origin, uint64_t size, const uint8_t root[SHA256_SIZE],
 			   struct buf *text, uint8_t digest[SHA256_SIZE]);
 /* Appends the whole note. @signature: raw r || s over the digest. */

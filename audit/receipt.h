@@ -29,8 +29,10 @@ MUST enum err receipt_head_prepare(struct receipt_head *head, const struct audit
 				   const uint8_t root[SHA256_SIZE], int64_t time,
 				   uint8_t digest[SHA256_SIZE]);
 MUST enum err receipt_head_sign(struct receipt_head *head, struct slice signature);
-/* Checks the signature against the root: for heads that were read back from disk. */
-MUST enum err receipt_head_verify(const struct receipt_head *head, struct slice certificate);
+/* For heads that were read back from disk: is this a head of @origin with this size, and is the
+ * signature over its root the certificate's? ERR_FORMAT, ERR_MISMATCH or ERR_CRYPTO. */
+MUST enum err receipt_head_verify(const struct receipt_head *head, const char *origin,
+				  struct slice certificate);
 void receipt_head_free(struct receipt_head *head);
 void receipt_head_cleanup(struct receipt_head *head);
 

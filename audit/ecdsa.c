@@ -1,0 +1,78 @@
+#include "audit/ecdsa.h"
+
+#include <string.h>
+
+#include "audit/x509.h"
+
+static void signature_cleanup(ECDSA_SIG **s)
+{
+	ECDSA_SIG_free(*s);
+}
+
+static void context_cleanup(EVP_PKEY_CTX **c)
+{
+	EVP_PKEY_CTX_free(*c);
+}
+
+enum err ecdsa_to_der(struct slice raw, struct buf *der)
+{
+	if (raw.left != ECDSA_RAW)
+		return failed(ERR_CRYPTO, "an ECDSA signature of %zu bytes, 64 expected", raw.left);
+
+	CLEANUP(signature) ECDSA_SIG *s = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw.p, ECDSA_RAW / 2, NULL);
+	BIGNUM *v = BN_bin2bn(raw.p + ECDSA_RAW / 2, ECDSA_RAW / 2, NULL);
+	if (!s || !r || !v || !ECDSA_SIG_set0(s, r, v)) {
+		BN_free(r);
+		BN_free(v);
+		return failed(ERR_MEMORY, "no memory for a signature");
+	}
+	uint8_t bytes[ECDSA_DER_MAX], *p = bytes;
+	int n = i2d_ECDSA_SIG(s, NULL);
+	if (n <= 0 || n > ECDSA_DER_MAX || i2d_ECDSA_SIG(s, &p) != n)
+		return failed(ERR_CRYPTO, "ECDSA signature: %s", x509_reason());
+	buf_put(der, bytes, (size_t)n);
+	return buf_check(der);
+}
+
+enum err ecdsa_from_der(struct slice der, uint8_t raw[ECDSA_RAW])
+{
+	CLEANUP(buf) struct buf again = BUF_INIT;
+	const uint8_t *p = der.p;
+
+	if (der.left > ECDSA_DER_MAX)
+		return failed(ERR_FORMAT, "an ECDSA signature of %zu bytes", der.left);
+	CLEANUP(signature) ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)der.left);
+	if (!s || BN_bn2binpad(ECDSA_SIG_get0_r(s), raw, ECDSA_RAW / 2) < 0 ||
+	    BN_bn2binpad(ECDSA_SIG_get0_s(s), raw + ECDSA_RAW / 2, ECDSA_RAW / 2) < 0)
+		return failed(ERR_FORMAT, "ECDSA signature: %s", x509_reason());
+	/* OpenSSL reads some BER; one signature has one form here. It also drops signs. */
+	enum err e = ecdsa_to_der(slice_of(raw, ECDSA_RAW), &again);
+	if (e)
+		return e;
+	return slice_equal(buf_slice(&again), der)
+		       ? OK
+		       : failed(ERR_FORMAT, "an ECDSA signature that is not DER");
+}
+
+enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE], struct slice raw)
+{
+	CLEANUP(buf) struct buf der = BUF_INIT;
+	CLEANUP(x509) X509 *x = NULL;
+	EVP_PKEY *key;
+	enum err e;
+
+	if ((e = x509_parse(certificate, &x)) || (e = x509_key(x, &key)) ||
+	    (e = ecdsa_to_der(raw, &der)))
+		return e;
+	CLEANUP(context) EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
+	if (!c || EVP_PKEY_verify_init(c) != 1)
+		return failed(ERR_CRYPTO, "ECDSA: %s", x509_reason());
+	if (EVP_PKEY_verify(c, der.data, der.len, digest, SHA256_SIZE) != 1) {
+		(void)x509_reason();
+		return failed(ERR_CRYPTO,
+			      "the signature is not by the certificate's key, or what it "
+			      "signs was changed");
+	}
+	return OK;
+}

@@ -1,0 +1,27 @@
+/* x509.h - OpenSSL's types, for the files of this folder that need them. */
+#ifndef AUDIT_X509_H
+#define AUDIT_X509_H
+
+#include "config/base/bytes.h"
+
+/* OpenSSL has a type of this name. */
+#define ERR_STATE openssl_err_state
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#undef ERR_STATE
+
+/* One certificate and nothing after it; ERR_CRYPTO otherwise. */
+MUST enum err x509_parse(struct slice der, X509 **out);
+void x509_cleanup(X509 **certificate);
+/* Its public key, which must be on P-256 (ERR_UNSUPPORTED); owned by the certificate. */
+MUST enum err x509_key(X509 *certificate, EVP_PKEY **key);
+/* The reason in OpenSSL's error queue, which is emptied. */
+const char *x509_reason(void);
+
+#endif
