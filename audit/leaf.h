@@ -98,7 +98,7 @@ struct leaf {
 	struct slice request;
 	bool has_confinement;
 	uint64_t confinement_mode; /* 0 privileged launcher, 1 user namespaces only */
-	struct slice absent_steps; /* space-separated; encoded as an array of text */
+	struct slice absent_steps; /* one text, space-separated; may be empty */
 	uint64_t start_kind, launched_us;
 	bool has_roleproof;
 	enum leaf_roleproof roleproof;
@@ -112,6 +112,8 @@ struct leaf {
 MUST enum err leaf_encode(const struct leaf *leaf, struct buf *out);
 /* Strict: anything that leaf_encode would not write is ERR_FORMAT; unknown claims too. */
 MUST enum err leaf_decode(struct slice raw, struct leaf *out);
+/* Claim -70009: SHA-256 of the encoding of claim 273 of a TCB record. */
+MUST enum err leaf_components_digest(const struct leaf *leaf, uint8_t digest[SHA256_SIZE]);
 /* SHA-256(0x00 || raw), RFC 9162 section 2.1.1. */
 void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE]);
 

@@ -1,0 +1,53 @@
+/* claims.h - claims.def as a table, for the files of this folder that walk over a leaf's claims. */
+#ifndef AUDIT_CLAIMS_H
+#define AUDIT_CLAIMS_H
+
+#include "audit/leaf.h"
+#include "config/base/cbor.h"
+
+enum claim_kind {
+	CLAIM_TEXT,
+	CLAIM_BYTES,
+	CLAIM_VERSION,
+	CLAIM_UINT,
+	CLAIM_TIME,
+	CLAIM_ENUM,
+	CLAIM_ID,
+	CLAIM_DIGEST,
+	CLAIM_MAC,
+	CLAIM_HSM,
+	CLAIM_COMPONENTS,
+	CLAIM_STATUS,
+	CLAIM_TIMES,
+	CLAIM_CALLER,
+	CLAIM_PARTITION,
+	CLAIM_CONFINEMENT
+};
+
+struct claim {
+	int64_t key;
+	const char *name;
+	enum claim_kind kind;
+	size_t field, flag; /* offsets in struct leaf; flag 0: none */
+	bool always, compact;
+	uint64_t least, most;
+};
+
+extern const struct claim claims[];
+extern const size_t claims_n;
+
+bool claim_present(const struct claim *claim, const struct leaf *leaf);
+/* The claim's field, as its type. */
+struct slice claim_slice(const struct claim *claim, const struct leaf *leaf);
+uint64_t claim_uint(const struct claim *claim, const struct leaf *leaf); /* UINT, TIME, ENUM */
+const uint8_t *claim_bytes(const struct claim *claim, const struct leaf *leaf);
+
+/* Appends the pairs of a map: all claims, or those of the compact proof; their number. */
+size_t claims_count(const struct leaf *leaf, bool compact);
+void claims_put(const struct leaf *leaf, bool compact, struct buf *out);
+/* Takes @pairs pairs into @leaf, which is zeroed first; @keys goes on to whatever follows. Refuses
+ * unknown claims, values out of range, and a required one that is missing. */
+MUST enum err claims_take(struct slice *in, size_t pairs, bool compact, struct cbor_keys *keys,
+			  struct leaf *leaf);
+
+#endif

@@ -1,0 +1,91 @@
+#include "audit/leaf.h"
+
+#include <stdlib.h>
+
+#include "audit/claims.h"
+
+#define UCCS_TAG 601 /* RFC 9781 */
+
+static void leaf_cleanup(struct leaf **leaf)
+{
+	free(*leaf);
+}
+
+/* What is signed must be readable by all, so an encoded leaf is read again at once: this one check
+ * holds every range and form, for writers and readers alike. */
+static enum err check(struct slice raw)
+{
+	CLEANUP(leaf) struct leaf *again = malloc(sizeof *again);
+	enum err e;
+
+	if (!again)
+		return failed(ERR_MEMORY, "no memory for a leaf");
+	e = leaf_decode(raw, again);
+	return e == ERR_FORMAT ? failed(ERR_RANGE, "leaf: %s", err_reason()) : e;
+}
+
+enum err leaf_encode(const struct leaf *leaf, struct buf *out)
+{
+	size_t start = out->len;
+
+	if (leaf->components_n > LEAF_COMPONENTS_MAX)
+		return failed(ERR_RANGE, "%zu components in a leaf", leaf->components_n);
+	cbor_put_tag(out, UCCS_TAG);
+	cbor_put_map(out, claims_count(leaf, false));
+	claims_put(leaf, false, out);
+	enum err e = buf_check(out);
+	if (e)
+		return e;
+	if (out->len - start > LEAF_MAX)
+		return failed(ERR_RANGE, "a leaf of %zu bytes", out->len - start);
+	return check(slice_of(out->data + start, out->len - start));
+}
+
+enum err leaf_decode(struct slice raw, struct leaf *out)
+{
+	struct cbor_keys keys = { { NULL, 0 } };
+	uint64_t tag;
+	size_t pairs;
+	enum err e;
+
+	if (raw.left > LEAF_MAX)
+		return failed(ERR_FORMAT, "a leaf of %zu bytes", raw.left);
+	if ((e = cbor_take_tag(&raw, &tag)))
+		return e;
+	if (tag != UCCS_TAG)
+		return failed(ERR_FORMAT, "not a claims set: tag %llu", (unsigned long long)tag);
+	if ((e = cbor_take_map(&raw, claims_n, &pairs)) ||
+	    (e = claims_take(&raw, pairs, false, &keys, out)))
+		return e;
+	return cbor_take_end(raw);
+}
+
+void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE])
+{
+	struct sha256 h;
+
+	sha256_init(&h);
+	sha256_add(&h, "\0", 1);
+	sha256_add(&h, raw.p, raw.left);
+	sha256_end(&h, hash);
+}
+
+const char *leaf_type_name(enum leaf_type type)
+{
+	static const char *const names[] = {
+		[LEAF_EXECUTION] = "execution",
+		[LEAF_AUTHORIZATION] = "authorization",
+		[LEAF_MANAGEMENT] = "management",
+		[LEAF_CONFIGURATION] = "configuration",
+		[LEAF_OPEN] = "open",
+		[LEAF_CLOSE] = "close",
+		[LEAF_ROLLOVER] = "key rollover",
+		[LEAF_SHRED] = "shred",
+		[LEAF_TIME] = "time anchor",
+		[LEAF_RECOVERY] = "recovery",
+		[LEAF_REFUSAL] = "refusal",
+		[LEAF_TCB] = "TCB",
+	};
+
+	return type >= LEAF_EXECUTION && type <= LEAF_TCB ? names[type] : "unknown";
+}
