@@ -4,7 +4,7 @@
 
 #include "audit/cose.h"
 #include "audit/ecdsa.h"
-#include "audit/proof.h"
+#include "audit/tree.h"
 
 #define CWT_ISS 1
 #define CWT_SUB 2
@@ -298,18 +298,6 @@ enum err receipt_read(struct slice raw, struct receipt *out)
 
 /* ---- checking ---- */
 
-static void hash_pair(const uint8_t left[SHA256_SIZE], const uint8_t right[SHA256_SIZE],
-		      uint8_t out[SHA256_SIZE])
-{
-	struct sha256 h;
-
-	sha256_init(&h);
-	sha256_add(&h, "\x01", 1);
-	sha256_add(&h, left, SHA256_SIZE);
-	sha256_add(&h, right, SHA256_SIZE);
-	sha256_end(&h, out);
-}
-
 /* RFC 9162 section 2.1.3.2, with its names. */
 enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
 		      uint8_t root[SHA256_SIZE])
@@ -322,13 +310,13 @@ enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA
 		if (sn == 0)
 			return failed(ERR_FORMAT, "receipt: the path is too long for its tree");
 		if ((fn & 1) || fn == sn) {
-			hash_pair(receipt->path[i].p, r, r);
+			tree_node(receipt->path[i].p, r, r);
 			while (fn && !(fn & 1)) {
 				fn >>= 1;
 				sn >>= 1;
 			}
 		} else {
-			hash_pair(r, receipt->path[i].p, r);
+			tree_node(r, receipt->path[i].p, r);
 		}
 		fn >>= 1;
 		sn >>= 1;

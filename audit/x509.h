@@ -1,20 +1,9 @@
-/* x509.h - OpenSSL's types, for the files of this folder that need them. */
+/* x509.h - certificates as OpenSSL's types, for the files of this folder that need them. */
 #ifndef AUDIT_X509_H
 #define AUDIT_X509_H
 
+#include "audit/openssl.h"
 #include "config/base/bytes.h"
-
-/* OpenSSL has a type of this name. */
-#define ERR_STATE openssl_err_state
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-#undef ERR_STATE
 
 /* One certificate and nothing after it; ERR_CRYPTO otherwise. */
 MUST enum err x509_parse(struct slice der, X509 **out);
