@@ -1,0 +1,372 @@
+#include "plugin/link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/base/secret.h"
+
+#define LANES_MAX 64
+#define HANDSHAKE_SECONDS 10
+#define START_MS 15000
+#define SECRET_SIZE 32
+
+/* Lane 0 is the link itself. */
+struct lane {
+	int fd; /* -1: not connected */
+	bool busy;
+};
+
+struct link {
+	/* Set once, in link_open. */
+	struct sockaddr_un address;
+	uid_t daemon_uid;
+	bool own_uid_may; /* development mode */
+	uint8_t boot[16], connection[16], secret[SECRET_SIZE];
+	enum config_mode mode;
+	char token_serial[WIRE_SERIAL_MAX + 1];
+
+	pthread_mutex_t lock; /* guards what follows; a busy lane's fd is its caller's */
+	pthread_cond_t freed;
+	struct lane lanes[LANES_MAX];
+	size_t lanes_max; /* less than LANES_MAX when the daemon wants no more */
+	bool dead;        /* the daemon ended: every call says so */
+};
+
+static enum err check_peer(const struct link *link, int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof peer;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+		return failed(ERR_IO, "SO_PEERCRED: %m");
+	if (peer.uid == 0 || peer.uid == link->daemon_uid ||
+	    (link->own_uid_may && peer.uid == geteuid()))
+		return OK;
+	return failed(ERR_DENIED, "%s: its owner is user %u, not the daemon's",
+		      link->address.sun_path, (unsigned)peer.uid);
+}
+
+static enum err set_timeout(int fd, int option, int seconds)
+{
+	struct timeval time = { .tv_sec = seconds };
+
+	return setsockopt(fd, SOL_SOCKET, option, &time, sizeof time)
+		       ? failed(ERR_IO, "socket time limit: %m")
+		       : OK;
+}
+
+/* The connection's first exchange has a time limit, so that a process which holds the socket but
+ * does not serve can't hang its clients; later ones take as long as an application runs. */
+static enum err connect_daemon(const struct link *link, int *out)
+{
+	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	enum err e;
+	int result;
+
+	if (fd < 0)
+		return failed(ERR_IO, "socket: %m");
+	if ((e = set_timeout(fd, SO_SNDTIMEO, HANDSHAKE_SECONDS)) ||
+	    (e = set_timeout(fd, SO_RCVTIMEO, HANDSHAKE_SECONDS)))
+		return e;
+	do
+		result = connect(fd, (const struct sockaddr *)&link->address, sizeof link->address);
+	while (result && errno == EINTR);
+	if (result)
+		return failed(errno == ENOENT || errno == ECONNREFUSED ? ERR_GONE
+			      : errno == EACCES || errno == EPERM      ? ERR_DENIED
+								       : ERR_IO,
+			      "%s: %m", link->address.sun_path);
+	if ((e = check_peer(link, fd)))
+		return e;
+	*out = fd_steal(&fd);
+	return OK;
+}
+
+/* Takes the head of an answer; @in is left at its first result. */
+static enum err take_result(struct wire_message *answer, struct slice *in)
+{
+	struct slice rest = buf_slice(&answer->bytes), reason;
+	size_t items;
+	uint64_t result;
+
+	if (cbor_take_array(&rest, 64, &items) || items < 2 || cbor_take_uint(&rest, &result) ||
+	    result >= ERR_COUNT || cbor_take_text(&rest, ERR_REASON_MAX, &reason))
+		return failed(ERR_FORMAT, "the daemon's answer is malformed");
+	*in = rest;
+	return result ? failed((enum err)result, "%.*s", (int)reason.left, (const char *)reason.p)
+		      : OK;
+}
+
+static enum err exchange(int fd, struct wire_message *request, struct wire_message *answer)
+{
+	enum err e = wire_send(fd, request);
+
+	return e ? e : wire_recv(fd, answer);
+}
+
+static enum err take_greeting(struct link *link, struct slice in)
+{
+	struct slice serial;
+	uint64_t mode;
+
+	if (cbor_take_fixed(&in, link->boot, sizeof link->boot) ||
+	    cbor_take_fixed(&in, link->connection, sizeof link->connection) ||
+	    cbor_take_fixed(&in, link->secret, sizeof link->secret) || cbor_take_uint(&in, &mode) ||
+	    mode > MODE_APPLIANCE || cbor_take_text(&in, WIRE_SERIAL_MAX, &serial) ||
+	    cbor_take_end(in))
+		return failed(ERR_FORMAT, "the daemon's greeting is malformed");
+	link->mode = (enum config_mode)mode;
+	memcpy(link->token_serial, serial.p, serial.left);
+	return OK;
+}
+
+static enum err greet(struct link *link, int fd, struct slice frontend)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+	enum err e;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_HELLO, 2);
+	cbor_put_uint(&request.bytes, WIRE_VERSION);
+	cbor_put_bytes(&request.bytes, frontend);
+	if ((e = exchange(fd, &request, &answer)) || (e = take_result(&answer, &in)) ||
+	    (e = take_greeting(link, in)))
+		return e;
+	secret_wipe(answer.bytes.data, answer.bytes.len);
+	return set_timeout(fd, SO_RCVTIMEO, 0);
+}
+
+static enum err attach(const struct link *link, int fd)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+	enum err e;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_ATTACH, 1);
+	cbor_put_bytes(&request.bytes, SLICE(link->secret));
+	e = exchange(fd, &request, &answer);
+	secret_wipe(request.bytes.data, request.bytes.len);
+	if (e || (e = take_result(&answer, &in)))
+		return e;
+	return set_timeout(fd, SO_RCVTIMEO, 0);
+}
+
+static struct link *new_link(const struct config *config)
+{
+	struct link *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	link->address.sun_family = AF_UNIX;
+	memcpy(link->address.sun_path, config->socket, strlen(config->socket) + 1);
+	link->daemon_uid = (uid_t)config->users_daemon;
+	link->own_uid_may = config->mode == MODE_DEVELOPMENT;
+	link->lanes_max = LANES_MAX;
+	for (size_t i = 0; i < LANES_MAX; i++)
+		link->lanes[i].fd = -1;
+	pthread_mutex_init(&link->lock, NULL);
+	pthread_cond_init(&link->freed, NULL);
+	return link;
+}
+
+static void close_lanes(struct link *link)
+{
+	for (size_t i = 0; i < LANES_MAX; i++)
+		fd_cleanup(&link->lanes[i].fd);
+}
+
+void link_close(struct link *link)
+{
+	if (!link)
+		return;
+	close_lanes(link);
+	pthread_cond_destroy(&link->freed);
+	pthread_mutex_destroy(&link->lock);
+	secret_wipe(link->secret, sizeof link->secret);
+	free(link);
+}
+
+/* The lock may be held by a thread that the child does not have: it is neither taken nor ended. */
+void link_abandon(struct link *link)
+{
+	if (!link)
+		return;
+	close_lanes(link);
+	secret_wipe(link->secret, sizeof link->secret);
+	free(link);
+}
+
+static void link_cleanup(struct link **link)
+{
+	link_close(*link);
+}
+
+enum err link_open(const struct config *config, const char *self, bool start, struct slice frontend,
+		   struct link **out)
+{
+	enum err e;
+
+	if (strlen(config->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return failed(ERR_USAGE, "socket: %s is too long for a socket's path",
+			      config->socket);
+	CLEANUP(link) struct link *link = new_link(config);
+	if (!link)
+		return failed(ERR_MEMORY, "out of memory");
+	e = connect_daemon(link, &link->lanes[0].fd);
+	if (e == ERR_GONE && start && config->mode == MODE_DEVELOPMENT) {
+		if ((e = link_start_daemon(config, self, START_MS)))
+			return e;
+		e = connect_daemon(link, &link->lanes[0].fd);
+	}
+	if (e || (e = greet(link, link->lanes[0].fd, frontend)))
+		return e;
+	*out = STEAL(link);
+	return OK;
+}
+
+const uint8_t *link_boot_id(const struct link *link)
+{
+	return link->boot;
+}
+
+const uint8_t *link_connection_id(const struct link *link)
+{
+	return link->connection;
+}
+
+enum config_mode link_mode(const struct link *link)
+{
+	return link->mode;
+}
+
+const char *link_token_serial(const struct link *link)
+{
+	return link->token_serial;
+}
+
+void link_request(struct wire_message *m, enum wire_request request, size_t arguments)
+{
+	cbor_put_array(&m->bytes, 1 + arguments);
+	cbor_put_uint(&m->bytes, request);
+}
+
+/* A connected lane that is free, else a place for one more, else NULL. */
+static struct lane *free_lane_locked(struct link *link)
+{
+	struct lane *place = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; i < LANES_MAX; i++) {
+		struct lane *lane = &link->lanes[i];
+
+		if (lane->fd >= 0 && !lane->busy)
+			return lane;
+		if (lane->fd >= 0 || lane->busy)
+			used++;
+		else if (!place)
+			place = lane;
+	}
+	return used < link->lanes_max ? place : NULL;
+}
+
+static enum err take_lane(struct link *link, struct lane **out)
+{
+	struct lane *lane;
+
+	pthread_mutex_lock(&link->lock);
+	while (!link->dead && !(lane = free_lane_locked(link)))
+		pthread_cond_wait(&link->freed, &link->lock);
+	if (!link->dead)
+		lane->busy = true;
+	bool dead = link->dead;
+	pthread_mutex_unlock(&link->lock);
+	if (dead)
+		return failed(ERR_GONE, "the daemon has ended");
+	*out = lane;
+	return OK;
+}
+
+static void give_back(struct link *link, struct lane *lane)
+{
+	pthread_mutex_lock(&link->lock);
+	lane->busy = false;
+	pthread_cond_signal(&link->freed);
+	pthread_mutex_unlock(&link->lock);
+}
+
+/* Whether the link itself has ended; its own lane may be in another thread's use meanwhile. */
+static bool hung_up(const struct link *link)
+{
+	struct pollfd p = { .fd = link->lanes[0].fd, .events = POLLRDHUP };
+
+	return p.fd < 0 || poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLRDHUP | POLLERR);
+}
+
+/* An exchange broke off: what the daemon still does with the lane is not known, so it is closed. */
+static void give_up(struct link *link, struct lane *lane)
+{
+	pthread_mutex_lock(&link->lock);
+	fd_cleanup(&lane->fd);
+	lane->busy = false;
+	link->dead = hung_up(link);
+	pthread_cond_broadcast(&link->freed);
+	pthread_mutex_unlock(&link->lock);
+}
+
+/* A daemon that wants no more lanes is taken at its word: calls then wait for one of those there
+ * are, and the link itself is always one. */
+static void have_enough(struct link *link, struct lane *lane)
+{
+	give_up(link, lane);
+	pthread_mutex_lock(&link->lock);
+	size_t used = 0;
+	for (size_t i = 0; i < LANES_MAX; i++)
+		used += link->lanes[i].fd >= 0;
+	link->lanes_max = used;
+	pthread_mutex_unlock(&link->lock);
+}
+
+static enum err connected_lane(struct link *link, struct lane **out)
+{
+	for (;;) {
+		struct lane *lane;
+		enum err e = take_lane(link, &lane);
+
+		if (e)
+			return e;
+		if (lane->fd < 0 && (connect_daemon(link, &lane->fd) || attach(link, lane->fd))) {
+			have_enough(link, lane);
+			continue;
+		}
+		*out = lane;
+		return OK;
+	}
+}
+
+enum err link_call(struct link *link, struct wire_message *request, struct wire_message *answer,
+		   struct slice *in)
+{
+	struct lane *lane;
+	enum err e = buf_check(&request->bytes);
+
+	if (e || (e = connected_lane(link, &lane)))
+		return e;
+	e = exchange(lane->fd, request, answer);
+	if (e) {
+		give_up(link, lane);
+		return e;
+	}
+	give_back(link, lane);
+	return take_result(answer, in);
+}
