@@ -1,0 +1,488 @@
+/* link_test.c - the client's end of the link, against a small server in the test. */
+#include "testbed/unit/check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/link.h"
+
+#define ECHO REQ_STATUS
+
+static char dir[64], path[96];
+static const uint8_t secret[32] = "the link's secret";
+
+/* How the server behaves; set before it starts. */
+static struct {
+	size_t lanes_max;
+	bool mute;            /* holds the socket, says nothing */
+	const char *greeting; /* in place of the right one */
+	size_t greeting_n;
+	bool drops;     /* ends each connection at the first request after greeting */
+	int fails_with; /* enum err */
+} server;
+
+static _Atomic size_t lanes;
+
+static void put_head(struct wire_message *m, size_t results, int err, const char *reason)
+{
+	wire_cleanup(m);
+	wire_init(m);
+	cbor_put_array(&m->bytes, 2 + results);
+	cbor_put_uint(&m->bytes, (uint64_t)err);
+	cbor_put_text(&m->bytes, reason);
+}
+
+static void greet(struct wire_message *m)
+{
+	static const uint8_t boot[16] = "boot", connection[16] = "connection";
+
+	put_head(m, 5, OK, "");
+	cbor_put_bytes(&m->bytes, SLICE(boot));
+	cbor_put_bytes(&m->bytes, SLICE(connection));
+	cbor_put_bytes(&m->bytes, SLICE(secret));
+	cbor_put_uint(&m->bytes, MODE_DEVELOPMENT);
+	cbor_put_text(&m->bytes, "0123456789abcdef");
+	if (server.greeting) {
+		buf_reset(&m->bytes);
+		buf_put(&m->bytes, server.greeting, server.greeting_n);
+	}
+}
+
+static void echo(struct wire_message *m, struct slice in)
+{
+	struct slice payload;
+	bool mapped;
+
+	ck_assert_ok(wire_take_payload(m, &in, WIRE_PAYLOAD_MAX, &payload, &mapped));
+	CLEANUP(wire) struct wire_message out;
+	wire_init(&out);
+	put_head(&out, 1, server.fails_with, server.fails_with ? "because" : "");
+	ck_assert_ok(wire_put_payload(&out, payload));
+	if (mapped)
+		io_unmap(&payload);
+	struct wire_message swap = *m;
+	*m = out;
+	out = swap;
+}
+
+/* Answers one request in place; false ends the connection. */
+static bool serve(struct wire_message *m)
+{
+	struct slice in = buf_slice(&m->bytes), given;
+	size_t items;
+	uint64_t number;
+
+	ck_assert_ok(cbor_take_array(&in, 16, &items));
+	ck_assert_ok(cbor_take_uint(&in, &number));
+	if (number == REQ_HELLO) {
+		greet(m);
+	} else if (number == REQ_ATTACH) {
+		ck_assert_ok(cbor_take_bytes(&in, 32, &given));
+		bool fits = slice_equal(given, SLICE(secret)) && ++lanes <= server.lanes_max;
+		put_head(m, 0, fits ? OK : ERR_LIMIT, fits ? "" : "no more lanes");
+	} else {
+		if (server.drops)
+			return false;
+		usleep(1000);
+		echo(m, in);
+	}
+	return true;
+}
+
+static void *connection(void *fd_as_pointer)
+{
+	int fd = (int)(intptr_t)fd_as_pointer;
+	CLEANUP(wire) struct wire_message m;
+
+	wire_init(&m);
+	while (wire_recv(fd, &m) == OK && serve(&m))
+		ck_assert_ok(wire_send(fd, &m));
+	close(fd);
+	return NULL;
+}
+
+static int listening(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	strcpy(a.sun_path, path);
+	unlink(path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(listen(fd, 64), 0);
+	return fd;
+}
+
+static void *accept_all(void *fd_as_pointer)
+{
+	for (;;) {
+		int fd = accept4((int)(intptr_t)fd_as_pointer, NULL, NULL, SOCK_CLOEXEC);
+		pthread_t t;
+
+		if (fd < 0)
+			return NULL;
+		if (server.mute)
+			continue;
+		pthread_create(&t, NULL, connection, (void *)(intptr_t)fd);
+		pthread_detach(t);
+	}
+}
+
+static int start_server(void)
+{
+	int fd = listening();
+	pthread_t t;
+
+	pthread_create(&t, NULL, accept_all, (void *)(intptr_t)fd);
+	pthread_detach(t);
+	return fd;
+}
+
+static struct config config;
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/assay-link.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/s", dir);
+	config = (struct config){ .socket = path, .state = dir, .programs = dir };
+	config.sandbox_cells = 1;
+	memset(&server, 0, sizeof server);
+	server.lanes_max = 1000;
+	lanes = 0;
+}
+
+static void teardown(void)
+{
+	char log[96];
+
+	snprintf(log, sizeof log, "%s/assayd.log", dir);
+	unlink(log);
+	unlink(path);
+	rmdir(dir);
+}
+
+static enum err echoed(struct link *link, struct slice sent)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in, got;
+	bool mapped;
+	enum err e;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, ECHO, 1);
+	ck_assert_ok(wire_put_payload(&request, sent));
+	if ((e = link_call(link, &request, &answer, &in)))
+		return e;
+	ck_assert_ok(wire_take_payload(&answer, &in, WIRE_PAYLOAD_MAX, &got, &mapped));
+	ck_assert(slice_equal(got, sent));
+	if (mapped)
+		io_unmap(&got);
+	return OK;
+}
+
+static struct link *opened(void)
+{
+	struct link *link = NULL;
+
+	ck_assert_ok(link_open(&config, "/nowhere/assay.so", false, slice_of(NULL, 0), &link));
+	return link;
+}
+
+START_TEST(greets_and_calls)
+{
+	static uint8_t large[300000] = { 1, 2, 3 };
+
+	start_server();
+	struct link *link = opened();
+	ck_assert_str_eq((const char *)link_boot_id(link), "boot");
+	ck_assert_str_eq((const char *)link_connection_id(link), "connection");
+	ck_assert_str_eq(link_token_serial(link), "0123456789abcdef");
+	ck_assert_int_eq(link_mode(link), MODE_DEVELOPMENT);
+	ck_assert_ok(echoed(link, slice_of(NULL, 0)));
+	ck_assert_ok(echoed(link, slice_text("some bytes")));
+	ck_assert_ok(echoed(link, SLICE(large)));
+	ck_assert_uint_eq(lanes, 0);
+	link_close(link);
+}
+END_TEST
+
+START_TEST(hands_up_the_daemons_words)
+{
+	start_server();
+	struct link *link = opened();
+	server.fails_with = ERR_LIMIT;
+	ck_assert_err(echoed(link, slice_text("x")), ERR_LIMIT);
+	ck_assert_str_eq(err_reason(), "because");
+	server.fails_with = OK;
+	ck_assert_ok(echoed(link, slice_text("x")));
+	link_close(link);
+}
+END_TEST
+
+static struct link *shared;
+
+static void *call_often(void *unused)
+{
+	for (int i = 0; i < 50; i++) {
+		char text[32];
+
+		snprintf(text, sizeof text, "%d of %lx", i, (unsigned long)pthread_self());
+		if (echoed(shared, slice_text(text)))
+			return shared;
+	}
+	return unused;
+}
+
+static void with_eight_threads(void)
+{
+	pthread_t threads[8];
+
+	shared = opened();
+	for (size_t i = 0; i < 8; i++)
+		pthread_create(&threads[i], NULL, call_often, NULL);
+	for (size_t i = 0; i < 8; i++) {
+		void *bad;
+
+		pthread_join(threads[i], &bad);
+		ck_assert_ptr_null(bad);
+	}
+	link_close(shared);
+}
+
+START_TEST(eight_threads_have_a_lane_each)
+{
+	start_server();
+	with_eight_threads();
+	ck_assert_uint_ge(lanes, 1);
+	ck_assert_uint_le(lanes, 7);
+}
+END_TEST
+
+START_TEST(threads_share_the_lanes_that_a_daemon_allows)
+{
+	server.lanes_max = 2;
+	start_server();
+	with_eight_threads();
+}
+END_TEST
+
+START_TEST(no_daemon_is_gone)
+{
+	struct link *link;
+
+	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_GONE);
+	close(listening());
+	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_GONE);
+}
+END_TEST
+
+START_TEST(a_daemon_that_ends_is_gone_for_good)
+{
+	server.drops = true;
+	start_server();
+	struct link *link = opened();
+	ck_assert_err(echoed(link, slice_text("x")), ERR_GONE);
+	ck_assert_err(echoed(link, slice_text("x")), ERR_GONE);
+	link_close(link);
+}
+END_TEST
+
+static const struct {
+	const char *why, *bytes;
+	size_t n;
+} greetings[] = {
+	{ "not CBOR", "\xff", 1 },
+	{ "not an array", "\x01", 1 },
+	{ "no reason", "\x81\x00", 2 },
+	{ "no results", "\x82\x00\x60", 3 },
+	{ "an unknown result", "\x82\x18\x63\x60", 4 },
+	{ "a boot id of 2 bytes", "\x87\x00\x60\x42xx", 6 },
+};
+
+START_TEST(a_malformed_greeting_is_refused)
+{
+	struct link *link;
+
+	server.greeting = greetings[_i].bytes;
+	server.greeting_n = greetings[_i].n;
+	start_server();
+	ck_assert_msg(link_open(&config, "/x", false, slice_of(NULL, 0), &link) == ERR_FORMAT,
+		      "%s: %s", greetings[_i].why, err_reason());
+}
+END_TEST
+
+/* Runs @act in a process of user 64001, which must be root to become it. */
+static int as_other_user(int (*act)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(setresuid(64001, 64001, 64001) ? 99 : act());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
+static int open_as_client(void)
+{
+	struct link *link;
+
+	return (int)link_open(&config, "/x", false, slice_of(NULL, 0), &link);
+}
+
+static int squat(void)
+{
+	int fd = start_server();
+
+	sleep(2);
+	close(fd);
+	return 0;
+}
+
+START_TEST(a_socket_squatted_by_another_user_is_refused)
+{
+	struct link *link;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return;
+	chmod(dir, 0777);
+	config.users_daemon = 64002;
+	if ((pid = fork()) == 0)
+		_exit(setresuid(64001, 64001, 64001) ? 99 : squat());
+	usleep(300000);
+	for (int mode = MODE_DEVELOPMENT; mode <= MODE_APPLIANCE; mode++) {
+		config.mode = (enum config_mode)mode;
+		ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link),
+			      ERR_DENIED);
+	}
+	config.users_daemon = 64001;
+	ck_assert_ok(link_open(&config, "/x", false, slice_of(NULL, 0), &link));
+	link_close(link);
+	/* A client of the squatter's own user trusts itself in development mode only. */
+	config.users_daemon = 64002;
+	config.mode = MODE_DEVELOPMENT;
+	ck_assert_int_eq(as_other_user(open_as_client), OK);
+	config.mode = MODE_APPLIANCE;
+	ck_assert_int_eq(as_other_user(open_as_client), ERR_DENIED);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(a_silent_socket_does_not_hang_its_client)
+{
+	struct link *link;
+	uint64_t start = io_monotonic_ms();
+
+	server.mute = true;
+	start_server();
+	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_TIMEOUT);
+	ck_assert_uint_lt(io_monotonic_ms() - start, 12000);
+}
+END_TEST
+
+START_TEST(a_child_lets_go_of_the_link)
+{
+	start_server();
+	struct link *link = opened();
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		link_abandon(link);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_ok(echoed(link, slice_text("still here")));
+	link_close(link);
+}
+END_TEST
+
+static void write_launcher(const char *script)
+{
+	char file[96];
+
+	snprintf(file, sizeof file, "%s/assay-launcher", dir);
+	FILE *f = fopen(file, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs(script, f);
+	fclose(f);
+	chmod(file, 0755);
+}
+
+static void read_record(char *text, size_t n)
+{
+	char file[96];
+
+	snprintf(file, sizeof file, "%s/record", dir);
+	FILE *f = fopen(file, "re");
+	ck_assert_ptr_nonnull(f);
+	text[fread(text, 1, n - 1, f)] = 0;
+	fclose(f);
+	unlink(file);
+}
+
+/* A stand-in for the launcher that writes down how it was started. */
+START_TEST(a_launcher_starts_with_nothing_of_its_host)
+{
+	char script[512], text[2048], launcher[96];
+
+	snprintf(script, sizeof script,
+		 "#!/bin/sh\n{ pwd; /usr/bin/env | /bin/grep -v ^PWD= | /bin/grep -v ^_=\n"
+		 "/bin/grep -E 'SigBlk|SigIgn' /proc/self/status\n/bin/ls /proc/$$/fd\necho $@; } "
+		 ">%s/record\n",
+		 dir);
+	write_launcher(script);
+	setenv("ASSAY_TEST_VARIABLE", "leaked", 1);
+	signal(SIGPIPE, SIG_IGN);
+	int leaked = dup(2);
+	config.sandbox_uid_base = 2000000000;
+	config.sandbox_allow_missing = (struct config_list){ { "pids", "cpu" }, 2 };
+	ck_assert_err(link_start_daemon(&config, "/x", 300), ERR_GONE);
+	close(leaked);
+	read_record(text, sizeof text);
+	ck_assert_msg(strncmp(text, "/\n", 2) == 0, "%s", text);
+	ck_assert_ptr_null(strstr(text, "leaked"));
+	ck_assert_msg(strstr(text, "SigBlk:\t0000000000000000") != NULL, "%s", text);
+	/* Signals 32 and 33 are glibc's own, which posix_spawn leaves ignored. */
+	ck_assert_msg(strstr(text, "SigIgn:\t0000000180000000") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "--uid-base 2000000000 --name ") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "--allow-missing pids cpu --cells 1 -- ") != NULL, "%s", text);
+	ck_assert_ptr_null(strstr(text, "--daemon-uid"));
+	/* What the shell itself opens: the script, and its saved stdout. */
+	ck_assert_msg(strstr(text, "\n0\n1\n10\n11\n2\n--") != NULL, "%s", text);
+	snprintf(launcher, sizeof launcher, "%s/assay-launcher", dir);
+	unlink(launcher);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, greets_and_calls);
+	tcase_add_test(t, hands_up_the_daemons_words);
+	tcase_add_test(t, eight_threads_have_a_lane_each);
+	tcase_add_test(t, threads_share_the_lanes_that_a_daemon_allows);
+	tcase_add_test(t, no_daemon_is_gone);
+	tcase_add_test(t, a_daemon_that_ends_is_gone_for_good);
+	tcase_add_table(t, a_malformed_greeting_is_refused, greetings);
+	tcase_add_test(t, a_socket_squatted_by_another_user_is_refused);
+	tcase_add_test(t, a_silent_socket_does_not_hang_its_client);
+	tcase_add_test(t, a_child_lets_go_of_the_link);
+	tcase_add_test(t, a_launcher_starts_with_nothing_of_its_host);
+}
+
+int main(void)
+{
+	return check_run("link", add);
+}
