@@ -1,6 +1,6 @@
 /* execute - one execution through assay.so, beside a bare posix_spawn of the same program.
  *
- *   execute ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT PROGRAM
+ *   execute ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT PROGRAM [ARGUMENT]
  *
  * The spawned program gets three pipes, the input, and is waited for: the least that anybody who
  * runs a filter has to do. Rounds alternate. Prints "nanoseconds-Assay nanoseconds-spawn rounds".
@@ -27,9 +27,10 @@ static void drain(int fd)
 }
 
 /* The input fits into a pipe, so that nothing has to be polled. */
-static void spawn_once(const char *program, const uint8_t *input, size_t n)
+static void spawn_once(char **argv, const uint8_t *input, size_t n)
 {
-	char *argv[] = { (char *)program, NULL }, *envp[] = { NULL };
+	const char *program = argv[0];
+	char *envp[] = { NULL };
 	int in[2], out[2], err[2], status;
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
@@ -51,8 +52,8 @@ static void spawn_once(const char *program, const uint8_t *input, size_t n)
 	close(in[1]);
 	drain(out[0]);
 	drain(err[0]);
-	if (waitpid(pid, &status, 0) != pid)
-		die("%s: lost", program);
+	if (waitpid(pid, &status, 0) != pid || status)
+		die("%s failed", program);
 }
 
 static void execute_once(const struct client *c, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE app,
@@ -72,8 +73,9 @@ int main(int argc, char **argv)
 	struct client c;
 	size_t n;
 
-	if (argc != 7)
-		die("usage: execute ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT PROGRAM");
+	if (argc < 7)
+		die("usage: execute ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT PROGRAM "
+		    "[ARGUMENT]");
 	signal(SIGPIPE, SIG_IGN);
 	uint8_t *input = slurp(argv[5], &n);
 	if (n > 65536)
@@ -88,7 +90,7 @@ int main(int argc, char **argv)
 		uint64_t start = now_ns();
 		execute_once(&c, s, app, input, n);
 		uint64_t between = now_ns();
-		spawn_once(argv[6], input, n);
+		spawn_once(argv + 6, input, n);
 		theirs[i] = (double)(now_ns() - between);
 		ours[i] = (double)(between - start);
 	}

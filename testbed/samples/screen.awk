@@ -34,7 +34,7 @@ function read_lists(   line, part, got) {
 	RS = "\n"
 	while ((got = (getline line < "/etc/screen/limits")) > 0) {
 		if (split(line, part, /[ \t]+/) != 2 || amount(part[2]) < 0)
-			quit(70, "/etc/screen/limits: bad line")
+			quit(70, "limits: bad line")
 		limit[part[1]] = amount(part[2])
 	}
 	if (got < 0)

@@ -1,10 +1,10 @@
 /* screen - screens an ISO 20022 credit transfer initiation (pain.001) before a bank releases it.
  *
- *   screen < payment.xml > decision
+ *   screen [DIRECTORY] < payment.xml > decision
  *
- * For each transfer: amount against the limit of its currency (/etc/screen/limits, lines of
- * "EUR 50000.00"), names of creditor and ultimate creditor against a list
- * (/etc/screen/sanctions, one name a line), and the check digits of the creditor's IBAN. Exit status
+ * For each transfer: amount against the limit of its currency (limits, lines of "EUR 50000.00"),
+ * names of creditor and ultimate creditor against a list (sanctions, one name a line), and the check
+ * digits of the creditor's IBAN. The lists are in DIRECTORY, /etc/screen by default. Exit status
  * 0 when it was screened, whatever the decisions; 65 when the input is no pain.001 that could be
  * screened; 70 when its own lists can't be read. screen.awk is the same in awk.
  *
@@ -30,9 +30,6 @@
 #define ROOT "Document/CstmrCdtTrfInitn"
 #define TRANSFER ROOT "/PmtInf/CdtTrfTxInf"
 #define NAMESPACE "xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.001.001."
-
-static const char *limits_path = "/etc/screen/limits";
-static const char *sanctions_path = "/etc/screen/sanctions";
 
 struct limit {
 	char currency[4];
@@ -115,42 +112,58 @@ static bool take_amount(const char *text, size_t n, uint64_t *cents)
 	return i == n;
 }
 
-static void read_limits(void)
+static FILE *open_list(const char *directory, const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		quit(70, "%s can't be read", path);
+	return f;
+}
+
+static void read_limits(const char *directory)
 {
 	char line[64], amount[24];
-	FILE *f = fopen(limits_path, "re");
+	FILE *f = open_list(directory, "limits");
 
-	if (!f)
-		quit(70, "%s can't be read", limits_path);
 	while (fgets(line, sizeof line, f)) {
 		struct limit *l = &limits[limits_n];
 		if (limits_n == CURRENCIES_MAX ||
 		    sscanf(line, "%3s %23s", l->currency, amount) != 2 ||
 		    !take_amount(amount, strlen(amount), &l->cents))
-			quit(70, "%s: bad line", limits_path);
+			quit(70, "limits: bad line");
 		limits_n++;
 	}
 	fclose(f);
 }
 
-static void read_sanctions(void)
+static void read_sanctions(const char *directory)
 {
 	char line[NAME_MAX_BYTES + 2], name[NAME_MAX_BYTES + 5];
-	FILE *f = fopen(sanctions_path, "re");
+	FILE *f = open_list(directory, "sanctions");
 
-	if (!f)
-		quit(70, "%s can't be read", sanctions_path);
 	sanctions = calloc(NAMES_MAX, sizeof *sanctions);
 	while (sanctions && fgets(line, sizeof line, f)) {
 		normalise(line, strlen(line), name);
 		if (!strcmp(name, " ") || line[0] == '#')
 			continue;
 		if (sanctions_n == NAMES_MAX || !(sanctions[sanctions_n++] = strdup(name)))
-			quit(70, "%s: too long", sanctions_path);
+			quit(70, "sanctions: too long");
 	}
 	if (!sanctions)
 		quit(70, "out of memory");
 	fclose(f);
+}
+
+static char *grow(char *old, size_t room)
+{
+	char *all = realloc(old, room);
+
+	if (!all)
+		free(old);
+	return all;
 }
 
 static char *read_input(size_t *n)
@@ -164,7 +177,7 @@ static char *read_input(size_t *n)
 		if (*n > INPUT_MAX)
 			refuse("over %zu bytes", INPUT_MAX);
 		if (*n == room)
-			all = realloc(all, room *= 2);
+			all = grow(all, room *= 2);
 	}
 	if (!all)
 		quit(70, "out of memory");
@@ -475,14 +488,15 @@ static void walk(const char *p, size_t n)
 		refuse("Document doesn't end");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const char *directory = argc > 1 ? argv[1] : "/etc/screen";
 	char *lines = NULL;
 	size_t lines_n = 0, n;
 	char *input = read_input(&n);
 
-	read_limits();
-	read_sanctions();
+	read_limits(directory);
+	read_sanctions(directory);
 	decisions = open_memstream(&lines, &lines_n);
 	if (!decisions)
 		quit(70, "out of memory");
