@@ -1,54 +1,27 @@
 /* link_test.c - the client's end of the link, against a small server in the test. */
-#include "testbed/unit/check.h"
+#include "testbed/unit/server.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "plugin/link.h"
-
-#define ECHO REQ_STATUS
 
 static char dir[64], path[96];
-static const uint8_t secret[32] = "the link's secret";
 
 /* How the server behaves; set before it starts. */
 static struct {
 	size_t lanes_max;
-	bool mute;            /* holds the socket, says nothing */
 	const char *greeting; /* in place of the right one */
 	size_t greeting_n;
-	bool drops;     /* ends each connection at the first request after greeting */
-	int fails_with; /* enum err */
+	bool drops; /* ends each connection at the first request after greeting */
+	enum err fails_with;
 } server;
 
 static _Atomic size_t lanes;
 
-static void put_head(struct wire_message *m, size_t results, int err, const char *reason)
-{
-	wire_cleanup(m);
-	wire_init(m);
-	cbor_put_array(&m->bytes, 2 + results);
-	cbor_put_uint(&m->bytes, (uint64_t)err);
-	cbor_put_text(&m->bytes, reason);
-}
-
 static void greet(struct wire_message *m)
 {
-	static const uint8_t boot[16] = "boot", connection[16] = "connection";
-
-	put_head(m, 5, OK, "");
-	cbor_put_bytes(&m->bytes, SLICE(boot));
-	cbor_put_bytes(&m->bytes, SLICE(connection));
-	cbor_put_bytes(&m->bytes, SLICE(secret));
-	cbor_put_uint(&m->bytes, MODE_DEVELOPMENT);
-	cbor_put_text(&m->bytes, "0123456789abcdef");
+	server_greet(m);
 	if (server.greeting) {
 		buf_reset(&m->bytes);
 		buf_put(&m->bytes, server.greeting, server.greeting_n);
@@ -63,7 +36,7 @@ static void echo(struct wire_message *m, struct slice in)
 	ck_assert_ok(wire_take_payload(m, &in, WIRE_PAYLOAD_MAX, &payload, &mapped));
 	CLEANUP(wire) struct wire_message out;
 	wire_init(&out);
-	put_head(&out, 1, server.fails_with, server.fails_with ? "because" : "");
+	server_answer(&out, 1, server.fails_with, server.fails_with ? "because" : "");
 	ck_assert_ok(wire_put_payload(&out, payload));
 	if (mapped)
 		io_unmap(&payload);
@@ -72,21 +45,16 @@ static void echo(struct wire_message *m, struct slice in)
 	out = swap;
 }
 
-/* Answers one request in place; false ends the connection. */
-static bool serve(struct wire_message *m)
+static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 {
-	struct slice in = buf_slice(&m->bytes), given;
-	size_t items;
-	uint64_t number;
+	struct slice given;
 
-	ck_assert_ok(cbor_take_array(&in, 16, &items));
-	ck_assert_ok(cbor_take_uint(&in, &number));
 	if (number == REQ_HELLO) {
 		greet(m);
 	} else if (number == REQ_ATTACH) {
 		ck_assert_ok(cbor_take_bytes(&in, 32, &given));
-		bool fits = slice_equal(given, SLICE(secret)) && ++lanes <= server.lanes_max;
-		put_head(m, 0, fits ? OK : ERR_LIMIT, fits ? "" : "no more lanes");
+		bool fits = slice_equal(given, SLICE(server_secret)) && ++lanes <= server.lanes_max;
+		server_answer(m, 0, fits ? OK : ERR_LIMIT, fits ? "" : "no more lanes");
 	} else {
 		if (server.drops)
 			return false;
@@ -94,55 +62,6 @@ static bool serve(struct wire_message *m)
 		echo(m, in);
 	}
 	return true;
-}
-
-static void *connection(void *fd_as_pointer)
-{
-	int fd = (int)(intptr_t)fd_as_pointer;
-	CLEANUP(wire) struct wire_message m;
-
-	wire_init(&m);
-	while (wire_recv(fd, &m) == OK && serve(&m))
-		ck_assert_ok(wire_send(fd, &m));
-	close(fd);
-	return NULL;
-}
-
-static int listening(void)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	strcpy(a.sun_path, path);
-	unlink(path);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-	ck_assert_int_eq(listen(fd, 64), 0);
-	return fd;
-}
-
-static void *accept_all(void *fd_as_pointer)
-{
-	for (;;) {
-		int fd = accept4((int)(intptr_t)fd_as_pointer, NULL, NULL, SOCK_CLOEXEC);
-		pthread_t t;
-
-		if (fd < 0)
-			return NULL;
-		if (server.mute)
-			continue;
-		pthread_create(&t, NULL, connection, (void *)(intptr_t)fd);
-		pthread_detach(t);
-	}
-}
-
-static int start_server(void)
-{
-	int fd = listening();
-	pthread_t t;
-
-	pthread_create(&t, NULL, accept_all, (void *)(intptr_t)fd);
-	pthread_detach(t);
-	return fd;
 }
 
 static struct config config;
@@ -157,6 +76,7 @@ static void setup(void)
 	memset(&server, 0, sizeof server);
 	server.lanes_max = 1000;
 	lanes = 0;
+	server_handler = handle;
 }
 
 static void teardown(void)
@@ -178,7 +98,7 @@ static enum err echoed(struct link *link, struct slice sent)
 
 	wire_init(&request);
 	wire_init(&answer);
-	link_request(&request, ECHO, 1);
+	link_request(&request, REQ_STATUS, 1);
 	ck_assert_ok(wire_put_payload(&request, sent));
 	if ((e = link_call(link, &request, &answer, &in)))
 		return e;
@@ -201,7 +121,7 @@ START_TEST(greets_and_calls)
 {
 	static uint8_t large[300000] = { 1, 2, 3 };
 
-	start_server();
+	server_start(path);
 	struct link *link = opened();
 	ck_assert_str_eq((const char *)link_boot_id(link), "boot");
 	ck_assert_str_eq((const char *)link_connection_id(link), "connection");
@@ -217,7 +137,7 @@ END_TEST
 
 START_TEST(hands_up_the_daemons_words)
 {
-	start_server();
+	server_start(path);
 	struct link *link = opened();
 	server.fails_with = ERR_LIMIT;
 	ck_assert_err(echoed(link, slice_text("x")), ERR_LIMIT);
@@ -260,7 +180,7 @@ static void with_eight_threads(void)
 
 START_TEST(eight_threads_have_a_lane_each)
 {
-	start_server();
+	server_start(path);
 	with_eight_threads();
 	ck_assert_uint_ge(lanes, 1);
 	ck_assert_uint_le(lanes, 7);
@@ -270,7 +190,7 @@ END_TEST
 START_TEST(threads_share_the_lanes_that_a_daemon_allows)
 {
 	server.lanes_max = 2;
-	start_server();
+	server_start(path);
 	with_eight_threads();
 }
 END_TEST
@@ -280,7 +200,7 @@ START_TEST(no_daemon_is_gone)
 	struct link *link;
 
 	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_GONE);
-	close(listening());
+	close(server_listen(path));
 	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_GONE);
 }
 END_TEST
@@ -288,7 +208,7 @@ END_TEST
 START_TEST(a_daemon_that_ends_is_gone_for_good)
 {
 	server.drops = true;
-	start_server();
+	server_start(path);
 	struct link *link = opened();
 	ck_assert_err(echoed(link, slice_text("x")), ERR_GONE);
 	ck_assert_err(echoed(link, slice_text("x")), ERR_GONE);
@@ -314,7 +234,7 @@ START_TEST(a_malformed_greeting_is_refused)
 
 	server.greeting = greetings[_i].bytes;
 	server.greeting_n = greetings[_i].n;
-	start_server();
+	server_start(path);
 	ck_assert_msg(link_open(&config, "/x", false, slice_of(NULL, 0), &link) == ERR_FORMAT,
 		      "%s: %s", greetings[_i].why, err_reason());
 }
@@ -341,7 +261,7 @@ static int open_as_client(void)
 
 static int squat(void)
 {
-	int fd = start_server();
+	int fd = server_start(path);
 
 	sleep(2);
 	close(fd);
@@ -383,8 +303,8 @@ START_TEST(a_silent_socket_does_not_hang_its_client)
 	struct link *link;
 	uint64_t start = io_monotonic_ms();
 
-	server.mute = true;
-	start_server();
+	server_handler = NULL;
+	server_start(path);
 	ck_assert_err(link_open(&config, "/x", false, slice_of(NULL, 0), &link), ERR_TIMEOUT);
 	ck_assert_uint_lt(io_monotonic_ms() - start, 12000);
 }
@@ -392,7 +312,7 @@ END_TEST
 
 START_TEST(a_child_lets_go_of_the_link)
 {
-	start_server();
+	server_start(path);
 	struct link *link = opened();
 	pid_t pid = fork();
 	int status;
