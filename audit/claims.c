@@ -234,6 +234,16 @@ static enum err take_array(struct slice *in, size_t least, size_t most, size_t *
 	return *n >= least ? OK : failed(ERR_FORMAT, "an array of %zu, at least %zu", *n, least);
 }
 
+static enum err take_map(struct slice *in, size_t pairs)
+{
+	size_t n;
+	enum err e = cbor_take_map(in, pairs, &n);
+
+	if (e)
+		return e;
+	return n == pairs ? OK : failed(ERR_FORMAT, "a map of %zu, not %zu", n, pairs);
+}
+
 static enum err take_uint(struct slice *in, uint64_t least, uint64_t most, uint64_t *v)
 {
 	enum err e = cbor_take_uint(in, v);
@@ -284,11 +294,8 @@ static enum err take_component(struct slice *in, struct leaf_component *c)
 	enum err e;
 
 	if ((e = take_array(in, 2, 2, &n)) || (e = take_this_uint(in, MEASURED_COMPONENT)) ||
-	    (e = cbor_take_bytes(in, COMPONENT_MAX, &body)) || (e = cbor_take_map(&body, 2, &n)))
-		return e;
-	if (n != 2)
-		return failed(ERR_FORMAT, "a component has an id and a digest");
-	if ((e = take_component_id(&body, c)) || (e = take_this_uint(&body, 2)) ||
+	    (e = cbor_take_bytes(in, COMPONENT_MAX, &body)) || (e = take_map(&body, 2)) ||
+	    (e = take_component_id(&body, c)) || (e = take_this_uint(&body, 2)) ||
 	    (e = take_array(&body, 2, 2, &n)) || (e = take_this_uint(&body, ALG_SHA256)) ||
 	    (e = cbor_take_fixed(&body, c->sha256, SHA256_SIZE)))
 		return e;
@@ -324,15 +331,10 @@ static enum err take_named(struct slice *in, const char *name, struct slice *tex
 
 static enum err take_hsm(struct slice *in, struct leaf_hsm *hsm)
 {
-	size_t n;
 	enum err e;
 
-	if ((e = cbor_take_map(in, 1, &n)) || (e = take_this_text(in, HSM_KEY)) ||
-	    (e = cbor_take_map(in, 5, &n)))
-		return e;
-	if (n != 5)
-		return failed(ERR_FORMAT, "five entries expected");
-	if ((e = take_this_text(in, "flags")) || (e = cbor_take_uint(in, &hsm->flags)) ||
+	if ((e = take_map(in, 1)) || (e = take_this_text(in, HSM_KEY)) || (e = take_map(in, 5)) ||
+	    (e = take_this_text(in, "flags")) || (e = cbor_take_uint(in, &hsm->flags)) ||
 	    (e = take_named(in, "model", &hsm->model)) ||
 	    (e = take_named(in, "serial", &hsm->serial)) ||
 	    (e = take_named(in, "firmware", &hsm->firmware)))
