@@ -152,10 +152,12 @@ instance_make() {
 	instance_tokens
 }
 
-instance_enroll() {
-	as_admin "$D/bin/assay" partition enroll --token bank-a --pin-file "$D/a.pin" --so-pin-file "$D/a.so"
-	as_admin "$D/bin/assay" partition enroll --token bank-b --pin-file "$D/b.pin" --so-pin-file "$D/b.so"
+# instance_enroll_one a: the administrator enrols bank-a, its user and SO present.
+instance_enroll_one() {
+	as_admin "$D/bin/assay" partition enroll --token "bank-$1" --pin-file "$D/$1.pin" \
+		--so-pin-file "$D/$1.so"
 }
+instance_enroll() { pin_files && instance_enroll_one a && instance_enroll_one b; }
 
 instance_start() { assay start; }
 
@@ -167,4 +169,24 @@ instance_end() {
 		mountpoint -q "$place" 2>/dev/null && { umount "$place" || umount -l "$place"; }
 	done
 	return 0
+}
+
+# The CKA_ID of an application, as pkcs11-tool wants it: first 8 bytes of SHA-256 of its id.
+app_id() { printf %s "$1" | sha256sum | cut -c1-16; }
+# The label under which what a call gave back can be fetched.
+result_label() { sha256sum <"$1" | cut -c1-32; }
+# Changes the byte at an offset: change_byte FROM TO OFFSET
+change_byte() {
+	local byte
+	cp "$1" "$2"
+	byte=$(xxd -s "$3" -l 1 -p "$1")
+	printf %02x $((0x$byte ^ 1)) | xxd -r -p | dd of="$2" bs=1 seek="$3" conv=notrunc status=none
+}
+# PINs in files that only the administrator may read.
+pin_files() {
+	local item
+	for item in a.pin=$A_PIN a.so=$A_SO_PIN b.pin=$B_PIN b.so=$B_SO_PIN; do
+		install -m 0600 -o $ADMIN_UID -g $ADMIN_UID /dev/null "$D/${item%%=*}"
+		echo "${item#*=}" >"$D/${item%%=*}"
+	done
 }

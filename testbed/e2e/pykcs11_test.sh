@@ -1,0 +1,15 @@
+#!/bin/bash
+# PyKCS11 loads nothing, executes, fetches, and does ordinary work, through assay.so.
+. "$(dirname "$0")/lib.sh" pykcs11
+appliance
+cp "$D/samples/payment.xml" "$D/work/in"
+check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
+before=$(records execution)
+as_front /usr/bin/python3 testbed/e2e/pykcs11_client.py "$D/bin/assay.so" bank-a $A_PIN "$D/work" || failures=1
+after=$(records execution)
+if [ $((after - before)) -eq 2 ]; then ok "PyKCS11's two calls are two executions"; else
+	not_ok "$((after - before)) executions in the log, 2 expected"; fi
+check "what it fetched verifies" assay verify "$D/work/py-proof" --ca "$D/ca.pem" --input "$D/work/in" \
+	--output "$D/work/py-output" --keys "$D/work/py-keys" --package "$D/samples/screen.pkg"
+log_holds "at the end"
+done_testing
