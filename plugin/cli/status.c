@@ -1,0 +1,52 @@
+#include "plugin/cli/cli.h"
+#include "plugin/cli/json.h"
+#include "plugin/cli/service.h"
+
+#define STATUS_MAX 256
+
+static enum err print(struct cli *cli, struct slice in)
+{
+	size_t n, items;
+	struct slice key, value;
+	enum err e = cbor_take_array(&in, STATUS_MAX, &n);
+
+	buf_put_text(&cli->out, cli->json ? "{" : "");
+	for (size_t i = 0; !e && i < n; i++) {
+		if ((e = cbor_take_array(&in, 2, &items)) || (e = items == 2 ? OK : ERR_FORMAT) ||
+		    (e = cbor_take_text(&in, 256, &key)) ||
+		    (e = cbor_take_text(&in, WIRE_MESSAGE_MAX, &value)))
+			break;
+		if (cli->json) {
+			buf_put_text(&cli->out, i ? ", " : "");
+			json_put_text(&cli->out, key);
+			buf_put_text(&cli->out, ": ");
+			json_put_text(&cli->out, value);
+		} else {
+			plain_put_text(&cli->out, key);
+			buf_put_text(&cli->out, ": ");
+			plain_put_text(&cli->out, value);
+			buf_put_text(&cli->out, "\n");
+		}
+	}
+	buf_put_text(&cli->out, cli->json ? "}\n" : "");
+	return e ? failed(e, "the daemon's answer is malformed") : OK;
+}
+
+int cmd_status(struct cli *cli)
+{
+	CLEANUP(service) struct service service = { 0 };
+	enum cli_exit code = cli_options(cli, NULL, 0);
+	struct slice in;
+
+	if (code)
+		return code;
+	enum err e = service_open(cli, &service);
+	if (e)
+		return cli_failed(cli, e);
+	service_request(&service, REQ_STATUS, 0);
+	if ((e = service_call(&service, &in)) || (e = print(cli, in))) {
+		buf_reset(&cli->out);
+		return cli_answered(cli, e);
+	}
+	return EXIT_HOLDS;
+}

@@ -1,0 +1,229 @@
+#include <string.h>
+
+#include "audit/proof.h"
+#include "config/base/io.h"
+#include "plugin/cli/cli.h"
+#include "plugin/cli/json.h"
+#include "plugin/cli/pem.h"
+#include "sandbox/package.h"
+
+/* What the command line names, and the bytes that were read from there. */
+struct request {
+	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
+	const char *certificate;
+	bool allow_development;
+	struct buf proof_file, ca_der, certificate_der, package_raw;
+	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
+	uint8_t measured[SHA256_SIZE];
+	struct slice proof; /* in proof_file */
+	struct proof_expect expect;
+};
+
+static void request_cleanup(struct request *r)
+{
+	buf_free(&r->proof_file);
+	buf_free(&r->ca_der);
+	buf_free(&r->certificate_der);
+	buf_free(&r->package_raw);
+	buf_free(&r->input_raw);
+	buf_free(&r->output_raw);
+	buf_free(&r->messages_raw);
+	buf_free(&r->keys_raw);
+	buf_free(&r->nonce_raw);
+}
+
+/* A file of the caller's that the proof has a commitment to. */
+static enum err read_payload(const char *path, struct buf *raw, bool *has, struct slice *out)
+{
+	if (!path)
+		return OK;
+	enum err e = cli_read(path, CLI_FILE_MAX, raw);
+	*has = true;
+	*out = buf_slice(raw);
+	return e;
+}
+
+/* The result of EXECUTE_FULL has proof, output, stderr and keys in one file: each is used unless
+ * the command line names another. */
+static void open_result(struct request *r)
+{
+	struct slice proof, output, messages, keys;
+
+	r->proof = buf_slice(&r->proof_file);
+	if (proof_result_read(r->proof, &proof, &output, &messages, &keys))
+		return;
+	r->proof = proof;
+	r->expect.keys = keys;
+	r->expect.output = output;
+	r->expect.messages = messages;
+	r->expect.has_output = r->expect.has_messages = true;
+}
+
+static enum err read_measurement(struct request *r)
+{
+	struct package package;
+	enum err e;
+
+	if (r->measurement && hex_take(r->measurement, r->measured, sizeof r->measured))
+		return failed(ERR_USAGE, "measurement: 64 hexadecimal digits expected");
+	if (r->package) {
+		if ((e = cli_read(r->package, PACKAGE_MAX, &r->package_raw)))
+			return e;
+		if ((e = package_parse(buf_slice(&r->package_raw), &package)))
+			return failed(e, "%s: %s", r->package, err_reason());
+		memcpy(r->measured, package.measurement, sizeof r->measured);
+	}
+	if (r->measurement || r->package)
+		r->expect.measurement = r->measured;
+	return OK;
+}
+
+static enum err read_nonce(struct request *r)
+{
+	size_t digits = r->nonce ? strlen(r->nonce) : 0;
+
+	if (!r->nonce)
+		return OK;
+	if (digits % 2 || digits < 16 || digits > 128)
+		return failed(ERR_USAGE, "nonce: 16 to 128 hexadecimal digits expected");
+	uint8_t *to = buf_add(&r->nonce_raw, digits / 2);
+	if (!to)
+		return buf_check(&r->nonce_raw);
+	if (hex_take(r->nonce, to, digits / 2))
+		return failed(ERR_USAGE, "nonce: 16 to 128 hexadecimal digits expected");
+	r->expect.nonce = buf_slice(&r->nonce_raw);
+	return OK;
+}
+
+static enum err read_request(struct request *r, const char *proof)
+{
+	enum err e;
+
+	if ((e = cli_read(proof, CLI_FILE_MAX, &r->proof_file)) ||
+	    (e = pem_read_certificate(r->ca, &r->ca_der)))
+		return e;
+	open_result(r);
+	r->expect.ca = buf_slice(&r->ca_der);
+	r->expect.allow_development = r->allow_development;
+	if ((e = read_payload(r->input, &r->input_raw, &r->expect.has_input, &r->expect.input)) ||
+	    (e = read_payload(r->output, &r->output_raw, &r->expect.has_output,
+			      &r->expect.output)) ||
+	    (e = read_payload(r->messages, &r->messages_raw, &r->expect.has_messages,
+			      &r->expect.messages)))
+		return e;
+	if (r->keys) {
+		if ((e = cli_read(r->keys, PROOF_MAX, &r->keys_raw)))
+			return e;
+		r->expect.keys = buf_slice(&r->keys_raw);
+	}
+	return (e = read_measurement(r)) ? e : read_nonce(r);
+}
+
+static void print_plain(const struct proof_report *report, enum err e, struct buf *out)
+{
+	static const char *const verdicts[] = {
+		[PROOF_PASSED] = "ok", [PROOF_FAILED] = "FAILED", [PROOF_SKIPPED] = "not checked"
+	};
+
+	for (size_t i = 0; i < report->n; i++) {
+		const struct proof_check *c = &report->checks[i];
+
+		buf_printf(out, "%-12s %-14s ", verdicts[c->verdict], c->name);
+		plain_put_text(out, slice_text(c->words));
+		buf_put_text(out, "\n");
+	}
+	buf_put_text(out, e ? "The proof does not hold: " : "The proof holds.");
+	if (e)
+		plain_put_text(out, slice_text(err_reason()));
+	buf_put_text(out, "\n");
+}
+
+static void print_json(const struct proof_report *report, enum err e, struct buf *out)
+{
+	static const char *const verdicts[] = {
+		[PROOF_PASSED] = "passed", [PROOF_FAILED] = "failed", [PROOF_SKIPPED] = "skipped"
+	};
+
+	buf_printf(out, "{\"holds\": %s", e ? "false" : "true");
+	if (e)
+		json_put_field(out, "reason", slice_text(err_reason()), false);
+	json_put_name(out, "checks", false);
+	buf_put_text(out, "[");
+	for (size_t i = 0; i < report->n; i++) {
+		const struct proof_check *c = &report->checks[i];
+
+		buf_put_text(out, i ? ", {" : "{");
+		json_put_field(out, "name", slice_text(c->name), true);
+		json_put_field(out, "verdict", slice_text(verdicts[c->verdict]), false);
+		json_put_field(out, "words", slice_text(c->words), false);
+		buf_put_text(out, "}");
+	}
+	buf_put_text(out, "]}\n");
+}
+
+/* Not a question of the machine: what was read does not hold. */
+static bool is_verdict(enum err e)
+{
+	return e == OK || e == ERR_MISMATCH || e == ERR_CRYPTO || e == ERR_FORMAT ||
+	       e == ERR_RANGE || e == ERR_NOT_FOUND;
+}
+
+static enum cli_exit verify(struct cli *cli, struct request *r)
+{
+	struct proof_report report = { 0 };
+	enum err e;
+
+	if (r->certificate) {
+		if ((e = pem_read_certificate(r->certificate, &r->certificate_der)))
+			return cli_failed(cli, e);
+		e = proof_verify_compact(r->proof, buf_slice(&r->certificate_der), r->expect.ca);
+	} else {
+		e = proof_verify(r->proof, &r->expect, &report);
+	}
+	if (!is_verdict(e))
+		return cli_failed(cli, e);
+	if (cli->json)
+		print_json(&report, e, &cli->out);
+	else
+		print_plain(&report, e, &cli->out);
+	proof_report_free(&report);
+	return e ? EXIT_REFUSED : EXIT_HOLDS;
+}
+
+int cmd_verify(struct cli *cli)
+{
+	CLEANUP(request) struct request r = { 0 };
+	const struct cli_option options[] = {
+		CLI_TEXT("ca", "FILE", &r.ca, "certificate of the appliance's CA; required"),
+		CLI_TEXT("input", "FILE", &r.input, "what the application read (with --keys)"),
+		CLI_TEXT("output", "FILE", &r.output, "what it wrote (with --keys)"),
+		CLI_TEXT("stderr", "FILE", &r.messages, "its messages (with --keys)"),
+		CLI_TEXT("keys", "FILE", &r.keys, "commitment keys that came with the result"),
+		CLI_TEXT("measurement", "HEX", &r.measurement,
+			 "the application that must have run"),
+		CLI_TEXT("package", "FILE", &r.package, "the same, measured here"),
+		CLI_TEXT("nonce", "HEX", &r.nonce, "the nonce that was asked for"),
+		CLI_TEXT("certificate", "FILE", &r.certificate,
+			 "partition's certificate, to check a compact proof"),
+		CLI_FLAG("allow-dev", &r.allow_development, "accept development evidence"),
+	};
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
+
+	if (code)
+		return code;
+	if (!r.ca)
+		return cli_usage(cli, "--ca is missing");
+	if (r.measurement && r.package)
+		return cli_usage(cli, "--measurement or --package: one of them expected");
+	if (r.certificate &&
+	    (r.input || r.output || r.messages || r.keys || r.measurement || r.package || r.nonce))
+		return cli_usage(cli, "a compact proof is checked by its signature alone");
+	enum err e = read_request(&r, cli->args[0]);
+	if (e)
+		return cli_failed(cli, e);
+	if ((r.expect.has_input || r.expect.has_output || r.expect.has_messages) &&
+	    !r.expect.keys.left)
+		return cli_usage(cli, "--keys is missing: input and output are committed to under "
+				      "keys");
+	return verify(cli, &r);
+}
