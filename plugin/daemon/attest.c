@@ -14,7 +14,7 @@
 #define KEY_APPLIANCE "assay-appliance"
 #define KEY_WRAP "assay-wrap"
 #define KEY_ID_MAX 64
-#define YEARS(n) ((int64_t)(n) * 365 * 86400)
+#define YEARS(n) ((int64_t)(n)*365 * 86400)
 #define CERTIFICATE_YEARS 30 /* proofs are read years later; rollover is an act of its own */
 
 struct attest {
@@ -293,8 +293,8 @@ enum err attest_partition_origin(const struct attest *attest, struct slice seria
 	buf_printf(&text, "%s/", attest->origin);
 	for (size_t i = 0; i < serial.left; i++) {
 		uint8_t c = serial.p[i];
-		bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-			     (c >= 'A' && c <= 'Z');
+		bool plain =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
 		buf_printf(&text, plain ? "%c" : "%%%02x", c);
 	}
@@ -313,7 +313,8 @@ static enum err partition_key_id(struct slice serial, uint64_t generation, char 
 	int n = snprintf(id, KEY_ID_MAX, "assay-partition %.*s %llu", (int)serial.left, serial.p,
 			 (unsigned long long)generation);
 
-	return n > 0 && n < KEY_ID_MAX ? OK : failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
+	return n > 0 && n < KEY_ID_MAX ? OK
+				       : failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
 }
 
 enum err attest_make_partition(struct attest *attest, struct slice serial, uint64_t generation,

@@ -44,8 +44,8 @@ MUST enum err attest_partition_origin(const struct attest *attest, struct slice 
 				      uint64_t generation, char out[AUDIT_ORIGIN_MAX]);
 /* Makes the key of one partition and its certificate (DER, appended). A key left over from an
  * enrolment that was not finished is destroyed first. */
-MUST enum err attest_make_partition(struct attest *attest, struct slice serial,
-				    uint64_t generation, struct buf *certificate);
+MUST enum err attest_make_partition(struct attest *attest, struct slice serial, uint64_t generation,
+				    struct buf *certificate);
 /* Finds it; @certificate is what make gave, and must outlive @out. */
 MUST enum err attest_partition_key(struct attest *attest, struct slice serial, uint64_t generation,
 				   struct slice certificate, struct audit_key *out);

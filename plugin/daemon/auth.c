@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-
 void auth_init(struct auth *auth)
 {
 	memset(auth, 0, sizeof *auth);

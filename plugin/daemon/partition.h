@@ -25,8 +25,8 @@ struct partition {
 	uint8_t point[65]; /* public half of the role key */
 	uint8_t key_id[PARTITION_KEY_ID_MAX];
 	size_t key_id_n;
-	struct buf certificate; /* DER of the attestation key's */
-	atomic_bool active;     /* false: suspended, or enrolled again since */
+	struct buf certificate;  /* DER of the attestation key's */
+	atomic_bool active;      /* false: suspended, or enrolled again since */
 	struct audit_tree *tree; /* set before it is published */
 	struct registry registry;
 	struct results results;

@@ -43,7 +43,8 @@ static enum err check_ceiling(const struct manifest *m, const struct registry_ce
 
 	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
 		if (checks[i].asked > checks[i].allowed)
-			return failed(ERR_RANGE, "the package asks for %llu %s, at most %llu allowed",
+			return failed(ERR_RANGE,
+				      "the package asks for %llu %s, at most %llu allowed",
 				      (unsigned long long)checks[i].asked, checks[i].what,
 				      (unsigned long long)checks[i].allowed);
 	return OK;

@@ -24,11 +24,12 @@ struct app {
 	char id[65], label[65], version[33];
 	uint8_t package[SHA256_SIZE]; /* names the file */
 	uint8_t image[SHA256_SIZE], profile[SHA256_SIZE], measurement[SHA256_SIZE];
-	uint8_t cka_id[APP_CKA_ID]; /* first bytes of SHA-256 of the id: the same for all versions */
-	struct buf manifest;        /* as in the package */
+	uint8_t cka_id
+		[APP_CKA_ID]; /* first bytes of SHA-256 of the id: the same for all versions */
+	struct buf manifest;  /* as in the package */
 	struct limits limits;
 	uint8_t refuse_code;
-	pthread_mutex_t lock;          /* guards the next */
+	pthread_mutex_t lock;           /* guards the next */
 	struct sandbox_image *unpacked; /* made at the first run */
 };
 

@@ -140,8 +140,8 @@ enum err results_get(struct results *results, enum wire_role role, uint64_t id, 
 	return e ? failed(e, "no such result, or it expired") : OK;
 }
 
-void results_each(struct results *results, enum wire_role role, struct slice label,
-		  uint64_t now_ms, results_visit *call, void *context)
+void results_each(struct results *results, enum wire_role role, struct slice label, uint64_t now_ms,
+		  results_visit *call, void *context)
 {
 	bool more = true;
 

@@ -49,8 +49,8 @@ MUST enum err results_get(struct results *results, enum wire_role role, uint64_t
 /* Calls for each part, newest set first, until @call answers false; the lock is held. @label
  * empty: all. */
 typedef bool results_visit(void *context, const struct result_set *set, enum result_part part);
-void results_each(struct results *results, enum wire_role role, struct slice label,
-		  uint64_t now_ms, results_visit *call, void *context);
+void results_each(struct results *results, enum wire_role role, struct slice label, uint64_t now_ms,
+		  results_visit *call, void *context);
 /* Drops what is too old; for the daemon's tick. */
 void results_expire(struct results *results, uint64_t now_ms);
 

@@ -197,8 +197,7 @@ enum err state_put(const struct state *state, const char *folder, const char *na
 	return io_replace_file(dir, name, 0600, buf_slice(&record));
 }
 
-enum err state_get(const struct state *state, const char *folder, const char *name,
-		   struct buf *out)
+enum err state_get(const struct state *state, const char *folder, const char *name, struct buf *out)
 {
 	CLEANUP(fd) int dir = -1;
 	CLEANUP(buf) struct buf record = BUF_INIT;

@@ -1,0 +1,189 @@
+/* Requests about applications: APPS, BEGIN, LOAD, UNLOAD. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/base/log.h"
+#include "plugin/daemon/request.h"
+
+enum err request_APPS(struct call *call)
+{
+	enum err e;
+
+	if ((e = call_arguments(call, 1)) || (e = call_partition(call, true)) ||
+	    (e = call_end(call)))
+		return e;
+	registry_list(&call->partition->registry, &call->results.bytes);
+	call->results_n = 2;
+	return OK;
+}
+
+static enum err may_begin(struct call *call, struct slice id)
+{
+	CLEANUP(app) struct app *app = NULL;
+
+	if (id.left == 0)
+		return call_role(call, WIRE_SO);
+	enum err e = call_role(call, WIRE_USER);
+	return e ? e : registry_get(&call->partition->registry, id, &app, NULL);
+}
+
+enum err request_BEGIN(struct call *call)
+{
+	struct slice id;
+	uint64_t mechanism;
+	enum err e;
+
+	if ((e = call_arguments(call, 3)) || (e = call_partition(call, true)) ||
+	    (e = cbor_take_text(&call->in, WIRE_APP_MAX, &id)) ||
+	    (e = cbor_take_uint(&call->in, &mechanism)) || (e = call_end(call)))
+		return e;
+	if ((e = may_begin(call, id)))
+		return call_refuse(call, e, id);
+	return OK;
+}
+
+/* What no partition needs any more is removed; under managing, so that none begins to. */
+static enum err note_use(void *context, struct partition *p)
+{
+	const uint8_t *sha256 = context;
+
+	return registry_uses(&p->registry, sha256) ? ERR_EXISTS : OK;
+}
+
+static void drop_unused(struct daemon *daemon, const uint8_t sha256[SHA256_SIZE])
+{
+	if (!partitions_each(&daemon->partitions, note_use, (void *)sha256))
+		state_drop_package(daemon->state, sha256);
+}
+
+static void fill_app(const struct app *app, struct leaf *leaf)
+{
+	leaf->subject = slice_text(app->id);
+	leaf->swname = slice_text(app->label);
+	leaf->swversion = slice_text(app->version);
+	leaf->components[0].name = slice_text("image");
+	memcpy(leaf->components[0].sha256, app->image, SHA256_SIZE);
+	leaf->components[1].name = slice_text("profile");
+	memcpy(leaf->components[1].sha256, app->profile, SHA256_SIZE);
+	leaf->components_n = 2;
+}
+
+/* The load's record, its compact proof as the receipt, and its full proof as a result of the SO. */
+static enum err record_load(struct call *call, const struct app *app, struct buf *compact)
+{
+	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	struct partition *p = call->partition;
+	struct leaf leaf;
+	enum err e = record_fill(call->daemon, p, &call->caller, LEAF_MANAGEMENT, &leaf);
+
+	if (e)
+		return e;
+	fill_app(app, &leaf);
+	leaf.has_epoch = true;
+	leaf.epoch = registry_epoch(&p->registry);
+	leaf.reason = slice_text("application loaded");
+	if ((e = audit_begin(p->tree, &leaf, &ticket)) ||
+	    (e = audit_compact(p->tree, audit_ticket_leaf(ticket), compact)))
+		return e;
+	return audit_finish(ticket, &receipt);
+}
+
+/* Record and change can't be one step. The application is there first and the record next, so a
+ * crash between the two shows as an epoch without a record; the answer waits for both, and when
+ * there can be no record the application goes again. */
+static enum err load_managing(struct call *call, struct slice package, struct app *app,
+			      struct buf *compact)
+{
+	CLEANUP(app) struct app *old = NULL;
+	struct registry *registry = &call->partition->registry;
+	enum err e;
+
+	if (registry_get(registry, slice_text(app->id), &old, NULL))
+		old = NULL;
+	if ((e = registry_put(registry, package, app)))
+		return e;
+	if ((e = record_load(call, app, compact))) {
+		char reason[ERR_REASON_MAX];
+
+		snprintf(reason, sizeof reason, "%s", err_reason());
+		if (registry_remove(registry, slice_text(app->id)))
+			log_error("%s stays loaded without a record: %s", app->id, err_reason());
+		return failed(e, "the load could not be recorded: %s", reason);
+	}
+	if (old)
+		drop_unused(call->daemon, old->package);
+	return OK;
+}
+
+static enum err load(struct call *call, struct slice package)
+{
+	CLEANUP(app) struct app *app = NULL;
+	CLEANUP(buf) struct buf compact = BUF_INIT;
+	const struct config *config = call->daemon->config;
+	struct registry_ceiling ceiling = { config->limits_memory_bytes,
+					    config->limits_output_bytes, config->limits_wall_ms };
+	enum err e;
+
+	if ((e = call_role(call, WIRE_SO)) || (e = registry_examine(package, &ceiling, &app)))
+		return call_refuse(call, e, slice_of(NULL, 0));
+	pthread_mutex_lock(&call->daemon->managing);
+	e = load_managing(call, package, app, &compact);
+	pthread_mutex_unlock(&call->daemon->managing);
+	if (e)
+		return e;
+	log_info("partition %s: loaded %s %s", call->partition->serial, app->id, app->version);
+	cbor_put_bytes(&call->results.bytes, buf_slice(&compact));
+	call->results_n = 1;
+	return OK;
+}
+
+enum err request_LOAD(struct call *call)
+{
+	struct slice package = { NULL, 0 };
+	bool mapped = false;
+	enum err e;
+
+	if ((e = call_arguments(call, 2)) || (e = call_partition(call, true)))
+		return e;
+	e = wire_take_payload(call->request, &call->in, PACKAGE_MAX, &package, &mapped);
+	if (!e && !(e = call_end(call)))
+		e = load(call, package);
+	if (mapped)
+		io_unmap(&package);
+	return e;
+}
+
+static enum err unload_managing(struct call *call, struct slice id)
+{
+	CLEANUP(app) struct app *app = NULL;
+	struct registry *registry = &call->partition->registry;
+	enum err e;
+
+	if ((e = registry_get(registry, id, &app, NULL)))
+		return call_refuse(call, e, id);
+	if ((e = registry_remove(registry, id)) ||
+	    (e = record_write(call->daemon, call->partition, &call->caller, LEAF_MANAGEMENT, id,
+			      "application unloaded; epoch %llu",
+			      (unsigned long long)registry_epoch(registry))))
+		return e;
+	drop_unused(call->daemon, app->package);
+	log_info("partition %s: unloaded %s", call->partition->serial, app->id);
+	return OK;
+}
+
+enum err request_UNLOAD(struct call *call)
+{
+	struct slice id;
+	enum err e;
+
+	if ((e = call_arguments(call, 2)) || (e = call_partition(call, true)) ||
+	    (e = cbor_take_text(&call->in, WIRE_APP_MAX, &id)) || (e = call_end(call)))
+		return e;
+	if ((e = call_role(call, WIRE_SO)))
+		return call_refuse(call, e, id);
+	pthread_mutex_lock(&call->daemon->managing);
+	e = unload_managing(call, id);
+	pthread_mutex_unlock(&call->daemon->managing);
+	return e;
+}

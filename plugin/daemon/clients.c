@@ -1,0 +1,208 @@
+#include "plugin/daemon/clients.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "config/base/secret.h"
+
+#define PATIENCE 32.0 /* refusals in a row that are answered at once */
+#define PATIENCE_PER_MS (10 / 1000.0)
+#define SLOW_MS 100
+
+void clients_init(struct clients *all, size_t most)
+{
+	pthread_condattr_t attributes;
+
+	*all = (struct clients){ .most = most, .most_per_user = most - most / 4 };
+	pthread_mutex_init(&all->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&all->gone, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+/* One user may not take all places: an administrator gets through, to stop the daemon. */
+static enum err add_locked(struct clients *all, struct connection *connection)
+{
+	size_t same = 0;
+
+	for (struct connection *c = all->connections; c; c = c->next)
+		same += c->peer.uid == connection->peer.uid;
+	if (all->connections_n >= all->most || same >= all->most_per_user)
+		return failed(ERR_LIMIT, "too many connections: %zu, %zu of user %u",
+			      all->connections_n, same, connection->peer.uid);
+	connection->next = all->connections;
+	all->connections = connection;
+	all->connections_n++;
+	return OK;
+}
+
+enum err connection_add(struct clients *all, int fd, struct connection **out)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	socklen_t n = sizeof connection->peer;
+
+	if (!connection)
+		return failed(ERR_MEMORY, "connection");
+	enum err e = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &connection->peer, &n)
+			     ? failed(ERR_IO, "SO_PEERCRED: %m")
+			     : OK;
+	if (!e) {
+		connection->patience = PATIENCE;
+		connection->patience_ms = io_monotonic_ms();
+		pthread_mutex_lock(&all->lock);
+		e = add_locked(all, connection);
+		pthread_mutex_unlock(&all->lock);
+	}
+	if (e) {
+		free(connection);
+		return e;
+	}
+	connection->fd = fd;
+	*out = connection;
+	return OK;
+}
+
+static void client_release(struct client *client)
+{
+	if (!client || atomic_fetch_sub(&client->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&client->auth.lock);
+	secret_wipe(client, sizeof *client);
+	free(client);
+}
+
+/* The link ends with its owner: it can't be attached to any more, and its lanes are shut. */
+static void end_link_locked(struct clients *all, struct client *client)
+{
+	atomic_store(&client->ended, true);
+	for (struct client **at = &all->links; *at; at = &(*at)->next)
+		if (*at == client) {
+			*at = client->next;
+			break;
+		}
+	for (struct connection *c = all->connections; c; c = c->next)
+		if (c->client == client)
+			shutdown(c->fd, SHUT_RDWR);
+}
+
+void connection_remove(struct clients *all, struct connection *connection)
+{
+	struct client *client = connection->client;
+
+	pthread_mutex_lock(&all->lock);
+	for (struct connection **at = &all->connections; *at; at = &(*at)->next)
+		if (*at == connection) {
+			*at = connection->next;
+			all->connections_n--;
+			break;
+		}
+	if (client && connection->owner)
+		end_link_locked(all, client);
+	close(connection->fd);
+	pthread_cond_broadcast(&all->gone);
+	pthread_mutex_unlock(&all->lock);
+	client_release(client);
+	free(connection);
+}
+
+enum err connection_greet(struct clients *all, struct connection *connection, struct slice frontend)
+{
+	enum err e;
+
+	if (connection->client)
+		return failed(ERR_STATE, "this connection has greeted already");
+	struct client *client = calloc(1, sizeof *client);
+	if (!client)
+		return failed(ERR_MEMORY, "link");
+	if ((e = io_random(client->id, sizeof client->id)) ||
+	    (e = io_random(client->secret, sizeof client->secret))) {
+		free(client);
+		return e;
+	}
+	client->refs = 1;
+	client->uid = connection->peer.uid;
+	auth_init(&client->auth);
+	if (frontend.left == sizeof client->frontend) {
+		client->has_frontend = true;
+		memcpy(client->frontend, frontend.p, frontend.left);
+	}
+	pthread_mutex_lock(&all->lock);
+	client->next = all->links;
+	all->links = client;
+	connection->client = client;
+	connection->owner = true;
+	pthread_mutex_unlock(&all->lock);
+	return OK;
+}
+
+enum err connection_attach(struct clients *all, struct connection *connection,
+			   const uint8_t secret[CLIENT_SECRET])
+{
+	struct client *found = NULL;
+
+	if (connection->client)
+		return failed(ERR_STATE, "this connection has greeted already");
+	pthread_mutex_lock(&all->lock);
+	for (struct client *c = all->links; c; c = c->next)
+		if (secret_equal(c->secret, secret, CLIENT_SECRET) &&
+		    c->uid == connection->peer.uid)
+			found = c;
+	if (found) {
+		atomic_fetch_add(&found->refs, 1);
+		connection->client = found;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return found ? OK : failed(ERR_DENIED, "no link with that secret");
+}
+
+void connection_slow_down(struct connection *connection, uint64_t now_ms)
+{
+	double since = (double)(now_ms - connection->patience_ms);
+
+	connection->patience += since * PATIENCE_PER_MS;
+	if (connection->patience > PATIENCE)
+		connection->patience = PATIENCE;
+	connection->patience_ms = now_ms;
+	if (connection->patience < 1) {
+		struct timespec pause = { 0, SLOW_MS * 1000000 };
+
+		nanosleep(&pause, NULL);
+		return;
+	}
+	connection->patience -= 1;
+}
+
+void clients_hang_up(struct clients *all)
+{
+	pthread_mutex_lock(&all->lock);
+	for (struct connection *c = all->connections; c; c = c->next)
+		shutdown(c->fd, SHUT_RD);
+	pthread_mutex_unlock(&all->lock);
+}
+
+bool clients_wait(struct clients *all, uint64_t wait_ms)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(wait_ms / 1000);
+	pthread_mutex_lock(&all->lock);
+	while (all->connections_n && rc == 0)
+		rc = pthread_cond_timedwait(&all->gone, &all->lock, &until);
+	bool none = all->connections_n == 0;
+	pthread_mutex_unlock(&all->lock);
+	return none;
+}
+
+size_t clients_count(struct clients *all)
+{
+	pthread_mutex_lock(&all->lock);
+	size_t n = all->connections_n;
+	pthread_mutex_unlock(&all->lock);
+	return n;
+}

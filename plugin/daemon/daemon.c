@@ -1,0 +1,210 @@
+#include "plugin/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "config/base/log.h"
+#include "plugin/daemon/record.h"
+
+/* The machine's boot, as its random id: claim 268. Absent where the kernel does not say. */
+static void read_bootseed(struct daemon *daemon)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	char hex[33];
+	size_t n = 0;
+
+	if (io_read_file("/proc/sys/kernel/random/boot_id", 64, &text))
+		return;
+	for (size_t i = 0; i < text.len && n < 32; i++)
+		if (text.data[i] != '-')
+			hex[n++] = (char)text.data[i];
+	hex[n] = 0;
+	daemon->has_bootseed = n == 32 && !hex_take(hex, daemon->bootseed, 16);
+}
+
+static enum err attach_sandbox(struct daemon *daemon, int launcher)
+{
+	enum err e;
+
+	daemon->launcher = fcntl(launcher, F_DUPFD_CLOEXEC, 3);
+	if (daemon->launcher < 0)
+		return failed(ERR_IO, "the launcher's socket: %m");
+	if ((e = sandbox_attach(launcher, &daemon->box)))
+		return e;
+	daemon->unprivileged =
+		daemon->config->mode == MODE_DEVELOPMENT || !sandbox_facts(daemon->box)->privileged;
+	return OK;
+}
+
+static enum err record_recovery(struct daemon *daemon, const struct audit_recovery *found)
+{
+	char hex[2 * SHA256_SIZE + 1];
+
+	if (!found->found || (!found->cut_bytes && !found->unsigned_kept))
+		return OK;
+	hex_put(hex, found->cut_sha256, SHA256_SIZE);
+	log_warning("log recovered: %llu records, %llu of them unsigned; %llu bytes cut",
+		    (unsigned long long)found->records, (unsigned long long)found->unsigned_kept,
+		    (unsigned long long)found->cut_bytes);
+	return record_write(daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
+			    "%llu records kept, %llu of them unsigned; %llu bytes cut, SHA-256 %s",
+			    (unsigned long long)found->records,
+			    (unsigned long long)found->unsigned_kept,
+			    (unsigned long long)found->cut_bytes, found->cut_bytes ? hex : "none");
+}
+
+static enum err open_appliance_tree(struct daemon *daemon)
+{
+	struct audit_key key;
+	struct leaf genesis;
+	enum err e = record_fill(daemon, NULL, NULL, LEAF_OPEN, &genesis);
+
+	if (e)
+		return e;
+	genesis.reason = slice_text("appliance initialised");
+	attest_appliance_key(daemon->attest, &key);
+	return audit_tree(daemon->audit, attest_origin(daemon->attest), &key, &genesis,
+			  &daemon->tree);
+}
+
+static enum err open_log(struct daemon *daemon)
+{
+	struct audit_recovery recovery;
+	char path[4096];
+	struct audit_options options = { .path = path,
+					 .signer = attest_signer(daemon->attest),
+					 .segment_bytes = daemon->config->audit_segment_bytes,
+					 .issuer = attest_origin(daemon->attest) };
+	enum err e;
+
+	if (snprintf(path, sizeof path, "%s/%s", state_path(daemon->state), STATE_LOG) >=
+	    (int)sizeof path)
+		return failed(ERR_RANGE, "the state directory's path is too long");
+	if ((e = audit_open(&options, &recovery, &daemon->audit)) ||
+	    (e = open_appliance_tree(daemon)) ||
+	    (e = record_write(daemon, NULL, NULL, LEAF_OPEN, slice_of(NULL, 0),
+			      "daemon started, boot count %llu",
+			      (unsigned long long)daemon->bootcount)))
+		return e;
+	return record_recovery(daemon, &recovery);
+}
+
+static enum err open_partition_tree(void *context, struct partition *p)
+{
+	struct daemon *daemon = context;
+	struct audit_key key;
+	enum err e = attest_partition_key(daemon->attest, slice_text(p->serial), p->generation,
+					  buf_slice(&p->certificate), &key);
+
+	/* Its tree was made before its enrolment was written: one that is missing was removed. */
+	return e ? e : audit_tree(daemon->audit, p->origin, &key, NULL, &p->tree);
+}
+
+static enum err note_use(void *context, struct partition *p)
+{
+	return registry_uses(&p->registry, context) ? ERR_EXISTS : OK;
+}
+
+/* Left by a crash between a package and its index, or by an enrolment that took another's place. */
+static enum err sweep_package(void *context, const char *name)
+{
+	struct daemon *daemon = context;
+	uint8_t sha256[SHA256_SIZE];
+
+	if (!hex_take(name, sha256, sizeof sha256) &&
+	    !partitions_each(&daemon->partitions, note_use, sha256))
+		state_drop_package(daemon->state, sha256);
+	return OK;
+}
+
+static enum err open_partitions(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	enum err e;
+
+	partitions_init(&daemon->partitions, daemon->state, config->results_quota_bytes,
+			config->results_ttl_seconds * 1000);
+	if ((e = partitions_load(&daemon->partitions)) ||
+	    (e = partitions_each(&daemon->partitions, open_partition_tree, daemon)))
+		return e;
+	return state_each(daemon->state, STATE_PACKAGES, sweep_package, daemon);
+}
+
+static enum err open_parts(struct daemon *daemon, int launcher)
+{
+	const struct config *config = daemon->config;
+	enum err e;
+
+	if ((e = io_random(daemon->boot_id, sizeof daemon->boot_id)) ||
+	    (e = attach_sandbox(daemon, launcher)) ||
+	    (e = state_open(config->state, false, &daemon->state)) ||
+	    (e = attest_open(config, &daemon->attest)) ||
+	    (e = attest_load(daemon->attest, daemon->state)) ||
+	    (e = state_raise_bootcount(daemon->state, &daemon->bootcount)))
+		return e;
+	read_bootseed(daemon);
+	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)))
+		return e;
+	return open_partitions(daemon);
+}
+
+enum err daemon_open(const struct config *config, const char *self, int launcher,
+		     struct daemon **out)
+{
+	struct daemon *daemon = calloc(1, sizeof *daemon);
+
+	if (!daemon)
+		return failed(ERR_MEMORY, "daemon");
+	daemon->config = config;
+	daemon->self = self;
+	daemon->launcher = -1;
+	daemon->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	tcb_init(&daemon->tcb);
+	clients_init(&daemon->clients, config->daemon_connections);
+	pthread_mutex_init(&daemon->managing, NULL);
+	enum err e =
+		daemon->stop < 0 ? failed(ERR_IO, "eventfd: %m") : open_parts(daemon, launcher);
+	if (e) {
+		char reason[ERR_REASON_MAX];
+
+		snprintf(reason, sizeof reason, "%s", err_reason());
+		daemon_close(daemon, "start failed");
+		return failed(e, "%s", reason);
+	}
+	*out = daemon;
+	return OK;
+}
+
+void daemon_close(struct daemon *daemon, const char *why)
+{
+	if (!daemon)
+		return;
+	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
+					 "daemon ended: %s", why))
+		log_error("the record of the end could not be written: %s", err_reason());
+	audit_close(daemon->audit);
+	/* Images go before their sandbox, the token last: closing the log signs. */
+	partitions_close(&daemon->partitions);
+	tcb_record_release(daemon->tcb.current);
+	if (daemon->box)
+		sandbox_close(daemon->box);
+	attest_close(daemon->attest);
+	state_close(daemon->state);
+	fd_cleanup(&daemon->launcher);
+	fd_cleanup(&daemon->stop);
+	free(daemon);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+	uint64_t one = 1;
+
+	atomic_store(&daemon->stopping, true);
+	if (write(daemon->stop, &one, sizeof one) < 0)
+		log_error("eventfd: %m");
+}

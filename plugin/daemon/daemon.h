@@ -1,0 +1,50 @@
+/* daemon.h - the daemon's parts, joined: what every request may use.
+ *
+ * Filled by daemon_open, then read-only but for what guards itself. Order of the locks, outermost
+ * first: managing; a registry's changing; then any one of the others, which are leaves.
+ */
+#ifndef PLUGIN_DAEMON_DAEMON_H
+#define PLUGIN_DAEMON_DAEMON_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "plugin/daemon/attest.h"
+#include "plugin/daemon/clients.h"
+#include "plugin/daemon/partition.h"
+#include "plugin/daemon/tcb.h"
+#include "sandbox/sandbox.h"
+
+struct daemon {
+	const struct config *config;
+	const char *self; /* absolute path of this program */
+	struct state *state;
+	struct attest *attest;
+	struct sandbox *box;
+	bool unprivileged; /* development mode, or the launcher lacks root */
+	int launcher;      /* a second descriptor of its socket, to notice its end */
+	struct audit *audit;
+	struct audit_tree *tree; /* the appliance's own */
+	uint8_t boot_id[16];     /* of this run of the daemon */
+	uint64_t bootcount;
+	uint8_t bootseed[16]; /* of the machine's boot */
+	bool has_bootseed;
+	struct tcb tcb;
+	struct partitions partitions;
+	struct clients clients;
+	pthread_mutex_t managing; /* one enrolment, load, removal or suspension at a time */
+	atomic_bool stopping;
+	int stop; /* an eventfd: written to when the daemon shall end */
+	atomic_ullong executions, refusals;
+};
+
+/* Opens everything in order, up to where requests can be served; writes the records of the start.
+ * @launcher: the socket to the launcher, taken over. */
+MUST enum err daemon_open(const struct config *config, const char *self, int launcher,
+			  struct daemon **out);
+/* Writes the record of the end (@why), closes the log, lets go of everything. NULL is allowed. */
+void daemon_close(struct daemon *daemon, const char *why);
+/* Asks the server to end; from any thread. */
+void daemon_stop(struct daemon *daemon);
+
+#endif

@@ -1,0 +1,357 @@
+/* EXECUTE: one run of an application, its record, its proof, its results. */
+#include <stdio.h>
+#include <string.h>
+
+#include "audit/proof.h"
+#include "config/base/secret.h"
+#include "plugin/daemon/request.h"
+
+/* The request, taken apart. */
+struct order {
+	struct slice id, nonce, request, label, input;
+	enum wire_operation operation;
+	bool mapped;
+};
+
+/* What becomes of it, in the order in which it is known. */
+struct execution {
+	struct app *app;
+	uint64_t epoch;
+	struct tcb_record *tcb;
+	struct run run;
+	bool ran;
+	struct proof_keys keys;
+	struct result_set *set;
+	struct buf compact, returned;
+};
+
+static void execution_cleanup(struct execution *x)
+{
+	app_release(x->app);
+	tcb_record_release(x->tcb);
+	run_free(&x->run);
+	secret_wipe(&x->keys, sizeof x->keys);
+	result_set_release(x->set);
+	buf_free(&x->compact);
+	buf_free(&x->returned);
+}
+
+static enum err take_operation(struct slice *in, enum wire_operation *out)
+{
+	uint64_t v;
+	enum err e = cbor_take_uint(in, &v);
+
+	if (e)
+		return e;
+	if (v < OP_EXECUTE || v > OP_RUN_OBJECT)
+		return failed(ERR_FORMAT, "operation %llu is not known", (unsigned long long)v);
+	*out = (enum wire_operation)v;
+	return OK;
+}
+
+static enum err take_order(struct call *call, struct order *order)
+{
+	enum err e;
+
+	if ((e = call_arguments(call, 7)) || (e = call_partition(call, true)) ||
+	    (e = cbor_take_text(&call->in, WIRE_APP_MAX, &order->id)) ||
+	    (e = take_operation(&call->in, &order->operation)) ||
+	    (e = cbor_take_bytes(&call->in, 64, &order->nonce)) ||
+	    (e = cbor_take_bytes(&call->in, 64, &order->request)) ||
+	    (e = cbor_take_text(&call->in, RESULT_LABEL_MAX, &order->label)) ||
+	    (e = wire_take_payload(call->request, &call->in, WIRE_PAYLOAD_MAX, &order->input,
+				   &order->mapped)) ||
+	    (e = call_end(call)))
+		return e;
+	if (order->nonce.left && order->nonce.left < 8)
+		return failed(ERR_FORMAT, "a nonce of %zu bytes; 8 to 64 are allowed",
+			      order->nonce.left);
+	return OK;
+}
+
+/* Everything that may refuse the order before anything runs. */
+static enum err judge(struct call *call, const struct order *order, struct execution *x)
+{
+	uint64_t most = call->daemon->config->limits_input_bytes;
+	enum err e;
+
+	if ((e = call_role(call, WIRE_USER)) ||
+	    (e = registry_get(&call->partition->registry, order->id, &x->app, &x->epoch)))
+		return e;
+	if (order->input.left > most)
+		return failed(ERR_RANGE, "an input of %zu bytes, at most %llu allowed",
+			      order->input.left, (unsigned long long)most);
+	return OK;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ERR_GONE and the like: nothing ran, or how it went can't be known. */
+static enum err run(struct call *call, const struct order *order, struct execution *x)
+{
+	const struct config *config = call->daemon->config;
+	struct limits limits = x->app->limits;
+	struct sandbox_image *image;
+	enum err e;
+
+	limits.memory_bytes = least(limits.memory_bytes, config->limits_memory_bytes);
+	limits.output_bytes = least(limits.output_bytes, config->limits_output_bytes);
+	limits.wall_ms = (uint32_t)least(limits.wall_ms, config->limits_wall_ms);
+	if ((e = app_unpacked(x->app, call->daemon->state, call->daemon->box, &image)) ||
+	    (e = sandbox_run(image, order->input, &limits, &x->run)))
+		return e;
+	x->ran = true;
+	return OK;
+}
+
+/* The run's end as the caller's error, in words. */
+static enum err judge_end(const struct execution *x)
+{
+	const struct run *run = &x->run;
+
+	switch (run->kind) {
+	case RUN_EXIT:
+		if (run->code == 0)
+			return OK;
+		if (run->code == x->app->refuse_code)
+			return failed(ERR_INPUT, "%s refused its input", x->app->id);
+		return failed(ERR_FAILED, "%s ended with exit status %u", x->app->id, run->code);
+	case RUN_SIGNAL:
+		return failed(ERR_FAILED, "%s was ended by signal %u", x->app->id, run->code);
+	case RUN_TIMEOUT:
+		return failed(ERR_TIMEOUT, "%s took longer than its %s limit", x->app->id,
+			      run->code == 1 ? "CPU time" : "time");
+	case RUN_MEMORY:
+		return failed(ERR_LIMIT, "%s needed more than its memory limit", x->app->id);
+	case RUN_OUTPUT:
+		return failed(ERR_LIMIT, "%s wrote more than its output limit", x->app->id);
+	default:
+		return failed(ERR_DENIED, "%s was not run", x->app->id);
+	}
+}
+
+static enum err commit(const uint8_t key[32], struct slice data, uint8_t out[32], bool *has)
+{
+	*has = true;
+	return proof_commit(key, data, out);
+}
+
+static void fill_run(const struct daemon *daemon, const struct execution *x, struct leaf *leaf)
+{
+	const struct sandbox_facts *facts = sandbox_facts(daemon->box);
+	const struct run *run = &x->run;
+
+	leaf->has_status = leaf->has_times = leaf->has_confinement = true;
+	leaf->status_kind = run->kind;
+	leaf->status_code = run->code;
+	leaf->start_us = run->start_us;
+	leaf->end_us = run->end_us;
+	leaf->confinement_mode = facts->privileged ? 0 : 1;
+	leaf->absent_steps = slice_text(facts->absent);
+	leaf->start_kind = run->start;
+	leaf->launched_us = run->launched_us;
+}
+
+static void fill_app(const struct execution *x, struct leaf *leaf)
+{
+	leaf->subject = slice_text(x->app->id);
+	leaf->swname = slice_text(x->app->label);
+	leaf->swversion = slice_text(x->app->version);
+	leaf->components[0].name = slice_text("image");
+	memcpy(leaf->components[0].sha256, x->app->image, SHA256_SIZE);
+	leaf->components[1].name = slice_text("profile");
+	memcpy(leaf->components[1].sha256, x->app->profile, SHA256_SIZE);
+	leaf->components_n = 2;
+	leaf->has_epoch = true;
+	leaf->epoch = x->epoch;
+}
+
+/* @end: err_reason() of a run that failed, else empty. */
+static enum err fill_leaf(struct call *call, const struct order *order, struct execution *x,
+			  struct slice end, struct leaf *leaf)
+{
+	enum err e =
+		record_fill(call->daemon, call->partition, &call->caller, LEAF_EXECUTION, leaf);
+
+	if (e)
+		return e;
+	fill_app(x, leaf);
+	leaf->nonce = order->nonce;
+	leaf->request = order->request;
+	leaf->reason = end;
+	leaf->has_tcb = true;
+	memcpy(leaf->tcb, x->tcb->digest, sizeof leaf->tcb);
+	if ((e = io_random(&x->keys, sizeof x->keys)) ||
+	    (e = commit(x->keys.input, order->input, leaf->input, &leaf->has_input)))
+		return e;
+	if (!x->ran)
+		return OK;
+	fill_run(call->daemon, x, leaf);
+	if ((e = commit(x->keys.output, buf_slice(&x->run.output), leaf->output,
+			&leaf->has_output)))
+		return e;
+	return commit(x->keys.messages, buf_slice(&x->run.messages), leaf->messages,
+		      &leaf->has_messages);
+}
+
+/* The record and its proof. Until it is durable nothing of the run may leave this process. */
+static enum err record(struct call *call, const struct order *order, struct execution *x,
+		       struct slice end, struct buf *proof)
+{
+	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	struct audit_tree *tree = call->partition->tree;
+	struct leaf leaf;
+	enum err e, compact = OK;
+
+	if ((e = fill_leaf(call, order, x, end, &leaf)) || (e = audit_begin(tree, &leaf, &ticket)))
+		return e;
+	/* Signed while the batch is being synced. */
+	if (order->operation == OP_EXECUTE && !end.left)
+		compact = audit_compact(tree, audit_ticket_leaf(ticket), &x->compact);
+	if ((e = audit_finish(ticket, &receipt)))
+		return e;
+	if (compact)
+		return compact;
+	struct proof_parts parts = { audit_ticket_leaf(ticket), buf_slice(&receipt),
+				     buf_slice(&x->tcb->leaf), buf_slice(&x->tcb->receipt) };
+	proof_write(&parts, proof);
+	return buf_check(proof);
+}
+
+static void move_part(struct result_set *set, enum result_part part, struct buf *from)
+{
+	set->has[part] = true;
+	set->parts[part] = *from;
+	*from = BUF_INIT;
+}
+
+/* What the PKCS#11 call gives back. */
+static struct slice returned(const struct order *order, struct execution *x)
+{
+	const struct buf *parts = x->set->parts;
+
+	if (order->operation == OP_EXECUTE)
+		return buf_slice(&x->compact);
+	if (order->operation != OP_EXECUTE_FULL)
+		return buf_slice(&parts[RESULT_OUTPUT]);
+	proof_result_write(buf_slice(&parts[RESULT_PROOF]), buf_slice(&parts[RESULT_OUTPUT]),
+			   buf_slice(&parts[RESULT_STDERR]), buf_slice(&parts[RESULT_KEYS]),
+			   &x->returned);
+	return buf_slice(&x->returned);
+}
+
+/* The caller's own label, else the first 32 hex digits of the SHA-256 of what the call gives back:
+ * of the proof, when it gives back an error. */
+static void label_set(const struct order *order, struct result_set *set, struct slice bytes)
+{
+	uint8_t digest[SHA256_SIZE];
+
+	if (order->label.left && order->operation == OP_RUN_OBJECT)
+		return;
+	sha256_once(bytes, digest);
+	hex_put(set->label, digest, 16);
+}
+
+static enum err collect(const struct order *order, struct execution *x, struct buf *proof)
+{
+	bool named = order->operation == OP_RUN_OBJECT;
+	struct slice label = named ? order->label : slice_of(NULL, 0);
+	CLEANUP(buf) struct buf keys = BUF_INIT;
+	enum err e = result_set_new(WIRE_USER, label, &x->set);
+
+	if (e)
+		return e;
+	proof_keys_write(&x->keys, &keys);
+	if ((e = buf_check(&keys)))
+		return e;
+	move_part(x->set, RESULT_OUTPUT, &x->run.output);
+	move_part(x->set, RESULT_STDERR, &x->run.messages);
+	move_part(x->set, RESULT_PROOF, proof);
+	move_part(x->set, RESULT_KEYS, &keys);
+	return OK;
+}
+
+/* The set is held once more, because its bytes go into the answer. */
+static enum err keep(struct call *call, struct execution *x)
+{
+	atomic_fetch_add(&x->set->refs, 1);
+	return results_put(&call->partition->results, x->set, io_monotonic_ms());
+}
+
+static enum err answer(struct call *call, const struct order *order, struct execution *x,
+		       enum err end)
+{
+	struct slice bytes = { NULL, 0 };
+	enum err e = OK;
+
+	if (!end) {
+		bytes = returned(order, x);
+		if ((e = buf_check(&x->returned)))
+			return e;
+	}
+	label_set(order, x->set, end ? buf_slice(&x->set->parts[RESULT_PROOF]) : bytes);
+	if ((e = keep(call, x)))
+		return e;
+	if (!end)
+		cbor_put_bytes(&call->results.bytes, buf_slice(&x->compact));
+	cbor_put_text(&call->results.bytes, x->set->label);
+	call->results_n = end ? 1 : 3;
+	return end ? OK : wire_put_payload(&call->results, bytes);
+}
+
+/* After a launcher that was lost the run may or may not have happened: its record has no status,
+ * which says so. */
+static enum err record_unknown(struct call *call, const struct order *order, struct execution *x,
+			       enum err e)
+{
+	CLEANUP(buf) struct buf unused = BUF_INIT;
+	char reason[ERR_REASON_MAX];
+
+	snprintf(reason, sizeof reason, "%s", err_reason());
+	enum err recorded = record(call, order, x, slice_text(reason), &unused);
+	return recorded ? recorded : failed(e, "%s", reason);
+}
+
+static enum err execute(struct call *call, const struct order *order, struct execution *x)
+{
+	CLEANUP(buf) struct buf proof = BUF_INIT;
+	char reason[ERR_REASON_MAX] = "";
+	enum err e, end;
+
+	if ((e = judge(call, order, x)))
+		return call_refuse(call, e, order->id);
+	x->tcb = tcb_hold(&call->daemon->tcb);
+	atomic_fetch_add(&call->daemon->executions, 1);
+	if ((e = run(call, order, x)))
+		return record_unknown(call, order, x, e);
+	if ((end = judge_end(x)))
+		snprintf(reason, sizeof reason, "%s", err_reason());
+	if ((e = record(call, order, x, slice_text(reason), &proof)) ||
+	    (e = collect(order, x, &proof)) || (e = answer(call, order, x, end)))
+		return e;
+	call->results_with_error = true;
+	return end ? failed(end, "%s", reason) : OK;
+}
+
+enum err request_EXECUTE(struct call *call)
+{
+	struct order order = { 0 };
+	CLEANUP(execution) struct execution x = { 0 };
+	enum err e = take_order(call, &order);
+
+	if (!e)
+		e = execute(call, &order, &x);
+	if (e && !call->results_with_error) {
+		buf_reset(&call->results.bytes);
+		cbor_put_text(&call->results.bytes, "");
+		call->results_n = 1;
+		call->results_with_error = true;
+	}
+	if (order.mapped)
+		io_unmap(&order.input);
+	return e;
+}

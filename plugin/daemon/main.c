@@ -1,0 +1,161 @@
+/* assayd - the daemon: registry, authorization, audit log, attestation keys.
+ *
+ *   assayd --config PATH          serves; descriptor 3 is a socket to the launcher, which starts it
+ *   assayd --config PATH --init   makes keys, certificates and state, once
+ */
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "config/base/log.h"
+#include "plugin/daemon/server.h"
+
+#define LAUNCHER_FD 3
+#define USAGE 2
+
+static enum err harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    setrlimit(RLIMIT_CORE, &none))
+		return failed(ERR_IO, "hardening: %m");
+	return OK;
+}
+
+/* Threads inherit the mask, so the signals come here alone. */
+static enum err take_signals(int *out)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &ends, NULL) || (*out = signalfd(-1, &ends, SFD_CLOEXEC)) < 0)
+		return failed(ERR_IO, "signals: %m");
+	return OK;
+}
+
+static enum err check_user(const struct config *config)
+{
+	if (config->mode == MODE_APPLIANCE && geteuid() != config->users_daemon)
+		return failed(ERR_USAGE, "runs as user %u; users.daemon is %llu", geteuid(),
+			      (unsigned long long)config->users_daemon);
+	return OK;
+}
+
+static enum err serve(const struct config *config, const char *self)
+{
+	struct daemon *daemon = NULL;
+	const char *why = "";
+	CLEANUP(fd) int signals = -1;
+	enum err e;
+
+	if ((e = check_user(config)) || (e = take_signals(&signals)) ||
+	    (e = daemon_open(config, self, LAUNCHER_FD, &daemon)))
+		return e;
+	e = server_run(daemon, signals, &why);
+	log_info("ends: %s", why);
+	daemon_close(daemon, why);
+	return e;
+}
+
+static enum err make_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
+{
+	if (mkdir(path, mode) == 0)
+		return chown(path, uid, gid) || chmod(path, mode) ? failed(ERR_IO, "%s: %m", path)
+								  : OK;
+	return access(path, F_OK) ? failed(ERR_IO, "%s: %m", path) : OK;
+}
+
+/* An appliance is initialised by root, but everything is made by the daemon's own user. */
+static enum err become_daemon(const struct config *config)
+{
+	uid_t uid = (uid_t)config->users_daemon;
+	gid_t gid = (gid_t)config->users_group;
+	char folder[PATH_MAX], *slash;
+	enum err e;
+
+	if (config->mode != MODE_APPLIANCE || geteuid() != 0 || uid == 0)
+		return OK;
+	snprintf(folder, sizeof folder, "%s", config->socket);
+	if ((slash = strrchr(folder, '/')) && slash != folder) {
+		*slash = 0;
+		if ((e = make_folder(folder, uid, gid, 0755)))
+			return e;
+	}
+	if ((e = make_folder(config->state, uid, gid, 0700)))
+		return e;
+	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		return failed(ERR_IO, "becoming user %u: %m", uid);
+	return OK;
+}
+
+static enum err initialise(const struct config *config)
+{
+	CLEANUP(state) struct state *state = NULL;
+	CLEANUP(attest) struct attest *attest = NULL;
+	enum err e;
+
+	if ((e = become_daemon(config)) || (e = check_user(config)) || (e = harden()) ||
+	    (e = state_open(config->state, true, &state)) || (e = attest_open(config, &attest)) ||
+	    (e = attest_initialise(attest, state)))
+		return e;
+	log_info("initialised %s in %s", attest_origin(attest), config->state);
+	return OK;
+}
+
+static enum err start(const char *path, bool init)
+{
+	CLEANUP(config) struct config *config = NULL;
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	enum err e;
+
+	if (n < 0)
+		return failed(ERR_IO, "/proc/self/exe: %m");
+	self[n] = 0;
+	if ((e = config_load(path, &config)))
+		return e;
+	if (init)
+		return initialise(config);
+	return (e = harden()) ? e : serve(config, self);
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = NULL;
+	bool init = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--config") && i + 1 < argc) {
+			path = argv[++i];
+		} else if (!strcmp(argv[i], "--init")) {
+			init = true;
+		} else {
+			path = NULL;
+			break;
+		}
+	}
+	log_start("assayd", LOG_LEVEL_INFO);
+	if (!path) {
+		fprintf(stderr, "usage: assayd --config PATH [--init]\n");
+		return USAGE;
+	}
+	enum err e = start(path, init);
+	if (e)
+		log_error("%s: %s", err_words(e), err_reason());
+	return e ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,107 @@
+#include "plugin/daemon/record.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+
+#define WORDS_MAX 480
+#define TIME_SYNCHRONISED 1 /* by the kernel's own judgement (NTP, PTP) */
+
+bool record_development(const struct daemon *daemon, const struct record_caller *caller)
+{
+	return daemon->unprivileged || (caller && caller->uid == geteuid());
+}
+
+static void fill_time(struct leaf *leaf)
+{
+	struct timex clock = { 0 };
+	struct timespec up;
+	int state = adjtimex(&clock);
+
+	leaf->time = (int64_t)(io_realtime_us() / 1000000);
+	if (state >= 0) {
+		bool good = state != TIME_ERROR && !(clock.status & STA_UNSYNC);
+
+		leaf->time_source = good ? TIME_SYNCHRONISED : 0;
+		leaf->time_error_us = clock.maxerror > 0 ? (uint64_t)clock.maxerror : 0;
+	}
+	if (!clock_gettime(CLOCK_BOOTTIME, &up)) {
+		leaf->has_uptime = true;
+		leaf->uptime = (uint64_t)up.tv_sec;
+	}
+}
+
+static void fill_hsm(const struct daemon *daemon, struct leaf *leaf)
+{
+	const struct token_info *info = attest_token(daemon->attest);
+
+	leaf->has_hsm = true;
+	leaf->hsm = (struct leaf_hsm){ slice_text(info->manufacturer), slice_text(info->model),
+				       slice_text(info->serial), slice_text(info->firmware),
+				       info->flags };
+}
+
+static void fill_caller(const struct record_caller *caller, struct leaf *leaf)
+{
+	leaf->has_caller = true;
+	leaf->role = caller->role;
+	leaf->has_roleproof = true;
+	leaf->roleproof = caller->proof;
+	leaf->has_frontend = caller->has_frontend;
+	memcpy(leaf->frontend, caller->frontend, sizeof leaf->frontend);
+}
+
+enum err record_fill(struct daemon *daemon, const struct partition *partition,
+		     const struct record_caller *caller, enum leaf_type type, struct leaf *leaf)
+{
+	bool development = record_development(daemon, caller);
+
+	memset(leaf, 0, sizeof *leaf);
+	leaf->type = type;
+	leaf->issuer = slice_text(partition ? partition->origin : attest_origin(daemon->attest));
+	leaf->ueid = slice_of(attest_ueid(daemon->attest), STATE_UEID_SIZE);
+	leaf->profile = slice_text(development ? LEAF_PROFILE_DEVELOPMENT : LEAF_PROFILE_ES256);
+	leaf->dbgstat = development ? LEAF_DEBUG_ENABLED : LEAF_DEBUG_DISABLED;
+	leaf->has_bootcount = true;
+	leaf->bootcount = daemon->bootcount;
+	if (daemon->has_bootseed)
+		leaf->bootseed = SLICE(daemon->bootseed);
+	if (partition) {
+		leaf->partition_serial = slice_text(partition->serial);
+		leaf->partition_label = slice_text(partition->label);
+	}
+	fill_time(leaf);
+	fill_hsm(daemon, leaf);
+	if (caller)
+		fill_caller(caller, leaf);
+	return io_random(leaf->cti, sizeof leaf->cti);
+}
+
+struct audit_tree *record_tree(struct daemon *daemon, const struct partition *partition)
+{
+	return partition ? partition->tree : daemon->tree;
+}
+
+enum err record_write(struct daemon *daemon, const struct partition *partition,
+		      const struct record_caller *caller, enum leaf_type type, struct slice subject,
+		      const char *format, ...)
+{
+	char words[WORDS_MAX];
+	struct leaf leaf;
+	va_list args;
+	enum err e = record_fill(daemon, partition, caller, type, &leaf);
+
+	if (e)
+		return e;
+	va_start(args, format);
+	vsnprintf(words, sizeof words, format, args);
+	va_end(args);
+	leaf.subject = subject;
+	leaf.reason = slice_text(words);
+	return audit_record(record_tree(daemon, partition), &leaf);
+}

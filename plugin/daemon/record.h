@@ -1,0 +1,34 @@
+/* record.h - the claims that every leaf has in common, filled in one place; and short records.
+ *
+ * Slices in a filled leaf point into daemon, partition and caller.
+ */
+#ifndef PLUGIN_DAEMON_RECORD_H
+#define PLUGIN_DAEMON_RECORD_H
+
+#include "plugin/daemon/daemon.h"
+
+/* On whose behalf; NULL where the daemon acts by itself. */
+struct record_caller {
+	uid_t uid; /* of the peer */
+	enum leaf_role role;
+	enum leaf_roleproof proof;
+	bool has_frontend;
+	uint8_t frontend[SHA256_SIZE];
+};
+
+/* @partition NULL: the appliance. */
+MUST enum err record_fill(struct daemon *daemon, const struct partition *partition,
+			  const struct record_caller *caller, enum leaf_type type,
+			  struct leaf *leaf);
+struct audit_tree *record_tree(struct daemon *daemon, const struct partition *partition);
+
+/* One durable record of few claims; @subject may be empty; the words become claim -70019. */
+MUST enum err record_write(struct daemon *daemon, const struct partition *partition,
+			   const struct record_caller *caller, enum leaf_type type,
+			   struct slice subject, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/* Whether what is done for this peer can only count as development evidence. */
+bool record_development(const struct daemon *daemon, const struct record_caller *caller);
+
+#endif
