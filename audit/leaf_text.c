@@ -1,0 +1,307 @@
+#include "audit/leaf_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "audit/claims.h"
+
+/* Both forms come from one walk: a value is shown as JSON, or as the words that stand for it. */
+struct writer {
+	struct buf *out;
+	bool json;
+	bool first; /* no comma yet */
+};
+
+static const char *name_of(const char *const *names, size_t n, uint64_t value)
+{
+	return value < n ? names[value] : "unknown";
+}
+
+#define NAME_OF(names, value) name_of(names, sizeof(names) / sizeof *(names), value)
+
+const char *leaf_role_name(enum leaf_role role)
+{
+	static const char *const names[] = { "none", "user", "SO", "administrator" };
+
+	return NAME_OF(names, role);
+}
+
+const char *leaf_roleproof_name(enum leaf_roleproof proof)
+{
+	static const char *const names[] = { "none", "role key", "trusted object",
+					     "administrator key" };
+
+	return NAME_OF(names, proof);
+}
+
+const char *leaf_status_name(uint64_t kind)
+{
+	static const char *const names[] = { "exit",         "signal",       "time limit",
+					     "memory limit", "output limit", "policy" };
+
+	return NAME_OF(names, kind);
+}
+
+static const char *start_name(uint64_t kind)
+{
+	static const char *const names[] = { "fresh", "reused", "parked" };
+
+	return NAME_OF(names, kind);
+}
+
+static const char *mode_name(uint64_t mode)
+{
+	static const char *const names[] = { "privileged launcher", "user namespaces only" };
+
+	return NAME_OF(names, mode);
+}
+
+/* JSON's escapes, also for people, so that no record can forge a line or move a cursor. C1 control
+ * characters are two bytes in UTF-8. */
+static void put_escaped(struct buf *out, struct slice text)
+{
+	for (size_t i = 0; i < text.left; i++) {
+		uint8_t c = text.p[i];
+
+		if (c == '"' || c == '\\')
+			buf_printf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(out, "\\u%04x", c);
+		else if (c == 0xc2 && i + 1 < text.left && text.p[i + 1] < 0xa0)
+			buf_printf(out, "\\u%04x", text.p[++i]);
+		else
+			buf_put_u8(out, c);
+	}
+}
+
+static void put_quoted(struct writer *w, struct slice text)
+{
+	buf_put_text(w->out, w->json ? "\"" : "");
+	put_escaped(w->out, text);
+	buf_put_text(w->out, w->json ? "\"" : "");
+}
+
+static void put_hex(struct writer *w, struct slice bytes)
+{
+	buf_put_text(w->out, w->json ? "\"" : "");
+	buf_put_hex(w->out, bytes);
+	buf_put_text(w->out, w->json ? "\"" : "");
+}
+
+/* ---- parts of a claim that has several ---- */
+
+static void open_object(struct writer *w)
+{
+	buf_put_text(w->out, w->json ? "{" : "");
+	w->first = true;
+}
+
+static void close_object(struct writer *w)
+{
+	buf_put_text(w->out, w->json ? "}" : "");
+	w->first = false;
+}
+
+static void put_name(struct writer *w, const char *name)
+{
+	if (!w->first)
+		buf_put_text(w->out, w->json ? "," : ", ");
+	w->first = false;
+	buf_printf(w->out, w->json ? "\"%s\":" : "%s ", name);
+}
+
+static void put_number(struct writer *w, const char *name, uint64_t value)
+{
+	put_name(w, name);
+	buf_printf(w->out, "%" PRIu64, value);
+}
+
+static void put_text(struct writer *w, const char *name, struct slice text)
+{
+	put_name(w, name);
+	put_quoted(w, text);
+}
+
+static void put_word(struct writer *w, const char *name, const char *word)
+{
+	put_text(w, name, slice_text(word));
+}
+
+/* ---- claims with a form of their own ---- */
+
+static void show_hsm(struct writer *w, const struct leaf_hsm *hsm)
+{
+	put_text(w, "manufacturer", hsm->manufacturer);
+	put_text(w, "model", hsm->model);
+	put_text(w, "serial", hsm->serial);
+	put_text(w, "firmware", hsm->firmware);
+	put_number(w, "flags", hsm->flags);
+}
+
+static void show_component(struct writer *w, const struct leaf_component *c)
+{
+	open_object(w);
+	put_text(w, "name", c->name);
+	if (c->version.left)
+		put_text(w, "version", c->version);
+	put_name(w, "sha256");
+	put_hex(w, SLICE(c->sha256));
+	close_object(w);
+}
+
+static void show_components(struct writer *w, const struct leaf *leaf)
+{
+	buf_put_text(w->out, w->json ? "[" : "");
+	for (size_t i = 0; i < leaf->components_n; i++) {
+		if (w->json)
+			buf_put_text(w->out, i ? "," : "");
+		else
+			buf_put_text(w->out, "\n  ");
+		show_component(w, &leaf->components[i]);
+	}
+	buf_put_text(w->out, w->json ? "]" : "");
+}
+
+static void show_times(struct writer *w, const struct leaf *leaf)
+{
+	put_number(w, "start_us", leaf->start_us);
+	put_number(w, "end_us", leaf->end_us);
+	put_word(w, "source", leaf->time_source ? "synchronised" : "not synchronised");
+	put_number(w, "error_us", leaf->time_error_us);
+}
+
+static void show_confinement(struct writer *w, const struct leaf *leaf)
+{
+	put_word(w, "mode", mode_name(leaf->confinement_mode));
+	put_text(w, "absent", leaf->absent_steps);
+	put_word(w, "cell", start_name(leaf->start_kind));
+	put_number(w, "launched_us", leaf->launched_us);
+}
+
+static void show_parts(struct writer *w, const struct claim *c, const struct leaf *leaf)
+{
+	open_object(w);
+	switch (c->kind) {
+	case CLAIM_HSM:
+		show_hsm(w, &leaf->hsm);
+		break;
+	case CLAIM_STATUS:
+		put_word(w, "kind", leaf_status_name(leaf->status_kind));
+		put_number(w, "code", leaf->status_code);
+		break;
+	case CLAIM_TIMES:
+		show_times(w, leaf);
+		break;
+	case CLAIM_CALLER:
+		put_word(w, "role", leaf_role_name(leaf->role));
+		if (leaf->pseudonym.left)
+			put_text(w, "pseudonym", leaf->pseudonym);
+		break;
+	case CLAIM_PARTITION:
+		put_text(w, "serial", leaf->partition_serial);
+		put_text(w, "label", leaf->partition_label);
+		break;
+	default:
+		show_confinement(w, leaf);
+		break;
+	}
+	close_object(w);
+}
+
+static void put_time(struct buf *out, int64_t seconds)
+{
+	char text[32];
+	struct tm tm;
+	time_t t = (time_t)seconds;
+
+	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		buf_printf(out, "%" PRId64, seconds);
+	else
+		buf_put_text(out, text);
+}
+
+static const char *enum_name(const struct claim *c, const struct leaf *leaf)
+{
+	switch (c->key) {
+	case 263:
+		return leaf->dbgstat == LEAF_DEBUG_DISABLED ? "disabled" : "enabled";
+	case -70012:
+		return leaf_type_name(leaf->type);
+	default:
+		return leaf_roleproof_name(leaf->roleproof);
+	}
+}
+
+static void show(struct writer *w, const struct claim *c, const struct leaf *leaf)
+{
+	switch (c->kind) {
+	case CLAIM_TEXT:
+	case CLAIM_VERSION:
+		return put_quoted(w, claim_slice(c, leaf));
+	case CLAIM_BYTES:
+		return put_hex(w, claim_slice(c, leaf));
+	case CLAIM_TIME:
+		if (!w->json)
+			return put_time(w->out, leaf->time);
+		/* fall through */
+	case CLAIM_UINT:
+		return buf_printf(w->out, "%" PRIu64, claim_uint(c, leaf));
+	case CLAIM_ENUM:
+		return put_quoted(w, slice_text(enum_name(c, leaf)));
+	case CLAIM_ID:
+	case CLAIM_DIGEST:
+	case CLAIM_MAC:
+		return put_hex(w, slice_of(claim_bytes(c, leaf), c->most));
+	case CLAIM_COMPONENTS:
+		return show_components(w, leaf);
+	default:
+		return show_parts(w, c, leaf);
+	}
+}
+
+void leaf_json(const struct leaf *leaf, struct buf *out)
+{
+	struct writer w = { out, true, true };
+
+	open_object(&w);
+	for (size_t i = 0; i < claims_n; i++) {
+		if (!claim_present(&claims[i], leaf))
+			continue;
+		put_name(&w, claims[i].name);
+		show(&w, &claims[i], leaf);
+		w.first = false;
+	}
+	close_object(&w);
+}
+
+void leaf_print(const struct leaf *leaf, struct buf *out)
+{
+	struct writer w = { out, false, true };
+
+	for (size_t i = 0; i < claims_n; i++) {
+		if (!claim_present(&claims[i], leaf))
+			continue;
+		buf_printf(out, "%s: ", claims[i].name);
+		show(&w, &claims[i], leaf);
+		buf_put_text(out, "\n");
+	}
+}
+
+void leaf_print_line(const struct leaf *leaf, struct buf *out)
+{
+	buf_printf(out, "%6" PRIu64 "  ", leaf->pos);
+	put_time(out, leaf->time);
+	buf_printf(out, "  %-13s  ", leaf_type_name(leaf->type));
+	if (leaf->has_caller)
+		buf_printf(out, "%s  ", leaf_role_name(leaf->role));
+	put_escaped(out, leaf->subject);
+	if (leaf->has_status)
+		buf_printf(out, "  %s %" PRIu64, leaf_status_name(leaf->status_kind),
+			   leaf->status_code);
+	if (leaf->reason.left) {
+		buf_put_text(out, "  ");
+		put_escaped(out, leaf->reason);
+	}
+	buf_put_text(out, "\n");
+}
