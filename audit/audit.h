@@ -1,12 +1,14 @@
 /* audit.h - the log: nothing is released before it is durable and signed.
  *
- * One struct audit per state directory and process; calls are safe from any thread. One thread of
- * its own, the committer, gathers what was queued while the last batch was being synced, writes it
- * with one fdatasync, and has one signature made per touched tree, side by side.
+ * One struct audit per state directory and process; calls are safe from any thread. A thread of its
+ * own, the committer, gathers what was queued while the last batch was being synced, writes it with
+ * one fdatasync, and has one signature made per touched tree, side by side. Others help to sign,
+ * make segments ready and publish checkpoints.
  *
  * Directory (all below the path given):
  *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private
- *   trees/<hex of SHA-256(origin)[0..8]>/checkpoint, origin, certificate.der   public
+ *   trees/<hex of SHA-256(origin)[0..8]>/checkpoint, origin, certificate.der, ca.der   public
+ *   lock                  held while the log is open
  */
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
@@ -40,7 +42,7 @@ struct audit_signer {
 struct audit_options {
 	const char *path;
 	struct audit_signer signer;
-	uint64_t segment_bytes; /* size of a segment of the write-ahead log; 0: 16 MiB */
+	uint64_t segment_bytes; /* of the write-ahead log, 256 KiB to 1 GiB; 0: 16 MiB */
 	size_t queue_max;       /* records that may wait; a further audit_begin blocks; 0: 4096 */
 	const char *issuer;     /* iss in receipts: the appliance's identity */
 };
@@ -58,7 +60,8 @@ struct audit_recovery {
  * was touched. ERR_STATE: another process has it open. */
 MUST enum err audit_open(const struct audit_options *options, struct audit_recovery *recovery,
 			 struct audit **out);
-/* Commits what is queued, signs, writes checkpoints, closes. NULL is allowed. */
+/* Commits what is queued, signs, writes checkpoints, closes. Every ticket must be freed, and every
+ * other thread out of the log, by then. NULL is allowed. */
 void audit_close(struct audit *audit);
 
 /* The tree of an origin. Made with @genesis as its leaf 0 when it does not exist yet; @genesis may
@@ -77,7 +80,8 @@ MUST enum err audit_begin(struct audit_tree *tree, struct leaf *leaf, struct aud
 /* The leaf's bytes; valid as long as the ticket. */
 struct slice audit_ticket_leaf(const struct audit_ticket *ticket);
 /* Waits until the record is durable and its tree's head is signed, and appends the tagged COSE
- * Receipt (RFC 9942). ERR_IO: the log is poisoned, the record is in doubt, restart. */
+ * Receipt (RFC 9942). Leaf 0 has none: it completes when it is durable, and appends nothing. ERR_IO:
+ * the log is poisoned, the record is in doubt, restart. */
 MUST enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt);
 void audit_ticket_free(struct audit_ticket *ticket); /* NULL is allowed */
 void audit_ticket_cleanup(struct audit_ticket **ticket);
@@ -90,7 +94,8 @@ MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct b
 
 /* For tests and status: what the log did since it was opened. */
 struct audit_counts {
-	uint64_t records, batches, syncs, signatures;
+	uint64_t records, batches, syncs;
+	uint64_t signatures; /* of heads */
 };
 void audit_counts(struct audit *audit, struct audit_counts *out);
 

@@ -27,10 +27,11 @@ enum {
 	SEG_WRAPPED_N = 28,
 	SEG_SEQUENCE = 32,
 	SEG_PREVIOUS = 40,
-	SEG_WRAPPED = 72,
-	SEG_HMAC = 328,
-	SEG_CRC = 360,
-	SEG_ZERO = 364
+	SEG_BYTES = 72,
+	SEG_WRAPPED = 80,
+	SEG_HMAC = 336,
+	SEG_CRC = 368,
+	SEG_ZERO = 372
 };
 _Static_assert(AT_ZERO <= FRAME_HEADER, "the header has room for its fields");
 
@@ -151,6 +152,7 @@ void segment_seal(struct segment *segment, const uint8_t key[FRAME_KEY], uint8_t
 	set_u32(block + SEG_WRAPPED_N, (uint32_t)segment->wrapped_n);
 	set_u64(block + SEG_SEQUENCE, segment->sequence);
 	memcpy(block + SEG_PREVIOUS, segment->previous, SHA256_SIZE);
+	set_u64(block + SEG_BYTES, segment->bytes);
 	memcpy(block + SEG_WRAPPED, segment->wrapped, segment->wrapped_n);
 	sha256_once(slice_of(block, SEG_HMAC), segment->hash);
 	hmac_of(segment->hash, key, segment->hmac);
@@ -170,6 +172,7 @@ enum err segment_read(const uint8_t block[FRAME_BLOCK], struct segment *out)
 				 .number = get_u64(block + SEG_NUMBER),
 				 .sequence = get_u64(block + SEG_SEQUENCE),
 				 .flags = get_u32(block + SEG_FLAGS),
+				 .bytes = get_u64(block + SEG_BYTES),
 				 .wrapped_n = wrapped_n };
 	memcpy(out->previous, block + SEG_PREVIOUS, SHA256_SIZE);
 	memcpy(out->wrapped, block + SEG_WRAPPED, wrapped_n);

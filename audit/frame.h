@@ -7,7 +7,7 @@
  *           count u32 (entries), length u32 (payload), SHA-256 of the previous frame, HMAC, CRC32C,
  *           0 u32, payload, zeros
  *   header: "ASSAYSG1", epoch u64, number u64, flags u32, wrapped key's length u32, sequence u64
- *           (of its first frame), SHA-256 of the frame before that, wrapped key (256), HMAC,
+ *           (of its first frame), SHA-256 of the frame before that, bytes u64 (of the file), wrapped key (256), HMAC,
  *           CRC32C, zeros
  * A frame's hash is SHA-256 over all of its header before the HMAC, and the payload; the HMAC
  * (SHA-256, under the segment's frame key) is over that hash; the CRC over all of it with the field
@@ -58,7 +58,7 @@ bool frame_authentic(const uint8_t hash[SHA256_SIZE], const uint8_t hmac[SHA256_
 #define SEGMENT_RECOVERED 1u /* repeats what an older segment's tail holds, and replaces it */
 
 struct segment {
-	uint64_t epoch, number, sequence;
+	uint64_t epoch, number, sequence, bytes;
 	uint32_t flags;
 	uint8_t previous[SHA256_SIZE];
 	uint8_t wrapped[FRAME_WRAPPED_MAX];

@@ -1,0 +1,468 @@
+#include "audit/audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit/compact.h"
+#include "audit/state.h"
+#include "config/base/io.h"
+
+#define ROOM_POLL_MS 10
+
+/* At worst: a frame of its own, and its tree's head in another. */
+#define COST_OF(bytes) (FRAME_BYTES((bytes) + ENTRY_HEAD_MAX) + FRAME_BYTES(ENTRY_HEAD_MAX))
+
+/* --- keys, heads, tickets --- */
+
+struct key *key_new(const struct audit_key *given)
+{
+	struct key *key = calloc(1, sizeof *key);
+
+	if (!key)
+		return NULL;
+	atomic_init(&key->references, 1);
+	buf_put_slice(&key->certificate, given->certificate);
+	buf_put_slice(&key->chain, given->chain);
+	key->key = *given;
+	key->key.certificate = buf_slice(&key->certificate);
+	key->key.chain = buf_slice(&key->chain);
+	if (key->certificate.failed || key->chain.failed) {
+		key_drop(key);
+		return NULL;
+	}
+	return key;
+}
+
+struct key *key_hold(struct key *key)
+{
+	atomic_fetch_add(&key->references, 1);
+	return key;
+}
+
+void key_drop(struct key *key)
+{
+	if (!key || atomic_fetch_sub(&key->references, 1) != 1)
+		return;
+	buf_free(&key->certificate);
+	buf_free(&key->chain);
+	free(key);
+}
+
+struct head *head_hold(struct head *head)
+{
+	if (head)
+		atomic_fetch_add(&head->references, 1);
+	return head;
+}
+
+void head_drop(struct head *head)
+{
+	if (!head || atomic_fetch_sub(&head->references, 1) != 1)
+		return;
+	key_drop(head->key);
+	receipt_head_free(&head->signed_head);
+	free(head);
+}
+
+void ticket_drop(struct audit_ticket *ticket)
+{
+	if (!ticket || atomic_fetch_sub(&ticket->references, 1) != 1)
+		return;
+	buf_free(&ticket->leaf);
+	key_drop(ticket->new_key);
+	head_drop(ticket->head);
+	free(ticket);
+}
+
+size_t ticket_bytes(const struct audit_ticket *ticket)
+{
+	size_t n = ticket->has_leaf ? ENTRY_LEAF_OVERHEAD + ticket->leaf.len : 0;
+
+	if (ticket->new_key)
+		n += ENTRY_LEAF_OVERHEAD + strlen(ticket->tree->book->origin) +
+		     ticket->new_key->certificate.len + ticket->new_key->chain.len;
+	return n;
+}
+
+static struct audit_ticket *ticket_new(struct audit_tree *tree)
+{
+	struct audit_ticket *ticket = calloc(1, sizeof *ticket);
+
+	if (!ticket)
+		return NULL;
+	atomic_init(&ticket->references, 1);
+	ticket->audit = tree->audit;
+	ticket->tree = tree;
+	return ticket;
+}
+
+/* --- queueing --- */
+
+static void wait_for_room_locked(struct audit *audit)
+{
+	struct timespec until;
+
+	/* The next segment may become ready without a word to us. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ROOM_POLL_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&audit->room, &audit->lock, &until);
+}
+
+/* Waits until a record of @most bytes can surely be written. */
+static enum err admit_locked(struct audit *audit, size_t most)
+{
+	for (;;) {
+		uint64_t need = audit->reserved + COST_OF(most) + audit->trees_n * ENTRY_HEAD_MAX;
+		bool full;
+
+		if (audit->poisoned)
+			return failed(ERR_IO, "the log has stopped: %s", audit->why);
+		if (audit->closing)
+			return failed(ERR_STATE, "the log is being closed");
+		bool fits = need <= wal_budget(audit->wal, &full);
+		if (fits && audit->queued < audit->queue_max)
+			return OK;
+		if (!fits && full)
+			return failed(ERR_IO, "the log's disk is full");
+		wait_for_room_locked(audit);
+	}
+}
+
+static void enqueue_locked(struct audit *audit, struct audit_ticket *ticket)
+{
+	atomic_fetch_add(&ticket->references, 1);
+	ticket->cost = COST_OF(ticket_bytes(ticket));
+	*audit->last = ticket;
+	audit->last = &ticket->next;
+	audit->queued++;
+	audit->reserved += ticket->cost;
+	if (audit->queued == 1)
+		pthread_cond_signal(&audit->work);
+}
+
+/* Under the lock, so that the order of indices is the order of the queue. */
+static enum err number_locked(struct audit_tree *tree, struct leaf *leaf,
+			      struct audit_ticket *ticket)
+{
+	enum err e;
+
+	leaf->pos = ticket->index = tree->next;
+	leaf->origin = slice_text(tree->book->origin);
+	if ((e = leaf_encode(leaf, &ticket->leaf)) || (e = buf_check(&ticket->leaf)))
+		return e;
+	leaf_hash(buf_slice(&ticket->leaf), ticket->hash);
+	ticket->has_leaf = true;
+	tree->next++;
+	return OK;
+}
+
+static enum err submit(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket *ticket)
+{
+	struct audit *audit = tree->audit;
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	e = admit_locked(audit, (leaf ? LEAF_MAX : 0) + ticket_bytes(ticket));
+	if (!e && leaf)
+		e = number_locked(tree, leaf, ticket);
+	if (!e)
+		enqueue_locked(audit, ticket);
+	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
+enum err audit_begin(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket **out)
+{
+	struct audit_ticket *ticket = ticket_new(tree);
+	enum err e;
+
+	if (!ticket)
+		return failed(ERR_MEMORY, "a record");
+	if ((e = submit(tree, leaf, ticket))) {
+		ticket_drop(ticket);
+		return e;
+	}
+	*out = ticket;
+	return OK;
+}
+
+struct slice audit_ticket_leaf(const struct audit_ticket *ticket)
+{
+	return buf_slice(&ticket->leaf);
+}
+
+static enum err await(struct audit_ticket *ticket)
+{
+	struct audit *audit = ticket->audit;
+	enum err e = OK;
+
+	pthread_mutex_lock(&audit->lock);
+	while (ticket->state == TICKET_QUEUED)
+		pthread_cond_wait(&audit->released, &audit->lock);
+	if (ticket->state == TICKET_IN_DOUBT)
+		e = failed(ERR_IO, "the log has stopped, the record is in doubt: %s", audit->why);
+	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
+enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt)
+{
+	const struct head *head;
+	struct tree_path path;
+	enum err e;
+
+	if ((e = await(ticket)))
+		return e;
+	head = ticket->head;
+	if (!head)
+		return OK;
+	if ((e = tree_inclusion(&ticket->tree->book->tree, ticket->index, head->signed_head.size,
+				&path)))
+		return e;
+	return receipt_write(&head->signed_head, &head->key->key, ticket->index,
+			     (const uint8_t(*)[SHA256_SIZE])path.hash, path.n, receipt);
+}
+
+void audit_ticket_free(struct audit_ticket *ticket)
+{
+	ticket_drop(ticket);
+}
+
+void audit_ticket_cleanup(struct audit_ticket **ticket)
+{
+	ticket_drop(*ticket);
+	*ticket = NULL;
+}
+
+enum err audit_record(struct audit_tree *tree, struct leaf *leaf)
+{
+	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+	enum err e = audit_begin(tree, leaf, &ticket);
+
+	return e ? e : await(ticket);
+}
+
+enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out)
+{
+	CLEANUP(compact_draft) struct compact_draft draft = COMPACT_DRAFT_INIT;
+	CLEANUP(buf) struct buf signature = BUF_INIT;
+	struct audit *audit = tree->audit;
+	uint8_t digest[SHA256_SIZE];
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	struct key *key = key_hold(tree->key);
+	pthread_mutex_unlock(&audit->lock);
+	if (!(e = compact_prepare(&draft, &key->key, leaf, digest)) &&
+	    !(e = audit->signer.sign(audit->signer.context, key->key.handle, digest, &signature)) &&
+	    !(e = buf_check(&signature)))
+		e = compact_write(&draft, buf_slice(&signature), out);
+	key_drop(key);
+	return e;
+}
+
+/* --- trees --- */
+
+static struct audit_tree *tree_of_locked(const struct audit *audit, const char *origin)
+{
+	for (size_t i = 0; i < audit->trees_n; i++)
+		if (!strcmp(audit->trees[i]->book->origin, origin))
+			return audit->trees[i];
+	return NULL;
+}
+
+/* Makes the running side of a tree of the ledger. */
+enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out)
+{
+	struct audit_tree *tree = calloc(1, sizeof *tree);
+
+	if (!tree)
+		return failed(ERR_MEMORY, "a tree");
+	tree->audit = audit;
+	tree->book = book;
+	tree->next = tree->released = book->tree.size;
+	if (book->tree.size >= 2 && book->head.size < book->tree.size) {
+		tree->released = book->head.size;
+		tree->wants_head = true;
+	}
+	pthread_mutex_lock(&audit->lock);
+	struct audit_tree **more = reallocarray(audit->trees, audit->trees_n + 1, sizeof *more);
+	if (more) {
+		audit->trees = more;
+		more[audit->trees_n++] = tree;
+	}
+	pthread_mutex_unlock(&audit->lock);
+	if (!more) {
+		free(tree);
+		return failed(ERR_MEMORY, "the list of trees");
+	}
+	*out = tree;
+	return OK;
+}
+
+static void remove_last_tree(struct audit *audit)
+{
+	pthread_mutex_lock(&audit->lock);
+	struct audit_tree *tree = audit->trees[--audit->trees_n];
+	pthread_mutex_unlock(&audit->lock);
+	free(tree);
+	ledger_undo(&audit->ledger);
+}
+
+/* The entry that introduces a tree or its new key, and maybe a leaf, durably. */
+static enum err introduce(struct audit_tree *tree, struct key *key, struct leaf *genesis,
+			  bool *queued)
+{
+	CLEANUP(audit_ticket) struct audit_ticket *ticket = ticket_new(tree);
+	enum err e;
+
+	if (!ticket)
+		return failed(ERR_MEMORY, "a tree");
+	ticket->new_key = key_hold(key);
+	if ((e = submit(tree, genesis, ticket)))
+		return e;
+	*queued = true;
+	return await(ticket);
+}
+
+static enum err make_tree(struct audit *audit, const char *origin, struct key *key,
+			  struct leaf *genesis, struct audit_tree **out)
+{
+	struct entry entry = { .kind = ENTRY_TREE,
+			       .tree = (uint32_t)audit->ledger.n,
+			       .origin = slice_text(origin),
+			       .certificate = buf_slice(&key->certificate),
+			       .ca = buf_slice(&key->chain) };
+	struct ledger_tree *book;
+	bool queued = false;
+	enum err e;
+
+	if (!genesis)
+		return failed(ERR_NOT_FOUND, "the log has no tree %s", origin);
+	if ((e = ledger_tree(&audit->ledger, &entry, &book)))
+		return e;
+	if ((e = tree_wake(audit, book, out))) {
+		ledger_undo(&audit->ledger);
+		return e;
+	}
+	if ((e = introduce(*out, key, genesis, &queued)) && !queued)
+		remove_last_tree(audit);
+	return e;
+}
+
+/* Heads of before the log was opened are published again, and wanted ones signed. */
+static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
+{
+	struct receipt_head *old = &tree->book->head;
+	struct head *head;
+
+	if (tree->wants_head) {
+		audit->wants_heads = true;
+		pthread_cond_signal(&audit->work);
+	}
+	if (tree->head || !old->size || !(head = calloc(1, sizeof *head)))
+		return;
+	atomic_init(&head->references, 1);
+	head->tree = tree;
+	head->key = key_hold(tree->key);
+	head->signed_head = *old;
+	*old = RECEIPT_HEAD_INIT;
+	tree->head = head;
+}
+
+static bool same_certificate(const struct audit_tree *tree, const struct key *key)
+{
+	return slice_equal(buf_slice(&tree->book->certificate), buf_slice(&key->certificate)) &&
+	       slice_equal(buf_slice(&tree->book->ca), buf_slice(&key->chain));
+}
+
+/* Gives an existing tree the key of now. */
+static enum err renew(struct audit *audit, struct audit_tree *tree, struct key *key)
+{
+	struct entry entry = { .kind = ENTRY_TREE,
+			       .tree = tree->book->number,
+			       .origin = slice_text(tree->book->origin),
+			       .certificate = buf_slice(&key->certificate),
+			       .ca = buf_slice(&key->chain) };
+	struct ledger_tree *book;
+	bool queued = false;
+	enum err e;
+
+	if (!same_certificate(tree, key)) {
+		if ((e = introduce(tree, key, NULL, &queued)))
+			return e;
+		return ledger_tree(&audit->ledger, &entry, &book);
+	}
+	pthread_mutex_lock(&audit->lock);
+	key_drop(tree->key);
+	tree->key = key_hold(key);
+	pthread_mutex_unlock(&audit->lock);
+	return OK;
+}
+
+static enum err find_or_make(struct audit *audit, const char *origin, struct key *key,
+			     struct leaf *genesis, struct audit_tree **out)
+{
+	struct audit_tree *tree;
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	tree = tree_of_locked(audit, origin);
+	pthread_mutex_unlock(&audit->lock);
+	e = tree ? renew(audit, tree, key) : make_tree(audit, origin, key, genesis, &tree);
+	if (e || (e = public_tree(audit->trees_dir, origin, buf_slice(&key->certificate),
+				  buf_slice(&key->chain))))
+		return e;
+	pthread_mutex_lock(&audit->lock);
+	tree->in_public = true;
+	adopt_head_locked(audit, tree);
+	pthread_mutex_unlock(&audit->lock);
+	*out = tree;
+	return OK;
+}
+
+enum err audit_tree(struct audit *audit, const char *origin, const struct audit_key *given,
+		    struct leaf *genesis, struct audit_tree **out)
+{
+	size_t length = strnlen(origin, AUDIT_ORIGIN_MAX + 1);
+	enum err e;
+
+	if (!length || length > AUDIT_ORIGIN_MAX)
+		return failed(ERR_RANGE, "an origin of %zu bytes", length);
+	if (given->certificate.left > FRAME_CERTIFICATE_MAX ||
+	    given->chain.left > FRAME_CERTIFICATE_MAX)
+		return failed(ERR_RANGE, "a certificate over %d bytes", FRAME_CERTIFICATE_MAX);
+	struct key *key = key_new(given);
+	if (!key)
+		return failed(ERR_MEMORY, "a key's certificates");
+	pthread_mutex_lock(&audit->making);
+	e = find_or_make(audit, origin, key, genesis, out);
+	pthread_mutex_unlock(&audit->making);
+	key_drop(key);
+	return e;
+}
+
+uint64_t audit_tree_size(struct audit_tree *tree)
+{
+	pthread_mutex_lock(&tree->audit->lock);
+	uint64_t size = tree->released;
+	pthread_mutex_unlock(&tree->audit->lock);
+	return size;
+}
+
+const char *audit_tree_origin(const struct audit_tree *tree)
+{
+	return tree->book->origin;
+}
+
+void audit_counts(struct audit *audit, struct audit_counts *out)
+{
+	pthread_mutex_lock(&audit->lock);
+	*out = audit->counts;
+	pthread_mutex_unlock(&audit->lock);
+}

@@ -1,0 +1,432 @@
+/* The order of a commit: append the batch to the write-ahead log; update the trees; make the batch
+ * durable and, at the same time, have the heads signed; when both have succeeded, release. The
+ * signed heads go into the next batch, or are written alone soon after. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit/state.h"
+#include "config/base/io.h"
+#include "config/base/log.h"
+
+#define RETRY_FIRST_MS 10
+#define RETRY_LAST_MS 1000
+
+/* The committer's own. */
+struct batch {
+	struct audit_ticket *first, **last;
+	size_t n;
+	uint64_t cost;
+	uint32_t entries, leaves;
+	struct head *carried; /* heads of earlier batches that are in this frame */
+	struct head **heads;  /* this batch's, one per touched tree */
+	size_t heads_n;
+};
+
+/* --- signing --- */
+
+static void pause_ms(uint64_t ms)
+{
+	struct timespec t = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static enum err sign_once(struct audit *audit, struct head *head)
+{
+	CLEANUP(buf) struct buf signature = BUF_INIT;
+	enum err e;
+
+	if ((e = audit->signer.sign(audit->signer.context, head->key->key.handle, head->digest,
+				    &signature)) ||
+	    (e = buf_check(&signature)))
+		return e;
+	return receipt_head_sign(&head->signed_head, buf_slice(&signature));
+}
+
+static bool give_up(struct audit *audit)
+{
+	pthread_mutex_lock(&audit->lock);
+	bool over = audit->closing && io_monotonic_ms() > audit->closing_ms + CLOSE_SIGN_MS;
+	pthread_mutex_unlock(&audit->lock);
+	return over;
+}
+
+/* The same root again and again: two roots of one size must never be signed. */
+static enum err sign_head(struct audit *audit, struct head *head)
+{
+	uint64_t pause = RETRY_FIRST_MS;
+	enum err e;
+
+	while ((e = sign_once(audit, head))) {
+		if (pause == RETRY_FIRST_MS)
+			log_warning("audit: signing a head of %s failed, trying again: %s",
+				    head->tree->book->origin, err_reason());
+		if (give_up(audit))
+			return failed(ERR_CRYPTO, "a head could not be signed");
+		pause_ms(pause);
+		pause = pause * 2 < RETRY_LAST_MS ? pause * 2 : RETRY_LAST_MS;
+	}
+	return OK;
+}
+
+/* Signs heads as long as there are any that nobody else took. */
+static void sign_some_locked(struct audit *audit)
+{
+	while (audit->taken < audit->to_sign_n) {
+		struct head *head = audit->to_sign[audit->taken++];
+
+		pthread_mutex_unlock(&audit->lock);
+		enum err e = sign_head(audit, head);
+		pthread_mutex_lock(&audit->lock);
+		audit->sign_failed |= e != OK;
+		audit->counts.signatures += e == OK;
+		if (++audit->signed_n == audit->to_sign_n)
+			pthread_cond_broadcast(&audit->signed_all);
+	}
+}
+
+void *sign_thread(void *argument)
+{
+	struct audit *audit = argument;
+
+	pthread_mutex_lock(&audit->lock);
+	while (!audit->stop) {
+		sign_some_locked(audit);
+		if (!audit->stop)
+			pthread_cond_wait(&audit->sign, &audit->lock);
+	}
+	pthread_mutex_unlock(&audit->lock);
+	return NULL;
+}
+
+static void sign_start(struct audit *audit, const struct batch *batch)
+{
+	pthread_mutex_lock(&audit->lock);
+	audit->to_sign = batch->heads;
+	audit->to_sign_n = batch->heads_n;
+	audit->taken = audit->signed_n = 0;
+	audit->sign_failed = false;
+	pthread_cond_signal(&audit->sign);
+	pthread_mutex_unlock(&audit->lock);
+}
+
+static enum err sign_finish(struct audit *audit)
+{
+	pthread_mutex_lock(&audit->lock);
+	sign_some_locked(audit);
+	while (audit->signed_n < audit->to_sign_n)
+		pthread_cond_wait(&audit->signed_all, &audit->lock);
+	bool bad = audit->sign_failed;
+	audit->to_sign = NULL;
+	audit->to_sign_n = audit->taken = audit->signed_n = 0;
+	pthread_mutex_unlock(&audit->lock);
+	return bad ? failed(ERR_CRYPTO, "a head could not be signed") : OK;
+}
+
+/* --- one frame --- */
+
+static void put_head(struct buf *out, const struct head *head)
+{
+	struct entry entry = { .kind = ENTRY_HEAD,
+			       .tree = head->tree->book->number,
+			       .size = head->signed_head.size,
+			       .root = SLICE(head->signed_head.root),
+			       .protected = buf_slice(&head->signed_head.protected),
+			       .signature = buf_slice(&head->signed_head.signature) };
+
+	entry_put(out, &entry);
+}
+
+/* Heads first: they were signed under the keys of before this batch. */
+static void carry_heads(struct audit *audit, struct batch *batch, size_t room)
+{
+	struct head **carried = &batch->carried;
+
+	while (audit->pending && audit->raw.len - FRAME_HEADER + ENTRY_HEAD_MAX <= room) {
+		struct head *head = audit->pending;
+
+		put_head(&audit->raw, head);
+		audit->pending = head->next;
+		head->next = NULL;
+		*carried = head;
+		carried = &head->next;
+		batch->entries++;
+	}
+	if (!audit->pending)
+		audit->pending_last = &audit->pending;
+}
+
+static void take_tickets(struct audit *audit, struct batch *batch, size_t room)
+{
+	size_t used = audit->raw.len - FRAME_HEADER;
+
+	pthread_mutex_lock(&audit->lock);
+	for (struct audit_ticket *t; (t = audit->first); batch->n++) {
+		if (used + ticket_bytes(t) > room)
+			break;
+		used += ticket_bytes(t);
+		audit->first = t->next;
+		t->next = NULL;
+		*batch->last = t;
+		batch->last = &t->next;
+		batch->cost += t->cost;
+	}
+	if (!audit->first)
+		audit->last = &audit->first;
+	audit->queued -= batch->n;
+	pthread_mutex_unlock(&audit->lock);
+}
+
+static void put_tree(struct audit *audit, struct audit_ticket *ticket)
+{
+	const struct key *key = ticket->new_key;
+	struct entry entry = { .kind = ENTRY_TREE,
+			       .tree = ticket->tree->book->number,
+			       .origin = slice_text(ticket->tree->book->origin),
+			       .certificate = buf_slice(&key->certificate),
+			       .ca = buf_slice(&key->chain) };
+
+	entry_put(&audit->raw, &entry);
+	pthread_mutex_lock(&audit->lock);
+	key_drop(ticket->tree->key);
+	ticket->tree->key = key_hold(ticket->new_key);
+	pthread_mutex_unlock(&audit->lock);
+}
+
+static enum err put_ticket(struct audit *audit, struct batch *batch, struct audit_ticket *ticket)
+{
+	if (ticket->new_key) {
+		put_tree(audit, ticket);
+		batch->entries++;
+	}
+	if (!ticket->has_leaf)
+		return OK;
+	struct entry entry = { .kind = ENTRY_LEAF,
+			       .tree = ticket->tree->book->number,
+			       .index = ticket->index,
+			       .leaf = buf_slice(&ticket->leaf) };
+	entry_put(&audit->raw, &entry);
+	batch->entries++;
+	batch->leaves++;
+	ticket->tree->touched = true;
+	return tree_append(&ticket->tree->book->tree, ticket->hash);
+}
+
+static enum err new_head(struct audit *audit, struct audit_tree *tree, struct key *key,
+			 struct head **out)
+{
+	struct head *head = calloc(1, sizeof *head);
+	uint64_t size = tree->book->tree.size;
+	tree_hash root;
+	enum err e;
+
+	if (!head)
+		return failed(ERR_MEMORY, "a head");
+	atomic_init(&head->references, 1);
+	head->tree = tree;
+	head->key = key_hold(key);
+	if ((e = tree_root(&tree->book->tree, size, root)) ||
+	    (e = receipt_head_prepare(&head->signed_head, &key->key, audit->issuer,
+				      tree->book->origin, size, root,
+				      (int64_t)(io_realtime_us() / 1000000), head->digest))) {
+		head_drop(head);
+		return e;
+	}
+	*out = head;
+	return OK;
+}
+
+/* A head for every tree that the batch touched, and for those that still want one since the log
+ * was opened. */
+static enum err make_heads(struct audit *audit, struct batch *batch)
+{
+	pthread_mutex_lock(&audit->lock);
+	size_t n = audit->trees_n;
+	batch->heads = calloc(n ? n : 1, sizeof *batch->heads);
+	enum err e = batch->heads ? OK : failed(ERR_MEMORY, "heads");
+	for (size_t i = 0; !e && i < n; i++) {
+		struct audit_tree *tree = audit->trees[i];
+		bool wanted = tree->touched || (tree->wants_head && tree->key);
+
+		/* RFC 9942 has no receipt for a tree of one leaf. */
+		if (wanted && tree->book->tree.size >= 2)
+			e = new_head(audit, tree, tree->key, &batch->heads[batch->heads_n]);
+		batch->heads_n += batch->heads[batch->heads_n] != NULL;
+	}
+	audit->wants_heads = false;
+	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
+/* --- one batch --- */
+
+static void release_tree_locked(struct audit *audit, struct head *head)
+{
+	struct audit_tree *tree = head->tree;
+
+	tree->wants_head = false;
+	tree->released = head->signed_head.size;
+	head_drop(tree->head);
+	tree->head = head_hold(head);
+	if (!audit->pending)
+		audit->pending_due_ms = io_monotonic_ms() + HEADS_WITHIN_MS;
+	*audit->pending_last = head; /* with the batch's own reference */
+	audit->pending_last = &head->next;
+}
+
+static void release(struct audit *audit, struct batch *batch)
+{
+	pthread_mutex_lock(&audit->lock);
+	for (size_t i = 0; i < batch->heads_n; i++)
+		release_tree_locked(audit, batch->heads[i]);
+	batch->heads_n = 0;
+	for (struct audit_ticket *t = batch->first, *next; t; t = next) {
+		next = t->next;
+		if (t->has_leaf && t->tree->book->tree.size >= 2)
+			t->head = head_hold(t->tree->head);
+		else if (t->has_leaf)
+			t->tree->released = t->tree->book->tree.size;
+		t->tree->touched = false;
+		t->state = TICKET_RELEASED;
+		ticket_drop(t);
+	}
+	batch->first = NULL;
+	audit->reserved -= batch->cost;
+	audit->counts.records += batch->leaves;
+	audit->counts.batches += batch->leaves > 0;
+	pthread_cond_broadcast(&audit->released);
+	pthread_cond_broadcast(&audit->room);
+	pthread_mutex_unlock(&audit->lock);
+}
+
+/* Nothing is released from here on: what is queued or half done is in doubt. */
+static void poison(struct audit *audit, struct batch *batch)
+{
+	log_error("audit: the log stops: %s", err_reason());
+	pthread_mutex_lock(&audit->lock);
+	snprintf(audit->why, sizeof audit->why, "%s", err_reason());
+	audit->poisoned = true;
+	*batch->last = audit->first;
+	audit->first = NULL;
+	audit->last = &audit->first;
+	audit->queued = 0;
+	for (struct audit_ticket *t = batch->first, *next; t; t = next) {
+		next = t->next;
+		t->state = TICKET_IN_DOUBT;
+		ticket_drop(t);
+	}
+	batch->first = NULL;
+	pthread_cond_broadcast(&audit->released);
+	pthread_cond_broadcast(&audit->room);
+	pthread_mutex_unlock(&audit->lock);
+}
+
+static void batch_free(struct batch *batch)
+{
+	for (struct head *next; batch->carried; batch->carried = next) {
+		next = batch->carried->next;
+		head_drop(batch->carried);
+	}
+	for (size_t i = 0; i < batch->heads_n; i++)
+		head_drop(batch->heads[i]);
+	free(batch->heads);
+}
+
+static enum err fill(struct audit *audit, struct batch *batch)
+{
+	size_t least = audit->pending ? ENTRY_HEAD_MAX : 0, room;
+	enum err e;
+
+	buf_reset(&audit->raw);
+	if (!buf_add(&audit->raw, FRAME_HEADER))
+		return buf_check(&audit->raw);
+	pthread_mutex_lock(&audit->lock);
+	if (audit->first && ticket_bytes(audit->first) > least)
+		least = ticket_bytes(audit->first);
+	pthread_mutex_unlock(&audit->lock);
+	if (!least)
+		return OK;
+	if ((e = wal_room(audit->wal, least, &room)))
+		return e;
+	carry_heads(audit, batch, room);
+	if (!audit->pending)
+		take_tickets(audit, batch, room);
+	for (struct audit_ticket *t = batch->first; t; t = t->next)
+		if ((e = put_ticket(audit, batch, t)))
+			return e;
+	return buf_check(&audit->raw);
+}
+
+static enum err write_and_sync(struct audit *audit, struct batch *batch)
+{
+	enum err e, signing;
+
+	if (batch->entries &&
+	    (e = wal_write(audit->wal, &audit->raw, batch->entries, batch->leaves)))
+		return e;
+	if ((e = make_heads(audit, batch)))
+		return e;
+	sign_start(audit, batch);
+	e = batch->entries ? wal_sync(audit->wal) : OK;
+	char why[ERR_REASON_MAX];
+	snprintf(why, sizeof why, "%s", err_reason());
+	signing = sign_finish(audit); /* the heads are in other hands until it returns */
+	if (e)
+		return failed(e, "%s", why);
+	pthread_mutex_lock(&audit->lock);
+	audit->counts.syncs += batch->entries > 0;
+	pthread_mutex_unlock(&audit->lock);
+	return signing;
+}
+
+static enum err commit(struct audit *audit)
+{
+	struct batch batch = { .last = &batch.first };
+	enum err e;
+
+	if ((e = fill(audit, &batch)) || (e = write_and_sync(audit, &batch)))
+		poison(audit, &batch);
+	else
+		release(audit, &batch);
+	batch_free(&batch);
+	return e;
+}
+
+/* Waits for something to do; false when the log is closed and all is done. */
+static bool await_work(struct audit *audit)
+{
+	bool more = true;
+
+	pthread_mutex_lock(&audit->lock);
+	for (;;) {
+		if (audit->first || audit->wants_heads)
+			break;
+		if (audit->closing) {
+			more = audit->pending != NULL;
+			break;
+		}
+		if (!audit->pending) {
+			pthread_cond_wait(&audit->work, &audit->lock);
+			continue;
+		}
+		struct timespec due = { (time_t)(audit->pending_due_ms / 1000),
+					(long)(audit->pending_due_ms % 1000) * 1000000 };
+		if (pthread_cond_timedwait(&audit->work, &audit->lock, &due) == ETIMEDOUT)
+			break;
+	}
+	pthread_mutex_unlock(&audit->lock);
+	return more;
+}
+
+void *commit_thread(void *argument)
+{
+	struct audit *audit = argument;
+
+	while (await_work(audit))
+		if (commit(audit))
+			break;
+	return NULL;
+}

@@ -1,0 +1,48 @@
+/* ledger.h - the trees that a log's frames add up to. Pure: no I/O; one thread, but for what
+ * tree.h allows.
+ *
+ * Checks what can be checked without signatures: that trees, indices and sizes follow one another
+ * without gaps, and that every head's root is the root of that many leaves.
+ */
+#ifndef AUDIT_LEDGER_H
+#define AUDIT_LEDGER_H
+
+#include "audit/frame.h"
+#include "audit/receipt.h"
+#include "audit/tree.h"
+
+struct ledger_tree {
+	uint32_t number;
+	char origin[FRAME_ORIGIN_MAX + 1];
+	struct buf certificate, ca; /* of the key of now, DER */
+	struct buf former;          /* the certificate before it; may be empty */
+	struct tree tree;
+	struct receipt_head head; /* the last one signed; size is 0 when there is none */
+};
+
+#define LEDGER_TREES_MAX 65536
+
+struct ledger {
+	struct ledger_tree **trees; /* by number */
+	size_t n;
+	uint64_t leaves, heads;
+};
+#define LEDGER_INIT ((struct ledger){ 0 })
+
+/* Told of each entry once it has been applied. An error ends the walk. */
+typedef enum err ledger_visit(void *context, struct ledger_tree *tree, const struct entry *entry);
+
+/* Applies all entries of a frame; @leaves is how many of them were leaves. ERR_MISMATCH or
+ * ERR_FORMAT: the frame does not continue the trees. */
+MUST enum err ledger_apply(struct ledger *ledger, const struct frame *frame, ledger_visit *visit,
+			   void *context, uint64_t *leaves);
+struct ledger_tree *ledger_find(const struct ledger *ledger, const char *origin);
+/* Adds a tree, or gives an existing one its new certificate. */
+MUST enum err ledger_tree(struct ledger *ledger, const struct entry *entry,
+			  struct ledger_tree **out);
+/* Takes back the tree that was added last. */
+void ledger_undo(struct ledger *ledger);
+void ledger_free(struct ledger *ledger);
+void ledger_cleanup(struct ledger *ledger);
+
+#endif

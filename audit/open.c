@@ -1,0 +1,152 @@
+/* Opening and closing a log: directories, the lock, threads. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "audit/state.h"
+#include "config/base/io.h"
+
+static enum err open_directories(struct audit *audit, const char *path)
+{
+	enum err e;
+
+	if ((e = io_open_dir(AT_FDCWD, path, true, &audit->root)) ||
+	    (e = io_open_dir(audit->root, "wal", true, &audit->dir)))
+		return e;
+	if (mkdirat(audit->root, "trees", 0755) && errno != EEXIST)
+		return failed(ERR_IO, "%s/trees: %m", path);
+	if ((e = io_open_dir(audit->root, "trees", false, &audit->trees_dir)))
+		return e;
+	return io_sync_dir(audit->root);
+}
+
+static enum err take_lock(struct audit *audit, const char *path)
+{
+	audit->lock_fd =
+		openat(audit->root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (audit->lock_fd < 0)
+		return failed(ERR_IO, "%s/lock: %m", path);
+	if (!flock(audit->lock_fd, LOCK_EX | LOCK_NB))
+		return OK;
+	return failed(errno == EWOULDBLOCK ? ERR_STATE : ERR_IO,
+		      "%s: the log is open in another process", path);
+}
+
+static void make_locks(struct audit *audit)
+{
+	pthread_cond_t *conditions[] = { &audit->work, &audit->released,   &audit->room,
+					 &audit->sign, &audit->signed_all, &audit->publish };
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&audit->making, NULL);
+	pthread_mutex_init(&audit->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++)
+		pthread_cond_init(conditions[i], &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static enum err start_threads(struct audit *audit)
+{
+	audit->has_committer = !pthread_create(&audit->committer, NULL, commit_thread, audit);
+	audit->has_signer = !pthread_create(&audit->signer_thread, NULL, sign_thread, audit);
+	audit->has_publisher = !pthread_create(&audit->publisher, NULL, publish_thread, audit);
+	return audit->has_committer && audit->has_signer && audit->has_publisher
+		       ? OK
+		       : failed(ERR_MEMORY, "no thread for the log");
+}
+
+/* Trees of the log wait for audit_tree() to bring their key. */
+static enum err wake_trees(struct audit *audit)
+{
+	audit->trees = calloc(audit->ledger.n ? audit->ledger.n : 1, sizeof *audit->trees);
+	if (!audit->trees)
+		return failed(ERR_MEMORY, "the list of trees");
+	for (size_t i = 0; i < audit->ledger.n; i++) {
+		struct audit_tree *tree;
+		enum err e = tree_wake(audit, audit->ledger.trees[i], &tree);
+
+		if (e)
+			return e;
+	}
+	return OK;
+}
+
+enum err audit_open(const struct audit_options *options, struct audit_recovery *recovery,
+		    struct audit **out)
+{
+	struct audit *audit = calloc(1, sizeof *audit);
+	enum err e;
+
+	if (!audit)
+		return failed(ERR_MEMORY, "the log");
+	audit->signer = options->signer;
+	audit->queue_max = options->queue_max ? options->queue_max : QUEUE_DEFAULT;
+	audit->issuer = strdup(options->issuer);
+	audit->root = audit->dir = audit->trees_dir = audit->lock_fd = -1;
+	audit->last = &audit->first;
+	audit->pending_last = &audit->pending;
+	make_locks(audit);
+	e = audit->issuer ? OK : failed(ERR_MEMORY, "the log");
+	if (e || (e = open_directories(audit, options->path)) ||
+	    (e = take_lock(audit, options->path)) ||
+	    (e = recovery_run(audit, options->segment_bytes, recovery)) ||
+	    (e = wake_trees(audit)) || (e = start_threads(audit))) {
+		audit_close(audit);
+		return e;
+	}
+	*out = audit;
+	return OK;
+}
+
+static void stop_threads(struct audit *audit)
+{
+	pthread_mutex_lock(&audit->lock);
+	audit->closing = true;
+	audit->closing_ms = io_monotonic_ms();
+	pthread_cond_broadcast(&audit->work);
+	pthread_cond_broadcast(&audit->room);
+	pthread_mutex_unlock(&audit->lock);
+	if (audit->has_committer)
+		pthread_join(audit->committer, NULL);
+	pthread_mutex_lock(&audit->lock);
+	audit->stop = true;
+	pthread_cond_broadcast(&audit->sign);
+	pthread_cond_broadcast(&audit->publish);
+	pthread_mutex_unlock(&audit->lock);
+	if (audit->has_signer)
+		pthread_join(audit->signer_thread, NULL);
+	if (audit->has_publisher)
+		pthread_join(audit->publisher, NULL);
+}
+
+void audit_close(struct audit *audit)
+{
+	if (!audit)
+		return;
+	stop_threads(audit);
+	wal_close(audit->wal);
+	for (struct head *next; audit->pending; audit->pending = next) {
+		next = audit->pending->next;
+		head_drop(audit->pending);
+	}
+	for (size_t i = 0; i < audit->trees_n; i++) {
+		key_drop(audit->trees[i]->key);
+		head_drop(audit->trees[i]->head);
+		free(audit->trees[i]);
+	}
+	free(audit->trees);
+	ledger_free(&audit->ledger);
+	buf_free(&audit->raw);
+	fd_cleanup(&audit->dir);
+	fd_cleanup(&audit->trees_dir);
+	fd_cleanup(&audit->root);
+	fd_cleanup(&audit->lock_fd);
+	free(audit->issuer);
+	free(audit);
+}

@@ -1,0 +1,357 @@
+#include "audit/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+
+#define CHUNK ((size_t)1 << 20)
+#define TORN_MAX (FRAME_BYTES(FRAME_PAYLOAD_MAX) + FRAME_BLOCK) /* one batch, and a header */
+
+/* What a segment's file turned out to be. */
+enum found { MISSING, UNUSED, TORN, IN_USE };
+
+void scan_start(struct scan *scan, int dir, scan_key *key, void *context)
+{
+	*scan = (struct scan){ .dir = dir, .key = key, .context = context, .fd = -1 };
+}
+
+void scan_end(struct scan *scan)
+{
+	fd_cleanup(&scan->fd);
+	secret_free(&scan->frame_key);
+	buf_free(&scan->raw);
+}
+
+void scan_cleanup(struct scan *scan)
+{
+	scan_end(scan);
+}
+
+static unsigned long long ull(uint64_t v)
+{
+	return v;
+}
+
+static enum err look_at(const struct scan *scan, uint64_t number, enum found *found,
+			struct segment *segment, int *out)
+{
+	uint8_t block[FRAME_BLOCK];
+	char name[24];
+	enum err e;
+
+	snprintf(name, sizeof name, SCAN_NAME, ull(number));
+	CLEANUP(fd) int fd = openat(scan->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	*found = MISSING;
+	if (fd < 0)
+		return errno == ENOENT ? OK : failed(ERR_IO, "segment %s: %m", name);
+	if ((e = io_read_at(fd, 0, block, sizeof block)))
+		return e == ERR_FORMAT ? failed(ERR_MISMATCH, "segment %s was cut short", name) : e;
+	if (all_zero(block, sizeof block))
+		*found = UNUSED;
+	else if (segment_read(block, segment) || segment->number != number)
+		*found = TORN;
+	else
+		*found = IN_USE;
+	*out = fd_steal(&fd);
+	return OK;
+}
+
+static enum err peek(const struct scan *scan, uint64_t number, enum found *found,
+		     struct segment *segment)
+{
+	CLEANUP(fd) int fd = -1;
+
+	return look_at(scan, number, found, segment, &fd);
+}
+
+/* Segments are numbered without gaps, and only the one after the last may be there unused. */
+static enum err nothing_beyond(const struct scan *scan, uint64_t last)
+{
+	int fd = openat(scan->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	enum err e = OK;
+
+	if (!list) {
+		fd_cleanup(&fd);
+		return failed(ERR_IO, "the log's directory: %m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));) {
+		char *end;
+		unsigned long long number = strtoull(d->d_name, &end, 10);
+
+		if (d->d_name[0] >= '0' && d->d_name[0] <= '9' && !*end && number > last)
+			e = failed(ERR_MISMATCH, "segment %s is there, but the log ends before it",
+				   d->d_name);
+	}
+	closedir(list);
+	return e;
+}
+
+static enum err check_header(struct scan *scan, const struct segment *next)
+{
+	bool recovered = next->flags & SEGMENT_RECOVERED, begins = next->number == 0;
+
+	if (next->sequence != scan->sequence ||
+	    memcmp(next->previous, scan->previous, SHA256_SIZE) ||
+	    (!begins && next->epoch != scan->epoch + (recovered ? 1 : 0)))
+		return failed(
+			ERR_MISMATCH,
+			"segment %llu does not continue what is before it: batch %llu is missing",
+			ull(next->number), ull(scan->sequence));
+	return OK;
+}
+
+/* Goes on to a segment which is in use. */
+static enum err enter(struct scan *scan, uint64_t number)
+{
+	CLEANUP(fd) int fd = -1;
+	struct segment segment, after;
+	enum found found;
+	struct stat st;
+	enum err e;
+
+	if ((e = look_at(scan, number, &found, &segment, &fd)))
+		return e;
+	if (found != IN_USE)
+		return failed(ERR_STATE, "segment %llu changed while it was read", ull(number));
+	if ((e = check_header(scan, &segment)))
+		return e;
+	secret_free(&scan->frame_key);
+	if (scan->key) {
+		if ((e = scan->key(scan->context, &segment, &scan->frame_key)))
+			return e;
+		if (!frame_authentic(segment.hash, segment.hmac, scan->frame_key.p))
+			return failed(ERR_CRYPTO, "the header of segment %llu is forged",
+				      ull(number));
+	}
+	if (fstat(fd, &st))
+		return failed(ERR_IO, "segment %llu: %m", ull(number));
+	if ((uint64_t)st.st_size != segment.bytes)
+		return failed(ERR_MISMATCH, "segment %llu has %llu bytes in place of %llu",
+			      ull(number), ull((uint64_t)st.st_size), ull(segment.bytes));
+	if ((e = peek(scan, number + 1, &found, &after)))
+		return e;
+	scan->has_limit = found == IN_USE && (after.flags & SEGMENT_RECOVERED);
+	scan->limit = scan->has_limit ? after.sequence : 0;
+	fd_cleanup(&scan->fd);
+	scan->fd = fd_steal(&fd);
+	scan->number = number;
+	scan->bytes = segment.bytes;
+	scan->at = FRAME_BLOCK;
+	scan->segment = segment;
+	scan->epoch = segment.epoch;
+	scan->frames = 0;
+	return OK;
+}
+
+/* A whole frame must be the one that comes next. */
+static enum err check_frame(const struct scan *scan, const struct frame *frame)
+{
+	if (scan->key && !frame_authentic(frame->hash, frame->hmac, scan->frame_key.p))
+		return failed(ERR_CRYPTO, "batch %llu was forged: its HMAC does not hold",
+			      ull(scan->sequence));
+	if (frame->epoch != scan->epoch || frame->sequence != scan->sequence ||
+	    frame->first != scan->first || memcmp(frame->previous, scan->previous, SHA256_SIZE))
+		return failed(ERR_MISMATCH, "in place of batch %llu there is another one",
+			      ull(scan->sequence));
+	return OK;
+}
+
+/* ERR_NOT_FOUND: no whole frame here. */
+static enum err try_frame(struct scan *scan, struct frame *out)
+{
+	uint8_t block[FRAME_BLOCK];
+	enum err e;
+
+	if (scan->at + FRAME_BLOCK > scan->bytes)
+		return ERR_NOT_FOUND;
+	if ((e = io_read_at(scan->fd, scan->at, block, sizeof block)))
+		return e == ERR_FORMAT ? failed(ERR_MISMATCH, "segment %llu was cut short",
+						ull(scan->number))
+				       : e;
+	size_t n = frame_claims(block);
+	if (!n || n > scan->bytes - scan->at)
+		return ERR_NOT_FOUND;
+	buf_reset(&scan->raw);
+	uint8_t *to = buf_add(&scan->raw, n);
+	if (!to)
+		return buf_check(&scan->raw);
+	if ((e = io_read_at(scan->fd, scan->at, to, n)))
+		return e == ERR_FORMAT ? ERR_NOT_FOUND : e;
+	if ((e = frame_read(buf_slice(&scan->raw), out)))
+		return e == ERR_FORMAT ? ERR_NOT_FOUND : e;
+	return check_frame(scan, out);
+}
+
+void scan_advance(struct scan *scan, const struct frame *frame, uint64_t leaves)
+{
+	scan->at += scan->raw.len;
+	scan->sequence++;
+	scan->first += leaves;
+	scan->frames++;
+	memcpy(scan->previous, frame->hash, SHA256_SIZE);
+}
+
+/* Where the last byte that is not zero ends, from @from on. */
+static enum err extent(int fd, uint64_t from, uint64_t bytes, uint64_t *end)
+{
+	uint8_t *chunk = malloc(CHUNK);
+	enum err e = chunk ? OK : failed(ERR_MEMORY, "a segment");
+
+	*end = from;
+	for (uint64_t at = from; !e && at < bytes; at += CHUNK) {
+		size_t n = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
+
+		if ((e = io_read_at(fd, at, chunk, n)) || all_zero(chunk, n))
+			continue;
+		while (!chunk[n - 1])
+			n--;
+		*end = at + n;
+	}
+	free(chunk);
+	return e;
+}
+
+/* Is there, in what seems to be debris, a whole frame that comes after the one that we want? */
+static enum err no_frame_behind(const struct scan *scan, struct slice debris, uint64_t above)
+{
+	for (; debris.left >= FRAME_BLOCK; debris.p += FRAME_BLOCK, debris.left -= FRAME_BLOCK) {
+		size_t n = frame_claims(debris.p);
+		struct frame frame;
+
+		if (!n || n > debris.left || frame_read(slice_of(debris.p, n), &frame) ||
+		    frame.sequence <= above)
+			continue;
+		if (scan->key && scan->frame_key.p &&
+		    !frame_authentic(frame.hash, frame.hmac, scan->frame_key.p))
+			continue;
+		return failed(ERR_MISMATCH,
+			      "batch %llu is damaged, yet batch %llu behind it is whole: this is "
+			      "corruption or tampering, not a crash",
+			      ull(scan->sequence), ull(frame.sequence));
+	}
+	return OK;
+}
+
+/* Measures what lies in @fd from @from on: nothing, or one torn batch. */
+static enum err debris(struct scan *scan, int fd, uint64_t from, uint64_t bytes)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	uint64_t end;
+	enum err e;
+
+	if ((e = extent(fd, from, bytes, &end)) || end == from)
+		return e;
+	if (end - from > TORN_MAX)
+		return failed(ERR_MISMATCH,
+			      "%llu bytes behind batch %llu are damaged: more than a crash leaves",
+			      ull(end - from), ull(scan->sequence));
+	size_t n = (size_t)((end - from + FRAME_BLOCK - 1) / FRAME_BLOCK * FRAME_BLOCK);
+	uint8_t *to = buf_add(&raw, n);
+	if (!to)
+		return buf_check(&raw);
+	if ((e = io_read_at(fd, from, to, n)) ||
+	    (e = no_frame_behind(scan, buf_slice(&raw), scan->sequence)))
+		return e;
+	if (scan->torn_bytes)
+		return failed(ERR_MISMATCH, "two segments have a torn tail");
+	scan->torn_bytes = end - from;
+	sha256_once(slice_of(raw.data, (size_t)(end - from)), scan->torn_sha256);
+	return OK;
+}
+
+/* Behind the last frame: the rest of its segment, and one more segment, unused or torn. */
+static enum err finish(struct scan *scan, bool next_torn)
+{
+	uint64_t next = scan->fd < 0 ? 0 : scan->number + 1;
+	CLEANUP(fd) int fd = -1;
+	struct segment segment;
+	enum found found;
+	struct stat st;
+	enum err e;
+
+	scan->torn_bytes = 0;
+	scan->torn_in_next = next_torn;
+	if (scan->fd >= 0 && (e = debris(scan, scan->fd, scan->at, scan->bytes)))
+		return e;
+	if (scan->fd >= 0 && !scan->frames && scan->sequence &&
+	    (scan->segment.flags & SEGMENT_RECOVERED))
+		return failed(ERR_MISMATCH, "batch %llu is gone from segment %llu",
+			      ull(scan->sequence), ull(scan->number));
+	if ((e = nothing_beyond(scan, next)) || (e = look_at(scan, next, &found, &segment, &fd)))
+		return e;
+	if (found == MISSING)
+		return ERR_NOT_FOUND;
+	if (fstat(fd, &st))
+		return failed(ERR_IO, "segment %llu: %m", ull(next));
+	if (found == UNUSED || found == TORN) {
+		/* Its frames have a key of their own, which we don't know. */
+		secret_free(&scan->frame_key);
+		if ((e = debris(scan, fd, 0, (uint64_t)st.st_size / FRAME_BLOCK * FRAME_BLOCK)))
+			return e;
+	}
+	return ERR_NOT_FOUND;
+}
+
+static enum err rest_is_zero(const struct scan *scan)
+{
+	uint64_t end;
+	enum err e = extent(scan->fd, scan->at, scan->bytes, &end);
+
+	if (!e && end != scan->at)
+		e = failed(ERR_MISMATCH,
+			   "batch %llu in segment %llu is damaged, yet the log goes on in the next",
+			   ull(scan->sequence), ull(scan->number));
+	return e;
+}
+
+static enum err leave(struct scan *scan, const struct segment *next)
+{
+	enum err e;
+
+	if (next->flags & SEGMENT_RECOVERED) {
+		if (!scan->has_limit && scan->fd >= 0)
+			return failed(ERR_STATE, "the log was recovered while it was read: read "
+						 "it again");
+	} else if (scan->fd >= 0 && (e = rest_is_zero(scan))) {
+		return e;
+	}
+	return enter(scan, next->number);
+}
+
+enum err scan_next(struct scan *scan, struct frame *out)
+{
+	for (;;) {
+		uint64_t number = scan->fd < 0 ? 0 : scan->number + 1;
+		bool at_limit = scan->has_limit && scan->sequence == scan->limit;
+		struct segment next;
+		enum found found;
+		enum err e = ERR_NOT_FOUND;
+
+		if (scan->fd >= 0 && !at_limit && (e = try_frame(scan, out)) != ERR_NOT_FOUND)
+			return e;
+		if ((e = peek(scan, number, &found, &next)))
+			return e;
+		/* A writer may have gone on meanwhile: now that the next segment was seen, this
+		 * one will not change any more. */
+		if (scan->fd >= 0 && !at_limit && (e = try_frame(scan, out)) != ERR_NOT_FOUND)
+			return e;
+		if (found == IN_USE) {
+			if ((e = leave(scan, &next)))
+				return e;
+			continue;
+		}
+		e = finish(scan, found == TORN);
+		/* What looked like damage may have been a batch in the middle of its write. */
+		if (e == ERR_MISMATCH && scan->fd >= 0 && !scan->key && try_frame(scan, out) == OK)
+			return OK;
+		return e;
+	}
+}

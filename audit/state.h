@@ -1,0 +1,131 @@
+/* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
+ * publish.c (checkpoints) and recovery.c (opening). Not for other folders.
+ *
+ * Locks: audit->making is taken before audit->lock; the signer is called under neither.
+ */
+#ifndef AUDIT_STATE_H
+#define AUDIT_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "audit/audit.h"
+#include "audit/ledger.h"
+#include "audit/public.h"
+#include "audit/wal.h"
+
+#define HEADS_WITHIN_MS 20    /* signed heads are durable at the latest so long after */
+#define PUBLISH_EVERY_MS 1000 /* checkpoints */
+#define CLOSE_SIGN_MS 3000    /* how long audit_close waits for a signer that fails */
+#define QUEUE_DEFAULT 4096
+
+/* A tree's key of one time, with copies of its certificates. */
+struct key {
+	atomic_uint references;
+	struct audit_key key;
+	struct buf certificate, chain;
+};
+
+/* A signed head on its way, and then what receipts are written from. */
+struct head {
+	atomic_uint references;
+	struct audit_tree *tree;
+	struct key *key;
+	struct receipt_head signed_head;
+	uint8_t digest[SHA256_SIZE];
+	struct head *next; /* the committer's list of heads that are not in the log yet */
+};
+
+struct audit_tree {
+	struct audit *audit;
+	struct ledger_tree *book; /* its tree is appended to by the committer alone */
+	bool touched;             /* the committer's: by the batch at hand */
+	/* Under audit->lock: */
+	struct key *key;    /* NULL until audit_tree() gave one */
+	uint64_t next;      /* index of the next leaf */
+	uint64_t released;  /* leaves that are durable and signed */
+	bool wants_head;    /* holds leaves that nobody signed before the log was opened */
+	struct head *head;  /* the last one released; may be NULL */
+	uint64_t published; /* size of the checkpoint; the publisher's, after opening */
+	bool in_public;     /* its folder is there: nothing is published before */
+};
+
+enum ticket_state { TICKET_QUEUED, TICKET_RELEASED, TICKET_IN_DOUBT };
+
+struct audit_ticket {
+	atomic_uint references; /* the caller's and the committer's */
+	struct audit *audit;
+	struct audit_tree *tree;
+	bool has_leaf;
+	uint64_t index;
+	struct buf leaf;
+	uint8_t hash[SHA256_SIZE];
+	struct key *new_key; /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
+	size_t cost;         /* bytes of the write-ahead log, at worst */
+	/* Under audit->lock: */
+	struct audit_ticket *next;
+	enum ticket_state state;
+	struct head *head; /* set when released; NULL for a tree of one leaf */
+};
+
+struct audit {
+	struct audit_signer signer;
+	char *issuer;
+	size_t queue_max;
+	int root, dir, trees_dir, lock_fd; /* path, path/wal, path/trees, path/lock */
+	struct ledger ledger;
+	struct wal *wal;
+
+	pthread_mutex_t making; /* one audit_tree() at a time */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t work, released, room, sign, signed_all, publish;
+	struct audit_tree **trees;
+	size_t trees_n;
+	struct audit_ticket *first, **last; /* the queue */
+	size_t queued;
+	uint64_t reserved; /* sum of the costs of records that are queued or being written */
+	bool wants_heads;  /* some tree's wants_head is set */
+	bool closing, poisoned;
+	uint64_t closing_ms;
+	char why[ERR_REASON_MAX]; /* it was poisoned */
+	struct audit_counts counts;
+	/* Heads to be signed: the committer and the signing thread take from them in turn. */
+	struct head **to_sign;
+	size_t to_sign_n, taken, signed_n;
+	bool sign_failed; /* given up, since the log is being closed */
+	bool stop;        /* for the signing and the publishing thread */
+
+	/* The committer's. */
+	struct head *pending, **pending_last; /* signed, released, not yet in the log */
+	uint64_t pending_due_ms;
+	struct buf raw;
+
+	pthread_t committer, signer_thread, publisher;
+	bool has_committer, has_signer, has_publisher;
+};
+
+struct key *key_new(const struct audit_key *key);
+struct key *key_hold(struct key *key);
+void key_drop(struct key *key);
+struct head *head_hold(struct head *head);
+void head_drop(struct head *head);
+void ticket_drop(struct audit_ticket *ticket);
+
+/* Encoded size of the entries that a ticket puts into a frame. */
+size_t ticket_bytes(const struct audit_ticket *ticket);
+
+/* audit.c: makes the running side of a tree of the ledger. */
+MUST enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out);
+
+/* commit.c: threads. */
+void *commit_thread(void *audit);
+void *sign_thread(void *audit);
+/* publish.c */
+void *publish_thread(void *audit);
+
+/* recovery.c: reads the log into audit->ledger and opens audit->wal. */
+MUST enum err recovery_run(struct audit *audit, uint64_t segment_bytes,
+			   struct audit_recovery *recovery);
+
+#endif
