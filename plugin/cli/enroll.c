@@ -254,15 +254,14 @@ int cmd_partition_enroll(struct cli *cli)
 	struct enrolment en = { .user_source = { .what = "user PIN" },
 				.so_source = { .what = "SO PIN" } };
 	const struct cli_option options[] = {
-		CLI_TEXT("token-label", "LABEL", &en.label, "the partition's token, by its label"),
+		CLI_TEXT("token", "LABEL", &en.label, "the partition's token, by its label"),
 		CLI_TEXT("serial", "SERIAL", &en.serial, "or by its serial number"),
 		CLI_TEXT("module", "FILE", &en.module,
 			 "the HSM's PKCS#11 module; default: $ASSAY_HSM_MODULE, else hsm.module"),
-		CLI_TEXT("user-pin-file", "FILE", &en.user_source.file,
+		CLI_TEXT("pin-file", "FILE", &en.user_source.file,
 			 "user PIN: first line of a file of mode 0600"),
 		CLI_TEXT("so-pin-file", "FILE", &en.so_source.file, "SO PIN, likewise"),
-		CLI_NUMBER("user-pin-fd", "N", &en.user_source.fd,
-			   "user PIN: a line from a descriptor"),
+		CLI_NUMBER("pin-fd", "N", &en.user_source.fd, "user PIN: a line from a descriptor"),
 		CLI_NUMBER("so-pin-fd", "N", &en.so_source.fd, "SO PIN, likewise"),
 		CLI_TEXT("o", "FILE", &en.out, "write the partition's certificate there (PEM)"),
 	};
@@ -271,7 +270,7 @@ int cmd_partition_enroll(struct cli *cli)
 	if (code)
 		return code;
 	if (!en.label == !en.serial)
-		return cli_usage(cli, "--token-label or --serial: one of them expected");
+		return cli_usage(cli, "--token or --serial: one of them expected");
 	enum err e = enroll(cli, &en);
 	if (!e)
 		e = print(cli, &en);

@@ -30,7 +30,7 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-/* Makes a directory for the daemon. One that is there already must be the daemon's, or root's and
+/* Makes a directory for the daemon. One that is there already must be the daemon's, or ours and
  * empty: a mistyped path must not hand /var/lib over. */
 static enum err own_directory(const char *path, mode_t mode, uid_t owner, gid_t group)
 {
@@ -42,9 +42,11 @@ static enum err own_directory(const char *path, mode_t mode, uid_t owner, gid_t 
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status))
 		return failed(ERR_IO, "%s: %m", path);
+	if (status.st_uid == owner && status.st_mode & (S_IWGRP | S_IWOTH))
+		return failed(ERR_DENIED, "%s: a directory that only its owner may write expected",
+			      path);
 	if (status.st_uid == owner)
-		return fchmod(fd, mode) || fchown(fd, owner, group) ? failed(ERR_IO, "%s: %m", path)
-								    : OK;
+		return OK;
 	if (status.st_uid != geteuid() || !is_empty(fd))
 		return failed(ERR_DENIED,
 			      "%s: belongs to user %u; an empty directory, or one of "

@@ -1,0 +1,110 @@
+#!/bin/bash
+# The program assay as scripts see it: exit codes, what goes to stdout and what to stderr. Needs no
+# HSM, no daemon and no privileges.
+set -uo pipefail
+BUILD=${BUILD:-build}
+assay=$BUILD/assay
+D=$(mktemp -d /tmp/assay-cli.XXXXXX)
+trap 'rm -rf "$D"' EXIT
+unset ASSAY_CONFIG ASSAY_HSM_MODULE
+
+# expect CODE STDOUT STDERR WORDS... : both are extended regular expressions; "" means empty.
+matches() { if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi; }
+expect() {
+	local code=$1 out=$2 err=$3 rc=0
+	shift 3
+	"$assay" "$@" >"$D/out" 2>"$D/err" </dev/null || rc=$?
+	if [ $rc -eq "$code" ] && matches "$out" "$D/out" && matches "$err" "$D/err"; then
+		echo "ok assay $*"
+	else
+		echo "not ok assay $* (exit code $rc, $code expected)"
+		sed 's/^/    out: /' "$D/out" | head -5
+		sed 's/^/    err: /' "$D/err" | head -5
+	fi
+}
+
+cat >"$D/good.yaml" <<YAML
+state: $D/state
+socket: $D/assayd.sock
+limits: {wall_ms: 1500}
+YAML
+printf 'mode: appliance\nlimits:\n  wall_ms: soon\n' >"$D/bad.yaml"
+cp "$D/good.yaml" "$D/open.yaml"
+chmod 0644 "$D/good.yaml" "$D/bad.yaml"
+chmod 0666 "$D/open.yaml"
+
+# Every command explains itself, and refuses what it does not know.
+expect 0 "usage: assay COMMAND" "" --help
+expect 0 "usage: assay COMMAND" "" help
+expect 2 "" "usage: assay COMMAND"
+expect 2 "" "no command \"explode\"" explode
+expect 2 "" "config check" config
+expect 0 "config check" "" config --help
+while read -r words; do
+	expect 0 "^usage: assay $words" "" $words --help
+	expect 2 "" "$words: no option \"--explode\"" $words --explode
+done < <("$assay" --help | sed -n 's/^  \([a-z]*\( [a-z]*\)\?\)  .*/\1/p')
+
+expect 0 "^assay [0-9.]+$" "" version
+expect 0 '"version": "[0-9.]+"' "" version --json
+expect 2 "" "one argument too many" version now
+expect 2 "" "json takes no value" version --json=yes
+
+expect 0 "good.yaml: valid" "" config check "$D/good.yaml"
+expect 0 "good.yaml: valid" "" config check --config "$D/good.yaml"
+expect 0 "good.yaml: valid" "" config check --config="$D/good.yaml"
+expect 1 "" "bad.yaml:3: limits.wall_ms: a whole number from 1 to 3600000 expected, found \"soon\"" \
+	config check "$D/bad.yaml"
+expect 1 "" "open.yaml:1: a file that only its owner may write expected" config check "$D/open.yaml"
+expect 3 "" "No such file" config check "$D/missing.yaml"
+expect 2 "" "config needs a value" config check --config
+expect 2 "" "config is given twice" config check --config a --config b
+expect 0 "^limits.wall_ms$" "" config describe
+expect 0 "wall_ms: 1500" "" config show --config "$D/good.yaml"
+expect 0 '"wall_ms": 1500' "" config show --config "$D/good.yaml" --json
+ASSAY_CONFIG=$D/good.yaml expect 0 "wall_ms: 1500" "" config show
+ASSAY_CONFIG=$D/missing.yaml expect 3 "" "No such file" config show
+# What it shows is a configuration.
+"$assay" config show --config "$D/good.yaml" >"$D/shown.yaml"
+expect 0 "valid" "" config check "$D/shown.yaml"
+
+# No daemon, no file: the environment's fault, not the caller's.
+expect 3 "" "status: " status --config "$D/good.yaml"
+expect 3 "" "stop: " stop --config "$D/good.yaml"
+expect 3 "" "app list: " app list --config "$D/good.yaml"
+expect 3 "" "No such file" measure "$D/missing.pkg"
+expect 3 "" "No such file" verify "$D/missing" --ca "$D/missing.pem"
+expect 3 "" "No such file" audit verify "$D/missing" --ca "$D/missing.pem"
+expect 125 "" "No such file" run --local "$D/missing.pkg"
+
+expect 2 "" "PACKAGE is missing" measure
+expect 1 "" "measure: .*good.yaml: " measure "$D/good.yaml"
+expect 2 "" "ca is missing" verify "$D/good.yaml"
+expect 2 "" "local is missing" run "$D/good.yaml"
+expect 125 "" "run: .*good.yaml: " run --local "$D/good.yaml"
+expect 2 "" "one of them expected" partition enroll --config "$D/good.yaml"
+expect 2 "" "a whole number expected, found \"1x\"" audit show --limit 1x
+expect 2 "" "no records are called \"nonsense\"" audit show --type nonsense
+
+# A certificate, but no proof.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x \
+	-out "$D/ca.pem" 2>/dev/null
+openssl x509 -in "$D/ca.pem" -outform DER -out "$D/ca.der"
+expect 1 "The proof does not hold" "" verify "$D/good.yaml" --ca "$D/ca.pem"
+expect 1 '"holds": false' "" verify "$D/good.yaml" --ca "$D/ca.der" --json
+expect 1 "" "a certificate in PEM or DER expected" verify "$D/good.yaml" --ca "$D/good.yaml"
+expect 2 "" "64 hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --measurement 12
+expect 2 "" "hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --nonce zz
+expect 2 "" "keys is missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
+expect 2 "" "signature alone" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --nonce 0011223344556677
+mkdir "$D/log"
+expect 1 "" "" audit verify "$D/log" --ca "$D/ca.pem"
+
+# A full disk is told, not lost.
+rc=0
+"$assay" config describe >/dev/full 2>"$D/err" || rc=$?
+if [ $rc -eq 3 ] && grep -q "standard output" "$D/err"; then
+	echo "ok a full disk is told"
+else
+	echo "not ok a full disk is told (exit code $rc)"
+fi
