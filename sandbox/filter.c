@@ -1,0 +1,197 @@
+#include "sandbox/filter.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define X32_BIT 0x40000000u
+#define NAMESPACES                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET |                                                 \
+	 0x80u /* CLONE_NEWTIME; a signal to clone(2), never used */)
+#define CLOCKS                                                                              \
+	CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, \
+		CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME
+
+#define VALUES_MAX 8
+
+enum check_kind { CHECK_NONE, CHECK_IN, CHECK_NO_BITS, CHECK_NOT_BOTH, CHECK_FROM };
+
+struct check {
+	enum check_kind kind;
+	unsigned argument;
+	uint64_t values[VALUES_MAX];
+	unsigned n;
+};
+
+#define COUNT(...) (sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+#define ANY                             \
+	{                               \
+		CHECK_NONE, 0, { 0 }, 0 \
+	}
+#define IN(argument, ...)                                               \
+	{                                                               \
+		CHECK_IN, argument, { __VA_ARGS__ }, COUNT(__VA_ARGS__) \
+	}
+#define NO_BITS(argument, mask)                      \
+	{                                            \
+		CHECK_NO_BITS, argument, { mask }, 1 \
+	}
+#define NOT_BOTH(argument, a, b)                           \
+	{                                                  \
+		CHECK_NOT_BOTH, argument, { (a) | (b) }, 1 \
+	}
+#define FROM(argument, least)                      \
+	{                                          \
+		CHECK_FROM, argument, { least }, 1 \
+	}
+
+enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC };
+
+static const struct rule {
+	uint32_t number;
+	unsigned class;
+	struct check check;
+	const char *name, *reason;
+} rules[] = {
+#define SYSCALL(name, class, check, reason) { SYS_##name, class, check, #name, reason },
+#include "sandbox/syscalls.def"
+#undef SYSCALL
+};
+
+#define RULES (sizeof rules / sizeof *rules)
+#define FILTER_DENY (SECCOMP_RET_ERRNO | EPERM)
+
+static void emit(struct filter *f, unsigned code, uint32_t k, unsigned jt, unsigned jf)
+{
+	if (f->n < FILTER_MAX)
+		f->code[f->n] = (struct sock_filter){ (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+	f->n++;
+}
+
+static void load(struct filter *f, size_t offset)
+{
+	emit(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+}
+
+/* Seccomp data is little-endian here: the lower half of an argument comes first. */
+static void load_low(struct filter *f, const struct check *c)
+{
+	load(f, offsetof(struct seccomp_data, args) + 8 * c->argument);
+}
+
+static void load_high(struct filter *f, const struct check *c)
+{
+	load(f, offsetof(struct seccomp_data, args) + 8 * c->argument + 4);
+}
+
+static void answer(struct filter *f, uint32_t action)
+{
+	emit(f, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Goes on when the test holds, and denies otherwise. */
+static void must(struct filter *f, unsigned test, uint32_t k)
+{
+	emit(f, BPF_JMP | test | BPF_K, k, 1, 0);
+	answer(f, FILTER_DENY);
+}
+
+static void must_not(struct filter *f, unsigned test, uint32_t k)
+{
+	emit(f, BPF_JMP | test | BPF_K, k, 0, 1);
+	answer(f, FILTER_DENY);
+}
+
+static void emit_check(struct filter *f, const struct check *c)
+{
+	switch (c->kind) {
+	case CHECK_NONE:
+		break;
+	case CHECK_IN:
+		load_high(f, c);
+		must(f, BPF_JEQ, 0);
+		load_low(f, c);
+		for (unsigned i = 0; i < c->n; i++)
+			emit(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)c->values[i], c->n - i, 0);
+		answer(f, FILTER_DENY);
+		break;
+	case CHECK_NO_BITS:
+		load_low(f, c);
+		must_not(f, BPF_JSET, (uint32_t)c->values[0]);
+		load_high(f, c);
+		must_not(f, BPF_JSET, (uint32_t)(c->values[0] >> 32));
+		break;
+	case CHECK_NOT_BOTH:
+		load_low(f, c);
+		emit(f, BPF_ALU | BPF_AND | BPF_K, (uint32_t)c->values[0], 0, 0);
+		must_not(f, BPF_JEQ, (uint32_t)c->values[0]);
+		break;
+	case CHECK_FROM:
+		load_high(f, c);
+		must(f, BPF_JEQ, 0);
+		load_low(f, c);
+		must(f, BPF_JGE, (uint32_t)c->values[0]);
+		break;
+	}
+}
+
+static void emit_rule(struct filter *f, const struct rule *rule)
+{
+	unsigned at = f->n;
+
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, rule->number, 0, 0);
+	emit_check(f, &rule->check);
+	answer(f, SECCOMP_RET_ALLOW);
+	if (f->n <= FILTER_MAX)
+		f->code[at].jf = (uint8_t)(f->n - at - 1);
+}
+
+enum err filter_build(bool dynamic, struct filter *out)
+{
+	unsigned class = dynamic ? DYNAMIC : STATIC;
+
+	out->n = 0;
+	load(out, offsetof(struct seccomp_data, arch));
+	emit(out, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	answer(out, SECCOMP_RET_KILL_PROCESS);
+	load(out, offsetof(struct seccomp_data, nr));
+	emit(out, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+	answer(out, SECCOMP_RET_KILL_PROCESS);
+	for (size_t i = 0; i < RULES; i++)
+		if (rules[i].class & class)
+			emit_rule(out, &rules[i]);
+	emit(out, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
+	answer(out, SECCOMP_RET_ERRNO | ENOSYS);
+	answer(out, FILTER_DENY);
+	if (out->n > FILTER_MAX)
+		return failed(ERR_RANGE, "the seccomp filter has %u instructions", out->n);
+	return OK;
+}
+
+struct slice filter_bytes(const struct filter *filter)
+{
+	return slice_of(filter->code, filter->n * sizeof *filter->code);
+}
+
+void filter_describe(struct buf *out)
+{
+	static const char *const names[] = {
+		[STATIC] = "static", [DYNAMIC] = "dynamic", [ALL] = "all"
+	};
+
+	buf_put_text(out, "| call | profile | reason |\n|---|---|---|\n");
+	for (size_t i = 0; i < RULES; i++)
+		buf_printf(out, "| %s%s | %s | %s |\n", rules[i].name,
+			   rules[i].check.kind == CHECK_NONE ? "" : " (arguments checked)",
+			   names[rules[i].class], rules[i].reason);
+}

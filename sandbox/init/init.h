@@ -1,0 +1,49 @@
+/* init.h - what launcher, daemon and a cell's init say to each other, in host byte order: all three
+ * are of one build. Init trusts neither side's lengths.
+ *
+ * The launcher sends a setup, init answers INIT_READY, or INIT_FAILED and a text. From then on the
+ * daemon holds the other end: it sends a run with three descriptors (stdin, stdout, stderr) and
+ * gets a report when the program and all its children are gone.
+ */
+#ifndef SANDBOX_INIT_INIT_H
+#define SANDBOX_INIT_INIT_H
+
+#include <stdint.h>
+
+/* Descriptors of init, over every application's limit (INIT_FD_FIRST in filter.h). */
+enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_OOM, INIT_FD_END };
+
+#define INIT_MESSAGE_MAX 65536
+
+enum { INIT_READY = 'R', INIT_FAILED = 'F' };
+
+/* Bits of init_setup.have: optional steps that this kernel has. */
+enum { INIT_HAS_MDWE = 1 };
+
+struct init_setup {
+	uint32_t have;
+	uint32_t landlock_abi;
+	uint32_t uid, gid; /* of the application, in the namespace */
+	uint32_t argc, envc;
+	uint32_t strings_n; /* bytes: arguments, then environment, each with its 0 */
+	uint32_t filter_n;  /* instructions */
+			    /* then strings, then filter */
+};
+
+struct init_run {
+	uint64_t address_space; /* RLIMIT_AS, where no memory controller counts; 0: none */
+	uint32_t cpu_seconds;
+	uint32_t processes;
+	uint32_t open_files;
+	uint32_t reserved;
+};
+
+struct init_report {
+	int32_t status;         /* as waitpid gives it; -1: could not be started */
+	int32_t error;          /* errno of what kept it from starting */
+	uint64_t cpu_us;        /* of the program and the children that it waited for */
+	uint32_t clean;         /* no process was left over */
+	uint32_t out_of_memory; /* the kernel killed something for memory, ever in this cell */
+};
+
+#endif

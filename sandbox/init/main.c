@@ -1,0 +1,368 @@
+/* assay-init - process 1 of a cell: confines itself, then runs one program at a time. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/init/init.h"
+
+#define STRINGS_MAX 65
+#define CHILD_STACK 65536
+#define PR_SET_MDWE_ 65
+#define PR_MDWE_REFUSE_EXEC_GAIN_ 1
+
+static struct {
+	struct init_setup head;
+	char *argv[STRINGS_MAX], *env[STRINGS_MAX];
+	struct sock_fprog filter;
+	bool counts_memory;
+	char message[INIT_MESSAGE_MAX] __attribute__((aligned(8)));
+} setup;
+
+/* sendmsg, since that alone passes the filter; nobody to talk to any more is the end. */
+static void tell(const void *p, size_t n)
+{
+	struct iovec part = { (void *)p, n };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (sendmsg(INIT_FD_CONTROL, &message, MSG_NOSIGNAL) < 0)
+		_exit(1);
+}
+
+static void say(int type, const char *text)
+{
+	char message[128];
+	int n = snprintf(message, sizeof message, "%c%s", type, text);
+
+	tell(message, (size_t)n);
+}
+
+static void __attribute__((noreturn)) fail(const char *step)
+{
+	char text[120];
+
+	snprintf(text, sizeof text, "%s: %s", step, strerror(errno));
+	say(INIT_FAILED, text);
+	_exit(1);
+}
+
+/* Points list at n strings; returns what follows them, or NULL when they don't fit. */
+static char *take_strings(char *p, const char *end, char **list, uint32_t n)
+{
+	if (n >= STRINGS_MAX)
+		return NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		char *zero = memchr(p, 0, (size_t)(end - p));
+
+		if (!zero)
+			return NULL;
+		list[i] = p;
+		p = zero + 1;
+	}
+	list[n] = NULL;
+	return p;
+}
+
+static bool take_setup(size_t n)
+{
+	struct init_setup *head = &setup.head;
+
+	if (n < sizeof *head)
+		return false;
+	memcpy(head, setup.message, sizeof *head);
+	size_t room = n - sizeof *head;
+	if (head->strings_n > room || head->filter_n > BPF_MAXINSNS ||
+	    head->filter_n * sizeof(struct sock_filter) != room - head->strings_n)
+		return false;
+	char *p = setup.message + sizeof *head, *end = p + head->strings_n;
+	if (head->argc == 0 || !(p = take_strings(p, end, setup.argv, head->argc)) ||
+	    !(p = take_strings(p, end, setup.env, head->envc)) || p != end)
+		return false;
+	/* The filter wants alignment; it ends the message, so it may move down over the padding. */
+	size_t filter_bytes = head->filter_n * sizeof(struct sock_filter);
+	static struct sock_filter code[BPF_MAXINSNS];
+	memcpy(code, end, filter_bytes);
+	setup.filter = (struct sock_fprog){ (unsigned short)head->filter_n, code };
+	return true;
+}
+
+static int step_undumpable(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int step_mdwe(void)
+{
+	if (!(setup.head.have & INIT_HAS_MDWE))
+		return 0;
+	return prctl(PR_SET_MDWE_, PR_MDWE_REFUSE_EXEC_GAIN_, 0, 0, 0);
+}
+
+/* As newer kernels have it; an older one takes the shorter length. */
+struct ruleset {
+	uint64_t files, net, scopes;
+};
+
+#define FILES_ABI1 0x1fffull /* the first 13 rights */
+#define NET_ALL 3ull         /* bind and connect TCP */
+#define SCOPES_ALL 3ull      /* abstract sockets, signals */
+
+static int landlock_allow(int ruleset, const char *path, uint64_t rights)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	struct landlock_path_beneath_attr rule = { .allowed_access = rights, .parent_fd = fd };
+	int r = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	close(fd);
+	return r;
+}
+
+static int step_landlock(void)
+{
+	uint32_t abi = setup.head.landlock_abi;
+	struct ruleset all = { FILES_ABI1, 0, 0 };
+	size_t size = sizeof all.files;
+	const uint64_t device = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+
+	all.files |= abi >= 2 ? 1ull << 13 : 0; /* refer */
+	all.files |= abi >= 3 ? 1ull << 14 : 0; /* truncate */
+	all.files |= abi >= 5 ? 1ull << 15 : 0; /* ioctl on devices */
+	if (abi >= 4) {
+		all.net = NET_ALL;
+		size = 2 * sizeof(uint64_t);
+	}
+	if (abi >= 6) {
+		all.scopes = SCOPES_ALL;
+		size = sizeof all;
+	}
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
+	if (fd < 0)
+		return -1;
+	if (landlock_allow(fd, "/",
+			   LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+				   LANDLOCK_ACCESS_FS_EXECUTE) ||
+	    landlock_allow(fd, "/dev/null", device) || landlock_allow(fd, "/dev/zero", device) ||
+	    landlock_allow(fd, "/dev/full", device) || syscall(SYS_landlock_restrict_self, fd, 0))
+		return -1;
+	return close(fd);
+}
+
+static int step_seccomp(void)
+{
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &setup.filter);
+}
+
+static const struct step {
+	const char *name;
+	int (*take)(void);
+} steps[] = {
+#define STEP(name, place, need, why) STEP_##place(name)
+#define STEP_LAUNCHER(name)
+#define STEP_PARENT(name)
+#define STEP_CHILD(name)
+#define STEP_PART(name)
+#define STEP_INIT(name) { #name, step_##name },
+#include "sandbox/steps.def"
+#undef STEP
+};
+
+static void confine(void)
+{
+	ssize_t n = recv(INIT_FD_CONTROL, setup.message, sizeof setup.message, MSG_TRUNC);
+
+	if (n <= 0 || (size_t)n > sizeof setup.message || !take_setup((size_t)n)) {
+		errno = EBADMSG;
+		fail("setup");
+	}
+	setup.counts_memory = fcntl(INIT_FD_OOM, F_GETFD) >= 0;
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (steps[i].take())
+			fail(steps[i].name);
+	say(INIT_READY, "");
+}
+
+/* What the child tells its parent, whose memory it shares until it executes. */
+struct launch {
+	const struct init_run *run;
+	const int *fds;
+	volatile int error;
+};
+
+static int limit(int resource, uint64_t soft, uint64_t hard)
+{
+	struct rlimit r = { soft, hard };
+
+	return (int)syscall(SYS_prlimit64, 0, resource, &r, NULL);
+}
+
+static int drop_everything(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	const struct init_setup *s = &setup.head;
+
+	if (syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
+	    syscall(SYS_setresuid, s->uid, s->uid, s->uid))
+		return -1;
+	return (int)syscall(SYS_capset, &head, none); /* takes the ambient set along */
+}
+
+static int become(const struct launch *launch)
+{
+	const struct init_run *run = launch->run;
+
+	for (int i = 0; i < 3; i++)
+		if (dup2(launch->fds[i], i) < 0)
+			return -1;
+	if (limit(RLIMIT_NOFILE, run->open_files, run->open_files) ||
+	    limit(RLIMIT_CPU, run->cpu_seconds, run->cpu_seconds + 1ull) ||
+	    (run->address_space && limit(RLIMIT_AS, run->address_space, run->address_space)) ||
+	    drop_everything() || limit(RLIMIT_NPROC, run->processes, run->processes))
+		return -1;
+	return execve(setup.argv[0], setup.argv, setup.env);
+}
+
+static int child(void *argument)
+{
+	struct launch *launch = argument;
+
+	become(launch);
+	launch->error = errno ? errno : EINVAL;
+	_exit(127);
+}
+
+static void reset_pid(void)
+{
+	/* The application is always process 2. */
+	if (pwrite(INIT_FD_LAST_PID, "1", 1, 0) != 1)
+		_exit(1);
+}
+
+static bool out_of_memory(void)
+{
+	char text[512];
+
+	if (!setup.counts_memory)
+		return false;
+	ssize_t n = pread(INIT_FD_OOM, text, sizeof text - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	const char *count = strstr(text, "oom_kill ");
+	return count && atol(count + 9) > 0;
+}
+
+/* Ends what the program left behind; clean when that was nothing. */
+static bool sweep(void)
+{
+	bool clean = true;
+
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0)
+			return clean && errno == ECHILD;
+		clean = false;
+		kill(-1, SIGKILL);
+		if (pid == 0 && waitpid(-1, NULL, 0) < 0 && errno != ECHILD)
+			return false;
+	}
+}
+
+static void wait_for_end(pid_t pid, int pidfd, struct init_report *report)
+{
+	struct pollfd watched[] = { { pidfd, POLLIN, 0 },
+				    { INIT_FD_LIFELINE, 0, 0 },
+				    { INIT_FD_CONTROL, 0, 0 } };
+	struct rusage use;
+
+	/* Without launcher or daemon nobody is left to answer: this process takes all with it. */
+	while (poll(watched, 3, -1) < 0 && errno == EINTR)
+		;
+	if (watched[1].revents || watched[2].revents)
+		_exit(0);
+	if (wait4(pid, &report->status, 0, &use) != pid)
+		_exit(1);
+	report->cpu_us = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
+			 (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+}
+
+static void run(const struct init_run *wanted, const int fds[3], struct init_report *report)
+{
+	static char stack[CHILD_STACK] __attribute__((aligned(16)));
+	struct launch launch = { wanted, fds, 0 };
+	int pidfd = -1;
+
+	*report = (struct init_report){ .status = -1 };
+	reset_pid();
+	pid_t pid = clone(child, stack + sizeof stack,
+			  CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+	int error = pid < 0 ? errno : launch.error;
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	if (pid > 0) {
+		wait_for_end(pid, pidfd, report);
+		close(pidfd);
+		report->clean = sweep();
+	}
+	if (error) {
+		report->status = -1;
+		report->error = error;
+	}
+	report->out_of_memory = out_of_memory();
+}
+
+static bool take_run(struct init_run *wanted, int fds[3])
+{
+	union {
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = { wanted, sizeof *wanted };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = sizeof control.bytes };
+	ssize_t n = recvmsg(INIT_FD_CONTROL, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	if (n != sizeof *wanted || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !rights ||
+	    rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(3 * sizeof(int)))
+		return false;
+	memcpy(fds, CMSG_DATA(rights), 3 * sizeof(int));
+	return true;
+}
+
+int main(void)
+{
+	struct pollfd watched[] = { { INIT_FD_CONTROL, POLLIN, 0 }, { INIT_FD_LIFELINE, 0, 0 } };
+
+	confine();
+	for (;;) {
+		struct init_run wanted;
+		struct init_report report;
+		int fds[3];
+
+		if (poll(watched, 2, -1) < 0 && errno != EINTR)
+			return 1;
+		if (watched[1].revents || !take_run(&wanted, fds))
+			return 0;
+		run(&wanted, fds, &report);
+		tell(&report, sizeof report);
+	}
+}

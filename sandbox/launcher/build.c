@@ -1,0 +1,267 @@
+/* build.c - the first process of a new cell: it confines itself step by step (steps.def), then
+ * executes init, which takes the last ones. Whatever fails is said on the control socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/mount.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/filter.h"
+#include "sandbox/init/init.h"
+#include "sandbox/launcher/launcher.h"
+
+_Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's descriptors");
+
+#define CAP(name) (1ull << CAP_##name)
+#define CAP_CHECKPOINT_RESTORE_ 40
+#define INIT_CAPABILITIES (CAP(SETUID) | CAP(SETGID) | CAP(KILL) | 1ull << CAP_CHECKPOINT_RESTORE_)
+
+/* What the steps pass on. */
+static struct {
+	const struct build *build;
+	int last_pid;
+	int noexec; /* vm.memfd_noexec, or -1 */
+	int init;   /* the program */
+} now;
+
+static int write_number(int fd, const char *text)
+{
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* Never attached anywhere, so nothing can be reached through it later. Opened while this process is
+ * still the host's root, to whom some of the files belong, and while a whole procfs is visible. */
+static int step_procfs(void)
+{
+	int context = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
+
+	if (context < 0 || syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -1;
+	int proc = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (proc < 0)
+		return -1;
+	int users = openat(proc, "sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	now.last_pid = openat(proc, "sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	now.noexec = openat(proc, "sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
+	if (now.last_pid < 0 || write_number(users, "0"))
+		return -1;
+	return close(users) || close(proc) || close(context);
+}
+
+static int step_memfd_noexec(void)
+{
+	if (!now.build->launcher->have.memfd_noexec)
+		return 0;
+	return write_number(now.noexec, "2") || close(now.noexec);
+}
+
+static int step_identity(void)
+{
+	unsigned id = now.build->launcher->privileged ? CELL_INIT_ID : CELL_APP_ID;
+
+	return syscall(SYS_setresgid, id, id, id) || syscall(SYS_setresuid, id, id, id);
+}
+
+static int step_session(void)
+{
+	return setsid() < 0;
+}
+
+static int step_keyring(void)
+{
+	if (!now.build->launcher->have.keyring)
+		return 0;
+	return syscall(SYS_keyctl, 1 /* join session keyring */, NULL) < 0;
+}
+
+static int step_signals(void)
+{
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		if (sigaction(i, &standard, NULL) && errno != EINVAL)
+			return -1;
+	umask(077);
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int step_mounts_private(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+static int lend(const char *from, const char *to, uint64_t attributes)
+{
+	struct mount_attr set = { .attr_set = attributes };
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &set, sizeof set) ||
+	    syscall(SYS_move_mount, tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH))
+		return -1;
+	return close(tree);
+}
+
+static int step_root(void)
+{
+	char from[32];
+
+	now.init = open(PATH_INIT, O_RDONLY | O_CLOEXEC);
+	if (now.init < 0)
+		return -1;
+	snprintf(from, sizeof from, PATH_IMAGES "/%" PRIu32, now.build->image);
+	return lend(from, PATH_CELL, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+static int step_devices(void)
+{
+	const uint64_t flags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+
+	return lend("/dev/null", PATH_CELL "/dev/null", flags) ||
+	       lend("/dev/zero", PATH_CELL "/dev/zero", flags) ||
+	       lend("/dev/full", PATH_CELL "/dev/full", flags);
+}
+
+static int step_pivot(void)
+{
+	return chdir(PATH_CELL) || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) ||
+	       chdir("/");
+}
+
+static int step_hostname(void)
+{
+	return sethostname("cell", 4) || setdomainname("", 0);
+}
+
+static int step_rlimits(void)
+{
+	static const struct {
+		int resource;
+		rlim_t value;
+	} limits[] = {
+		{ RLIMIT_CORE, 1 }, /* 0 is ignored by core patterns that are pipes */
+		{ RLIMIT_MEMLOCK, 0 },     { RLIMIT_MSGQUEUE, 0 }, { RLIMIT_FSIZE, 0 },
+		{ RLIMIT_SIGPENDING, 64 }, { RLIMIT_NICE, 0 },     { RLIMIT_RTPRIO, 0 },
+		{ RLIMIT_STACK, 8 << 20 },
+	};
+
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		struct rlimit r = { limits[i].value, limits[i].value };
+
+		if (setrlimit((__rlimit_resource_t)limits[i].resource, &r))
+			return -1;
+	}
+	return 0;
+}
+
+static int move_fd(int from, int to)
+{
+	return dup3(from, to, 0) < 0 ? -1 : 0;
+}
+
+static int step_descriptors(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || move_fd(null, 0) || move_fd(null, 1) || move_fd(null, 2) ||
+	    move_fd(now.build->control, INIT_FD_CONTROL) ||
+	    move_fd(now.build->lifeline, INIT_FD_LIFELINE) ||
+	    move_fd(now.last_pid, INIT_FD_LAST_PID) ||
+	    (now.build->oom >= 0 && move_fd(now.build->oom, INIT_FD_OOM)) ||
+	    dup3(now.init, INIT_FD_END, O_CLOEXEC) < 0)
+		return -1;
+	return syscall(SYS_close_range, 3, INIT_FD_CONTROL - 1, 0) ||
+	       syscall(SYS_close_range, INIT_FD_END + 1, ~0u, 0);
+}
+
+static int step_capabilities(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	const uint32_t low = (uint32_t)INIT_CAPABILITIES;
+	const uint32_t high = (uint32_t)(INIT_CAPABILITIES >> 32);
+	struct __user_cap_data_struct few[2] = { { low, low, low }, { high, high, high } };
+
+	for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+		if (!(INIT_CAPABILITIES >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
+			return -1;
+	/* Before the capabilities go, since it takes one; ambient ones are raised before that is
+	 * locked. They carry the four over to init, which is no set-user-id program. */
+	struct __user_cap_data_struct more[2] = { { low | CAP(SETPCAP), low | CAP(SETPCAP), low },
+						  { high, high, high } };
+	if (syscall(SYS_capset, &head, more))
+		return -1;
+	for (int i = 0; i < 64; i++)
+		if (INIT_CAPABILITIES >> i & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0))
+			return -1;
+	if (prctl(PR_SET_SECUREBITS,
+		  SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+			  SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+			  SECBIT_NO_SETUID_FIXUP_LOCKED,
+		  0, 0, 0))
+		return -1;
+	return (int)syscall(SYS_capset, &head, few);
+}
+
+static int step_no_new_privs(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static const struct step {
+	const char *name;
+	int (*take)(void);
+} steps[] = {
+#define STEP(name, place, need, why) STEP_##place(name)
+#define STEP_LAUNCHER(name)
+#define STEP_PARENT(name)
+#define STEP_INIT(name)
+#define STEP_PART(name)
+#define STEP_CHILD(name) { #name, step_##name },
+#include "sandbox/steps.def"
+#undef STEP
+};
+
+static void __attribute__((noreturn)) fail(int control, const char *step)
+{
+	char text[128];
+	int n = snprintf(text, sizeof text, "%c%s: %s", INIT_FAILED, step, strerror(errno));
+
+	send(control, text, (size_t)n, MSG_NOSIGNAL);
+	_exit(1);
+}
+
+void build_cell(const struct build *build)
+{
+	static char *const argv[] = { "init", NULL }, *const env[] = { NULL };
+	int control = build->control;
+	char go;
+
+	now.build = build;
+	if (read(build->go, &go, 1) != 1)
+		_exit(1);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		if (steps[i].take())
+			fail(control, steps[i].name);
+		/* From there on the socket has its last place. */
+		if (strcmp(steps[i].name, "descriptors") == 0)
+			control = INIT_FD_CONTROL;
+	}
+	syscall(SYS_execveat, INIT_FD_END, "", argv, env, AT_EMPTY_PATH);
+	fail(control, "init");
+}

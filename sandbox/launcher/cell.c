@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "sandbox/filter.h"
+#include "sandbox/init/init.h"
+#include "sandbox/launcher/launcher.h"
+
+#define READY_MS 10000 /* a cell takes a few ms; this is for a machine in trouble */
+
+#define NAMESPACES                                                                                 \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
+	 CLONE_NEWCGROUP)
+
+/* Descriptors of a cell that is being built; the cell's own are in struct cell. */
+struct ends {
+	int control[2], lifeline[2], go[2], oom;
+};
+
+static void ends_close(struct ends *ends)
+{
+	for (int i = 0; i < 2; i++) {
+		fd_cleanup(&ends->control[i]);
+		fd_cleanup(&ends->lifeline[i]);
+		fd_cleanup(&ends->go[i]);
+	}
+	fd_cleanup(&ends->oom);
+}
+
+static enum err ends_open(struct ends *ends)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->control) ||
+	    pipe2(ends->lifeline, O_CLOEXEC) || pipe2(ends->go, O_CLOEXEC))
+		return failed(ERR_IO, "cell: descriptors: %m");
+	return OK;
+}
+
+static pid_t clone_cell(const struct launcher *launcher, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = NAMESPACES | CLONE_PIDFD |
+			 (launcher->have.time_namespace ? CLONE_NEWTIME : 0),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
+static enum err write_at(int dir, const char *name, const char *text)
+{
+	CLEANUP(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return failed(ERR_IO, "id_maps: %s: %m", name);
+	return OK;
+}
+
+/* The process can't be reaped by anyone else, so its number is its own while it is opened. */
+static enum err write_maps(const struct launcher *launcher, uint32_t number, pid_t pid)
+{
+	char path[32], map[96];
+	uint32_t base = launcher->uid_base + number * CELL_UIDS;
+	enum err e;
+
+	snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	CLEANUP(fd) int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return failed(ERR_IO, "id_maps: %m");
+	if (launcher->privileged)
+		snprintf(map, sizeof map, "%d %" PRIu32 " 1\n%d %" PRIu32 " 1\n", CELL_INIT_ID,
+			 base, CELL_APP_ID, base + 1);
+	else
+		snprintf(map, sizeof map, "%d 0 1\n", CELL_APP_ID);
+	if ((e = write_at(dir, "setgroups", "deny")) || (e = write_at(dir, "uid_map", map)))
+		return e;
+	return write_at(dir, "gid_map", map);
+}
+
+static enum err put_setup(const struct launcher *launcher, const struct manifest *manifest,
+			  struct buf *out)
+{
+	struct init_setup head = { .have = launcher->have.mdwe ? INIT_HAS_MDWE : 0,
+				   .landlock_abi = launcher->have.landlock_abi,
+				   .uid = CELL_APP_ID,
+				   .gid = CELL_APP_ID,
+				   .argc = (uint32_t)manifest->argc,
+				   .envc = (uint32_t)manifest->envc };
+	struct filter filter;
+	enum err e = filter_build(manifest->dynamic, &filter);
+
+	if (e)
+		return e;
+	head.filter_n = filter.n;
+	buf_add(out, sizeof head);
+	for (size_t i = 0; i < manifest->argc + manifest->envc; i++) {
+		buf_put_slice(out, i < manifest->argc ? manifest->argv[i]
+						      : manifest->env[i - manifest->argc]);
+		buf_put_u8(out, 0);
+	}
+	head.strings_n = (uint32_t)(out->len - sizeof head);
+	buf_put_slice(out, filter_bytes(&filter));
+	if ((e = buf_check(out)))
+		return e;
+	memcpy(out->data, &head, sizeof head);
+	return OK;
+}
+
+static enum err await_ready(int control)
+{
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	struct pollfd watched = { control, POLLIN, 0 };
+	int n;
+	enum err e;
+
+	while ((n = poll(&watched, 1, READY_MS)) < 0 && errno == EINTR)
+		;
+	if (n == 0)
+		return failed(ERR_TIMEOUT, "cell: not ready in time");
+	if ((e = io_recv_message(control, 256, &answer, NULL, 0, NULL)))
+		return failed(e, "cell: ended while it was built");
+	if (answer.data[0] == INIT_READY)
+		return OK;
+	return failed(ERR_IO, "cell: step %.*s", (int)answer.len - 1,
+		      (const char *)answer.data + 1);
+}
+
+static enum err prepare(const struct launcher *launcher, uint32_t number, struct cell *cell,
+			struct ends *ends)
+{
+	CLEANUP(buf) struct buf setup = { .max = INIT_MESSAGE_MAX };
+	enum err e;
+
+	if ((e = cgroup_join(&launcher->groups, &cell->groups, cell->init)) ||
+	    (e = write_maps(launcher, number, cell->init)) ||
+	    (e = put_setup(launcher, &launcher->images[cell->image].manifest, &setup)) ||
+	    (e = io_send_message(ends->control[0], buf_slice(&setup), NULL, 0)))
+		return e;
+	if (write(ends->go[1], "g", 1) != 1)
+		return failed(ERR_IO, "cell: %m");
+	return await_ready(ends->control[0]);
+}
+
+static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell,
+		      struct ends *ends)
+{
+	enum err e = ends_open(ends);
+
+	if (e)
+		return e;
+	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
+	cell->init = clone_cell(launcher, &cell->pidfd);
+	if (cell->init < 0)
+		return failed(ERR_IO, "cell: step namespaces: %m");
+	if (cell->init == 0) {
+		struct build build = { launcher,          cell->image, ends->control[1],
+				       ends->lifeline[0], ends->go[0], ends->oom };
+		/* The other end of the pipe must be the launcher's alone, or its end goes unseen. */
+		close(ends->go[1]);
+		close(ends->lifeline[1]);
+		close(ends->control[0]);
+		build_cell(&build);
+	}
+	cell->used = true;
+	fd_cleanup(&ends->control[1]);
+	cell->lifeline = fd_steal(&ends->lifeline[1]);
+	return prepare(launcher, number, cell, ends);
+}
+
+static bool had_oom(const struct launcher *launcher, const struct cell *cell)
+{
+	char text[512];
+	CLEANUP(fd) int fd = cgroup_open_oom(&launcher->groups, &cell->groups);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	const char *count = strstr(text, "oom_kill ");
+	return count && count[9] != '0';
+}
+
+static void destroy(struct launcher *launcher, struct cell *cell)
+{
+	/* The kernel ends every process of the namespace before its init can be reaped. */
+	if (cell->init > 0) {
+		syscall(SYS_pidfd_send_signal, cell->pidfd, SIGKILL, NULL, 0);
+		while (waitpid(cell->init, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	fd_cleanup(&cell->pidfd);
+	fd_cleanup(&cell->lifeline);
+	cgroup_remove(&launcher->groups, &cell->groups);
+	*cell = (struct cell){ 0 };
+}
+
+enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, uint32_t processes,
+		   uint32_t *id, int *control)
+{
+	struct ends ends = { { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
+	uint32_t i = 0;
+	enum err e;
+
+	if (image >= IMAGES_MAX || !launcher->images[image].used)
+		return failed(ERR_NOT_FOUND, "no image %" PRIu32, image);
+	const struct limits *most = &launcher->images[image].manifest.limits;
+	if (memory > most->memory_bytes || processes > most->processes || memory == 0)
+		return failed(ERR_RANGE, "limits wider than the manifest's");
+	while (i < launcher->cells_max && launcher->cells[i].used)
+		i++;
+	if (i == launcher->cells_max)
+		return failed(ERR_LIMIT, "%" PRIu32 " cells are in use", i);
+	struct cell *cell = &launcher->cells[i];
+	*cell = (struct cell){ .image = image, .init = -1, .pidfd = -1, .lifeline = -1 };
+	if ((e = cgroup_make(&launcher->groups, i, memory, processes, &cell->groups)))
+		return e;
+	e = start(launcher, i, cell, &ends);
+	if (e)
+		destroy(launcher, cell);
+	else
+		*control = fd_steal(&ends.control[0]);
+	ends_close(&ends);
+	*id = i;
+	return e;
+}
+
+enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory)
+{
+	if (id >= CELLS_MAX || !launcher->cells[id].used)
+		return failed(ERR_NOT_FOUND, "no cell %" PRIu32, id);
+	*out_of_memory = had_oom(launcher, &launcher->cells[id]);
+	destroy(launcher, &launcher->cells[id]);
+	return OK;
+}
+
+void cell_end_all(struct launcher *launcher)
+{
+	for (size_t i = 0; i < CELLS_MAX; i++)
+		if (launcher->cells[i].used)
+			destroy(launcher, &launcher->cells[i]);
+}

@@ -1,0 +1,305 @@
+#include "sandbox/launcher/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+
+#define MOUNTINFO_MAX (1 << 20)
+#define REMOVE_TRIES 200 /* of 5 ms: a dead process leaves its group a little later */
+
+const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu" };
+
+static enum err write_file(int dir, const char *name, const char *text)
+{
+	CLEANUP(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return failed(ERR_IO, "cgroup %s: %m", name);
+	return OK;
+}
+
+static bool has_word(const char *list, const char *word, const char *between)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)); p += n)
+		if ((p == list || strchr(between, p[-1])) &&
+		    (p[n] == '\0' || p[n] == '\n' || strchr(between, p[n])))
+			return true;
+	return false;
+}
+
+static unsigned controllers_v2(int top)
+{
+	char text[512];
+	unsigned bits = 0;
+	CLEANUP(fd) int fd = openat(top, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	for (int i = 0; i < CONTROLLERS; i++)
+		if (has_word(text, controller_names[i], " "))
+			bits |= 1u << i;
+	return bits;
+}
+
+static unsigned controllers_v1(const char *options)
+{
+	unsigned bits = 0;
+
+	for (int i = 0; i < CONTROLLERS; i++)
+		if (has_word(options, controller_names[i], ","))
+			bits |= 1u << i;
+	return bits;
+}
+
+/* Version 2: a controller must be handed down from the top, then from the parent. */
+static unsigned enable(int dir, unsigned bits)
+{
+	for (int i = 0; i < CONTROLLERS; i++) {
+		char text[32];
+
+		snprintf(text, sizeof text, "+%s", controller_names[i]);
+		if (bits & 1u << i && write_file(dir, "cgroup.subtree_control", text))
+			bits &= ~(1u << i);
+	}
+	return bits;
+}
+
+static void kill_members(int dir)
+{
+	CLEANUP(fd) int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *p = text, *end; *p; p = *end ? end + 1 : end) {
+		long pid = strtol(p, &end, 10);
+
+		if (pid > 1)
+			kill((pid_t)pid, SIGKILL);
+	}
+}
+
+static void remove_group(int parent, const char *name)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			return;
+		CLEANUP(fd)
+		int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		kill_members(dir);
+		usleep(5000);
+	}
+}
+
+/* What a launcher that was killed left behind. */
+static void sweep(int parent)
+{
+	int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!list) {
+		fd_cleanup(&copy);
+		return;
+	}
+	for (struct dirent *d; (d = readdir(list));)
+		if (d->d_type == DT_DIR && strncmp(d->d_name, "cell", 4) == 0)
+			remove_group(parent, d->d_name);
+	closedir(list);
+}
+
+static enum err lock(int dir, const char *name)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+			return OK;
+		if (errno != EWOULDBLOCK)
+			return failed(ERR_IO, "flock of cgroup %s: %m", name);
+		usleep(5000);
+	}
+	return failed(ERR_EXISTS, "another launcher uses the cgroup %s", name);
+}
+
+static enum err add_hierarchy(struct cgroups *g, const char *path, int version, unsigned bits)
+{
+	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum err e;
+
+	if (version == 2 && top >= 0)
+		bits = controllers_v2(top);
+	for (size_t i = 0; i < g->n; i++)
+		bits &= ~g->at[i].controllers;
+	if (top < 0 || !bits)
+		return OK;
+	if (version == 2 && !(bits = enable(top, bits)))
+		return OK;
+	if (mkdirat(top, g->parent, 0755) && errno != EEXIST)
+		return OK; /* not ours to use: the controller is missing */
+	CLEANUP(fd)
+	int parent = openat(top, g->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (parent < 0 || (version == 2 && !(bits = enable(parent, bits))))
+		return OK;
+	if ((e = lock(parent, g->parent)))
+		return e;
+	sweep(parent);
+	g->at[g->n].version = version;
+	g->at[g->n].controllers = bits;
+	g->at[g->n].top = fd_steal(&top);
+	g->at[g->n++].parent = fd_steal(&parent);
+	return OK;
+}
+
+/* One line: "id parent major:minor root point options [optional...] - type source options". */
+static enum err take_mount(struct cgroups *g, char *line)
+{
+	char point[PATH_MAX], type[32], options[256];
+	char *tail = strstr(line, " - ");
+
+	if (g->n == CONTROLLERS || !tail || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1 ||
+	    sscanf(tail, " - %31s %*s %255s", type, options) != 2 || strchr(point, '\\'))
+		return OK;
+	if (strcmp(type, "cgroup") == 0)
+		return add_hierarchy(g, point, 1, controllers_v1(options));
+	if (strcmp(type, "cgroup2") == 0)
+		return add_hierarchy(g, point, 2, 0);
+	return OK;
+}
+
+enum err cgroups_open(const char *name, struct cgroups *out)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	char *rest, *line;
+	enum err e;
+
+	*out = (struct cgroups){ 0 };
+	snprintf(out->parent, sizeof out->parent, "assay-%s", name);
+	if ((e = io_read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text)))
+		return e;
+	if (!buf_text(&text))
+		return buf_check(&text);
+	for (line = strtok_r((char *)text.data, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		if ((e = take_mount(out, line)))
+			return e;
+	return OK;
+}
+
+bool cgroups_have(const struct cgroups *groups, enum controller controller)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->at[i].controllers & 1u << controller)
+			return true;
+	return false;
+}
+
+void cgroups_close(struct cgroups *groups)
+{
+	for (size_t i = 0; i < groups->n; i++) {
+		remove_group(groups->at[i].top, groups->parent);
+		fd_cleanup(&groups->at[i].top);
+		fd_cleanup(&groups->at[i].parent);
+	}
+	groups->n = 0;
+}
+
+static enum err limit_memory(int version, int dir, uint64_t bytes)
+{
+	char text[32];
+	enum err e;
+
+	snprintf(text, sizeof text, "%" PRIu64, bytes);
+	if (version == 2) {
+		if ((e = write_file(dir, "memory.max", text)))
+			return e;
+		/* Without swap there is nothing to limit, and no such file. */
+		if (faccessat(dir, "memory.swap.max", W_OK, 0) == 0 &&
+		    (e = write_file(dir, "memory.swap.max", "0")))
+			return e;
+		return write_file(dir, "memory.oom.group", "1");
+	}
+	if ((e = write_file(dir, "memory.limit_in_bytes", text)))
+		return e;
+	if (faccessat(dir, "memory.memsw.limit_in_bytes", W_OK, 0) == 0)
+		return write_file(dir, "memory.memsw.limit_in_bytes", text);
+	return OK;
+}
+
+static enum err set_limits(const struct cgroups *g, size_t i, int dir, uint64_t memory,
+			   uint32_t processes)
+{
+	unsigned bits = g->at[i].controllers;
+	char text[32];
+	enum err e;
+
+	if (bits & 1u << CGROUP_MEMORY && (e = limit_memory(g->at[i].version, dir, memory)))
+		return e;
+	snprintf(text, sizeof text, "%" PRIu32, processes + 1); /* and init */
+	if (bits & 1u << CGROUP_PIDS && (e = write_file(dir, "pids.max", text)))
+		return e;
+	return OK;
+}
+
+enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t memory,
+		     uint32_t processes, struct cgroup_cell *out)
+{
+	enum err e = OK;
+
+	*out = (struct cgroup_cell){ .dir = { -1, -1, -1 } };
+	snprintf(out->name, sizeof out->name, "cell%" PRIu32, number);
+	for (size_t i = 0; i < groups->n && !e; i++) {
+		int parent = groups->at[i].parent;
+
+		if (mkdirat(parent, out->name, 0755) ||
+		    (out->dir[i] = openat(parent, out->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) <
+			    0)
+			e = failed(ERR_IO, "cgroup %s: %m", out->name);
+		else
+			e = set_limits(groups, i, out->dir[i], memory, processes);
+	}
+	if (e)
+		cgroup_remove(groups, out);
+	return e;
+}
+
+enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid)
+{
+	char text[32];
+	enum err e;
+
+	snprintf(text, sizeof text, "%d", (int)pid);
+	for (size_t i = 0; i < groups->n; i++)
+		if ((e = write_file(cell->dir[i], "cgroup.procs", text)))
+			return e;
+	return OK;
+}
+
+int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->at[i].controllers & 1u << CGROUP_MEMORY)
+			return openat(cell->dir[i],
+				      groups->at[i].version == 2 ? "memory.events"
+								 : "memory.oom_control",
+				      O_RDONLY | O_CLOEXEC);
+	return -1;
+}
+
+void cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell)
+{
+	for (size_t i = 0; i < groups->n; i++) {
+		fd_cleanup(&cell->dir[i]);
+		remove_group(groups->at[i].parent, cell->name);
+	}
+}

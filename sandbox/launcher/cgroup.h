@@ -1,0 +1,46 @@
+/* cgroup.h - memory, process and CPU limits of cells, under version 1, 2 or a mixture.
+ *
+ * All groups lie below one parent per hierarchy, "assay-NAME", locked by its launcher and swept
+ * when it starts.
+ */
+#ifndef SANDBOX_LAUNCHER_CGROUP_H
+#define SANDBOX_LAUNCHER_CGROUP_H
+
+#include <sys/types.h>
+
+#include "config/base/bytes.h"
+
+enum controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CONTROLLERS };
+
+struct cgroups {
+	struct {
+		int version;          /* 1 or 2 */
+		unsigned controllers; /* bits of enum controller that are taken from here */
+		int top, parent;      /* directories */
+	} at[CONTROLLERS];
+	size_t n; /* hierarchies */
+	char parent[96];
+};
+
+struct cgroup_cell {
+	int dir[CONTROLLERS]; /* one per hierarchy; -1: none */
+	char name[16];
+};
+
+extern const char *const controller_names[CONTROLLERS];
+
+/* Finds the hierarchies and makes the parents; what is missing is simply not there. ERR_EXISTS:
+ * another launcher of that name runs. */
+MUST enum err cgroups_open(const char *name, struct cgroups *out);
+bool cgroups_have(const struct cgroups *groups, enum controller controller);
+void cgroups_close(struct cgroups *groups); /* removes the parents */
+
+MUST enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t memory,
+			  uint32_t processes, struct cgroup_cell *out);
+MUST enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid);
+/* A file whose "oom_kill" line counts; -1 without a memory controller. */
+int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell);
+/* All its processes are dead. */
+void cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell);
+
+#endif

@@ -1,0 +1,212 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "sandbox/launcher/launcher.h"
+
+#define PR_GET_MDWE_ 66
+#define LANDLOCK_ABI_LEAST 1
+
+static void note_absent(struct launcher *launcher, const char *step)
+{
+	size_t n = strlen(launcher->absent);
+
+	snprintf(launcher->absent + n, sizeof launcher->absent - n, "%s%s", n ? " " : "", step);
+}
+
+/* Whether allow_missing, words with spaces between, names it. */
+static bool may_lack(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	while (*list) {
+		size_t length = strcspn(list, " ");
+
+		if (length == n && memcmp(list, word, n) == 0)
+			return true;
+		list += length + (list[length] == ' ');
+	}
+	return false;
+}
+
+static enum err probe_controllers(struct launcher *launcher)
+{
+	for (int i = 0; i < CONTROLLERS; i++) {
+		char step[32];
+
+		if (cgroups_have(&launcher->groups, (enum controller)i))
+			continue;
+		if (!may_lack(launcher->allow_missing, controller_names[i]))
+			return failed(ERR_UNSUPPORTED,
+				      "no cgroup controller \"%s\" can be used here; "
+				      "sandbox.allow_missing does not name it",
+				      controller_names[i]);
+		snprintf(step, sizeof step, "cgroup_%s", controller_names[i]);
+		note_absent(launcher, step);
+	}
+	return OK;
+}
+
+enum err host_probe(struct launcher *launcher)
+{
+	struct have *have = &launcher->have;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* version */);
+
+	if (abi < LANDLOCK_ABI_LEAST)
+		return failed(ERR_UNSUPPORTED, "the kernel has no Landlock: %m");
+	have->launcher_groups = have->host_uids = launcher->privileged;
+	have->time_namespace = access("/proc/self/ns/time", F_OK) == 0;
+	/* The file belongs to the host's root, whom an unprivileged launcher's cells are not. */
+	have->memfd_noexec = launcher->privileged && access("/proc/sys/vm/memfd_noexec", F_OK) == 0;
+	have->keyring =
+		syscall(SYS_keyctl, 0 /* get id */, -3 /* session */, 0) >= 0 || errno != ENOSYS;
+	have->mdwe = prctl(PR_GET_MDWE_, 0, 0, 0, 0) >= 0;
+	have->landlock_abi = (uint32_t)abi;
+
+	const struct {
+		bool there;
+		const char *step;
+	} optional[] = {
+		{ have->launcher_groups, "launcher_groups" },
+		{ have->time_namespace, "time_namespace" },
+		{ have->host_uids, "host_uids" },
+		{ have->memfd_noexec, "memfd_noexec" },
+		{ have->keyring, "keyring" },
+		{ have->mdwe, "mdwe" },
+		{ abi >= 4, "landlock_net" },
+		{ abi >= 6, "landlock_scope" },
+	};
+	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+		if (!optional[i].there)
+			note_absent(launcher, optional[i].step);
+	return probe_controllers(launcher);
+}
+
+static enum err write_text(const char *path, const char *text)
+{
+	CLEANUP(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return failed(ERR_IO, "%s: %m", path);
+	return OK;
+}
+
+/* An ordinary user becomes root of a user namespace of its own, in which it may mount. */
+static enum err own_namespaces(const struct launcher *launcher)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char map[64];
+	enum err e;
+
+	if (launcher->privileged) {
+		if (setgroups(0, NULL))
+			return failed(ERR_IO, "launcher_groups: %m");
+		return unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
+			       ? failed(ERR_UNSUPPORTED, "launcher_root: namespaces: %m")
+			       : OK;
+	}
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET))
+		return failed(ERR_UNSUPPORTED, "launcher_root: user namespaces: %m");
+	snprintf(map, sizeof map, "0 %u 1", uid);
+	if ((e = write_text("/proc/self/setgroups", "deny")) ||
+	    (e = write_text("/proc/self/uid_map", map)))
+		return e;
+	snprintf(map, sizeof map, "0 %u 1", gid);
+	return write_text("/proc/self/gid_map", map);
+}
+
+static const struct {
+	const char *path;
+	unsigned flags, attributes;
+} borrowed[] = {
+	{ "/proc", AT_RECURSIVE, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC },
+	{ "/dev/null", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
+	{ "/dev/zero", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
+	{ "/dev/full", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC },
+};
+
+#define BORROWED (sizeof borrowed / sizeof *borrowed)
+
+static enum err borrow(size_t i, int *fd)
+{
+	struct mount_attr attributes = { .attr_set = borrowed[i].attributes };
+
+	*fd = (int)syscall(SYS_open_tree, AT_FDCWD, borrowed[i].path,
+			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | borrowed[i].flags);
+	if (*fd < 0 || syscall(SYS_mount_setattr, *fd, "", AT_EMPTY_PATH | borrowed[i].flags,
+			       &attributes, sizeof attributes))
+		return failed(ERR_IO, "launcher_root: %s: %m", borrowed[i].path);
+	return OK;
+}
+
+static enum err lend(size_t i, int fd)
+{
+	const char *path = borrowed[i].path;
+	struct stat status;
+
+	if (fstat(fd, &status))
+		return failed(ERR_IO, "launcher_root: %s: %m", path);
+	if (S_ISDIR(status.st_mode) ? mkdir(path + 1, 0755) : mknod(path + 1, S_IFREG | 0444, 0))
+		return failed(ERR_IO, "launcher_root: making %s: %m", path);
+	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH))
+		return failed(ERR_IO, "launcher_root: mounting %s: %m", path);
+	return OK;
+}
+
+static enum err put_init(struct slice init)
+{
+	CLEANUP(fd) int fd = open("." PATH_INIT, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
+
+	if (fd < 0)
+		return failed(ERR_IO, "launcher_root: init: %m");
+	return io_write_all(fd, init);
+}
+
+static enum err make_root(const int fds[BORROWED], struct slice init)
+{
+	enum err e;
+
+	/* Any directory would do for a moment; this one is everywhere. */
+	if (mount("launcher", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=16m") ||
+	    chdir("/proc") || mkdir("dev", 0755) || mkdir("." PATH_IMAGES, 0755) ||
+	    mkdir("." PATH_CELL, 0755))
+		return failed(ERR_IO, "launcher_root: %m");
+	for (size_t i = 0; i < BORROWED; i++)
+		if ((e = lend(i, fds[i])))
+			return e;
+	if ((e = put_init(init)))
+		return e;
+	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
+		return failed(ERR_IO, "launcher_root: pivot_root: %m");
+	return OK;
+}
+
+enum err host_leave(struct launcher *launcher, struct slice init)
+{
+	int fds[BORROWED] = { -1, -1, -1, -1 };
+	enum err e;
+
+	umask(0);
+	if ((e = own_namespaces(launcher)))
+		return e;
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return failed(ERR_IO, "launcher_root: private mounts: %m");
+	for (size_t i = 0; i < BORROWED && !e; i++)
+		e = borrow(i, &fds[i]);
+	if (!e)
+		e = make_root(fds, init);
+	for (size_t i = 0; i < BORROWED; i++)
+		fd_cleanup(&fds[i]);
+	return e;
+}

@@ -1,0 +1,89 @@
+/* launcher.h - the privileged half of the sandbox: one thread, one socket, images and cells.
+ *
+ * It never sees payload: a cell's control socket goes to the daemon, which talks to init itself.
+ */
+#ifndef SANDBOX_LAUNCHER_LAUNCHER_H
+#define SANDBOX_LAUNCHER_LAUNCHER_H
+
+#include <sys/types.h>
+
+#include "sandbox/launcher/cgroup.h"
+#include "sandbox/package.h"
+
+#define CELLS_MAX 64
+#define IMAGES_MAX 256
+#define CELL_UIDS 2 /* host ids per cell: init's and the application's */
+
+/* Ids in a cell's user namespace. */
+enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
+
+/* Directories of the launcher's own root. */
+#define PATH_IMAGES "/images"
+#define PATH_CELL "/cell"
+#define PATH_INIT "/init"
+
+struct image {
+	bool used;
+	uint8_t *manifest_raw; /* manifest points into it */
+	struct manifest manifest;
+};
+
+struct cell {
+	bool used;
+	uint32_t image;
+	pid_t init;
+	int pidfd;
+	int lifeline; /* its closing ends the cell */
+	struct cgroup_cell groups;
+};
+
+/* Optional steps of steps.def that this machine has. */
+struct have {
+	bool launcher_groups, time_namespace, host_uids, memfd_noexec, keyring, mdwe;
+	uint32_t landlock_abi;
+};
+
+struct launcher {
+	int sock; /* to the daemon */
+	bool privileged;
+	uint32_t uid_base;
+	uint32_t cells_max;
+	const char *allow_missing;
+	struct have have;
+	struct cgroups groups;
+	char absent[512];
+	uint8_t launcher_hash[SHA256_SIZE], init_hash[SHA256_SIZE];
+	struct image images[IMAGES_MAX];
+	struct cell cells[CELLS_MAX];
+};
+
+/* host.c */
+MUST enum err host_probe(struct launcher *launcher);
+/* Leaves the host's file system for a small one of its own, which holds @init and no more. */
+MUST enum err host_leave(struct launcher *launcher, struct slice init);
+
+/* image.c */
+MUST enum err image_add(struct launcher *launcher, int package_fd,
+			const uint8_t measurement[SHA256_SIZE], uint32_t *id);
+MUST enum err image_drop(struct launcher *launcher, uint32_t id);
+
+/* cell.c */
+MUST enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory,
+			uint32_t processes, uint32_t *id, int *control);
+MUST enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory);
+void cell_end_all(struct launcher *launcher);
+
+/* build.c: the new cell's first process; never returns. */
+struct build {
+	const struct launcher *launcher;
+	uint32_t image;
+	int control, lifeline, go; /* go: a byte comes when groups and maps are written */
+	int oom;                   /* readable count of memory kills, or -1 */
+};
+void build_cell(const struct build *build) __attribute__((noreturn));
+
+/* requests.c: serves until the daemon's end closes. */
+MUST enum err requests_serve_one(struct launcher *launcher);
+void requests_refuse(int sock, enum err e);
+
+#endif

@@ -1,0 +1,299 @@
+/* assay-launcher - starts as root (or, for development, as anyone), starts the daemon as its own
+ * user, leaves the host's file system, and builds cells for the daemon until it ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "config/base/log.h"
+#include "sandbox/init/init.h"
+#include "sandbox/launcher/launcher.h"
+
+#define PROGRAM_MAX ((size_t)64 << 20)
+#define DAEMON_FD 3 /* where the daemon finds its end of the socket */
+
+static const char usage[] =
+	"usage: assay-launcher --init PATH --uid-base N --name HEX [--allow-missing \"memory "
+	"pids\"]\n"
+	"                      [--cells N]\n"
+	"                      (--fd N | [--daemon-uid U --daemon-gid G --daemon-group G2]\n"
+	"                                -- PROGRAM ARGUMENTS...)\n";
+
+struct options {
+	const char *init, *name, *allow_missing;
+	uint32_t uid_base, cells;
+	int fd;
+	uid_t daemon_uid;
+	gid_t daemon_gid, daemon_group;
+	char **daemon; /* program and arguments, or NULL */
+};
+
+static struct launcher launcher;
+
+static enum err take_number(const char *text, uint32_t most, uint32_t *out)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || v > most)
+		return failed(ERR_USAGE, "\"%s\" is not a number up to %u", text, most);
+	*out = (uint32_t)v;
+	return OK;
+}
+
+static enum err take_option(int c, struct options *o)
+{
+	uint32_t number = 0;
+	enum err e = OK;
+
+	switch (c) {
+	case 'i':
+		o->init = optarg;
+		return OK;
+	case 'n':
+		o->name = optarg;
+		return OK;
+	case 'm':
+		o->allow_missing = optarg;
+		return OK;
+	case 'b':
+		return take_number(optarg, 4294900000u, &o->uid_base);
+	case 'c':
+		return take_number(optarg, CELLS_MAX, &o->cells);
+	case 'f':
+		e = take_number(optarg, 1 << 20, &number);
+		o->fd = (int)number;
+		return e;
+	case 'u':
+		return take_number(optarg, 4294967294u, &o->daemon_uid);
+	case 'g':
+		return take_number(optarg, 4294967294u, &o->daemon_gid);
+	case 'G':
+		return take_number(optarg, 4294967294u, &o->daemon_group);
+	}
+	return failed(ERR_USAGE, "unknown option");
+}
+
+static enum err check_options(const struct options *o)
+{
+	size_t n = o->name ? strlen(o->name) : 0;
+
+	if (!o->init || o->init[0] != '/')
+		return failed(ERR_USAGE, "--init: absolute path expected");
+	if (n == 0 || n > 64 || strspn(o->name, "0123456789abcdef") != n)
+		return failed(ERR_USAGE, "--name: up to 64 hexadecimal digits expected");
+	if (o->cells == 0)
+		return failed(ERR_USAGE, "--cells: 1 to %d", CELLS_MAX);
+	if ((o->fd < 0) == !o->daemon)
+		return failed(ERR_USAGE, "either --fd or a program expected");
+	if (o->daemon && o->daemon[0][0] != '/')
+		return failed(ERR_USAGE, "the daemon's path must be absolute");
+	if (geteuid() == 0 && o->uid_base < 65536)
+		return failed(ERR_USAGE, "--uid-base: 65536 at least");
+	return OK;
+}
+
+static enum err take_options(int argc, char **argv, struct options *o)
+{
+	static const struct option list[] = {
+		{ "init", required_argument, NULL, 'i' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "uid-base", required_argument, NULL, 'b' },
+		{ "allow-missing", required_argument, NULL, 'm' },
+		{ "cells", required_argument, NULL, 'c' },
+		{ "fd", required_argument, NULL, 'f' },
+		{ "daemon-uid", required_argument, NULL, 'u' },
+		{ "daemon-gid", required_argument, NULL, 'g' },
+		{ "daemon-group", required_argument, NULL, 'G' },
+		{ NULL, 0, NULL, 0 },
+	};
+	enum err e;
+
+	*o = (struct options){ .allow_missing = "", .cells = 1, .fd = -1 };
+	opterr = 0;
+	for (int c; (c = getopt_long(argc, argv, "+", list, NULL)) != -1;)
+		if ((e = take_option(c, o)))
+			return e;
+	if (optind < argc)
+		o->daemon = argv + optind;
+	return check_options(o);
+}
+
+/* In the child: from here on only the daemon's user, three standard descriptors and the socket. */
+static void become_daemon(const struct options *o, int sock)
+{
+	static char *const env[] = { NULL };
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, &standard, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null < 0 || dup2(null, 0) < 0 || setsid() < 0 || chdir("/"))
+		return;
+	int high = fcntl(sock, F_DUPFD, DAEMON_FD + 1);
+	if (high < 0 || dup2(high, DAEMON_FD) < 0 ||
+	    syscall(SYS_close_range, DAEMON_FD + 1, ~0u, 0))
+		return;
+	if (geteuid() == 0 && (setgroups(o->daemon_group != 0, &o->daemon_group) ||
+			       setresgid(o->daemon_gid, o->daemon_gid, o->daemon_gid) ||
+			       setresuid(o->daemon_uid, o->daemon_uid, o->daemon_uid)))
+		return;
+	execve(o->daemon[0], o->daemon, env);
+}
+
+static enum err start_daemon(const struct options *o, pid_t *pid)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return failed(ERR_IO, "socketpair: %m");
+	*pid = fork();
+	if (*pid < 0)
+		return failed(ERR_IO, "fork: %m");
+	if (*pid == 0) {
+		become_daemon(o, pair[1]);
+		log_error("starting %s: %s", o->daemon[0], strerror(errno));
+		_exit(126);
+	}
+	close(pair[1]);
+	launcher.sock = pair[0];
+	return OK;
+}
+
+static enum err hash_file(const char *path, struct buf *bytes, uint8_t digest[SHA256_SIZE])
+{
+	enum err e = io_read_file(path, PROGRAM_MAX, bytes);
+
+	if (!e)
+		sha256_once(buf_slice(bytes), digest);
+	return e;
+}
+
+/* Init's descriptors lie high; every other one is far below. */
+static enum err raise_open_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return failed(ERR_IO, "getrlimit: %m");
+	if (r.rlim_cur < 1024)
+		r.rlim_cur = 1024;
+	if (r.rlim_max < r.rlim_cur)
+		return failed(ERR_UNSUPPORTED, "a hard limit of %llu open files is too small",
+			      (unsigned long long)r.rlim_max);
+	return setrlimit(RLIMIT_NOFILE, &r) ? failed(ERR_IO, "setrlimit: %m") : OK;
+}
+
+static enum err prepare(const struct options *o, pid_t *daemon)
+{
+	CLEANUP(buf) struct buf self = BUF_INIT;
+	CLEANUP(buf) struct buf init = BUF_INIT;
+	enum err e;
+
+	launcher.privileged = geteuid() == 0;
+	launcher.sock = o->fd;
+	launcher.uid_base = o->uid_base;
+	launcher.cells_max = o->cells;
+	launcher.allow_missing = o->allow_missing;
+	if (o->fd >= 0 && fcntl(o->fd, F_SETFD, FD_CLOEXEC))
+		return failed(ERR_USAGE, "--fd %d: %m", o->fd);
+	/* An ordinary user could not write the id maps of a process that is not dumpable. */
+	if (launcher.privileged && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return failed(ERR_IO, "prctl: %m");
+	if ((e = raise_open_files()) ||
+	    (e = hash_file("/proc/self/exe", &self, launcher.launcher_hash)) ||
+	    (e = hash_file(o->init, &init, launcher.init_hash)))
+		return e;
+	if (launcher.privileged && (e = cgroups_open(o->name, &launcher.groups)))
+		return e;
+	if ((e = host_probe(&launcher)) || (o->daemon && (e = start_daemon(o, daemon))))
+		return e;
+	return host_leave(&launcher, buf_slice(&init));
+}
+
+/* Requests until the socket closes, the daemon ends or a signal asks to; the daemon's wait status,
+ * if it ended. */
+static bool serve(int signals, pid_t daemon, int *status)
+{
+	struct pollfd watched[] = { { launcher.sock, POLLIN, 0 }, { signals, POLLIN, 0 } };
+
+	for (;;) {
+		struct signalfd_siginfo signal;
+
+		if (poll(watched, 2, -1) < 0 && errno != EINTR)
+			return false;
+		if (watched[0].revents && requests_serve_one(&launcher))
+			return false;
+		if (!(watched[1].revents & POLLIN) ||
+		    read(signals, &signal, sizeof signal) != sizeof signal)
+			continue;
+		if (signal.ssi_signo != SIGCHLD)
+			return false;
+		if (daemon > 0 && waitpid(daemon, status, WNOHANG) == daemon)
+			return true;
+	}
+}
+
+/* The daemon closes its log and ends; it has seen its socket close, or gets the signal. */
+static int end_daemon(pid_t daemon)
+{
+	int status = 0;
+
+	kill(daemon, SIGTERM);
+	while (waitpid(daemon, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	pid_t daemon = -1;
+	int status = 0;
+	sigset_t handled;
+	enum err e = take_options(argc, argv, &options);
+
+	log_start("assay-launcher", LOG_LEVEL_INFO);
+	if (e) {
+		log_error("%s", err_reason());
+		fputs(usage, stderr);
+		return 2;
+	}
+	sigemptyset(&handled);
+	sigaddset(&handled, SIGCHLD);
+	sigaddset(&handled, SIGTERM);
+	sigaddset(&handled, SIGINT);
+	sigprocmask(SIG_BLOCK, &handled, NULL);
+	int signals = signalfd(-1, &handled, SFD_CLOEXEC);
+	e = prepare(&options, &daemon);
+	if (e) {
+		log_error("%s", err_reason());
+		requests_refuse(launcher.sock, e);
+	}
+	bool ended = !e && serve(signals, daemon, &status);
+	fd_cleanup(&launcher.sock);
+	cell_end_all(&launcher);
+	if (daemon > 0 && !ended)
+		status = end_daemon(daemon);
+	cgroups_close(&launcher.groups);
+	if (e)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}

@@ -1,0 +1,146 @@
+#include <string.h>
+
+#include "config/base/io.h"
+#include "config/base/log.h"
+#include "sandbox/launcher/launcher.h"
+#include "sandbox/protocol.h"
+
+/* Handlers get exactly the bytes and descriptors that requests.def says; they put their result into
+ * @out and may set @fd, which is sent along and closed. */
+struct request {
+	struct slice body;
+	int fd;
+};
+
+struct reply {
+	struct buf body;
+	int fd;
+};
+
+static enum err handle_facts(struct launcher *launcher, struct request *request,
+			     struct reply *reply)
+{
+	(void)request;
+	buf_put_u8(&reply->body, launcher->privileged);
+	buf_put_u32(&reply->body, launcher->cells_max);
+	buf_put(&reply->body, launcher->launcher_hash, SHA256_SIZE);
+	buf_put(&reply->body, launcher->init_hash, SHA256_SIZE);
+	buf_put_text(&reply->body, launcher->absent);
+	return buf_check(&reply->body);
+}
+
+static enum err handle_image(struct launcher *launcher, struct request *request,
+			     struct reply *reply)
+{
+	uint32_t id;
+	enum err e = image_add(launcher, request->fd, request->body.p, &id);
+
+	if (e)
+		return e;
+	const struct limits *limits = &launcher->images[id].manifest.limits;
+	buf_put_u32(&reply->body, id);
+	buf_put_u64(&reply->body, limits->memory_bytes);
+	buf_put_u64(&reply->body, limits->output_bytes);
+	buf_put_u32(&reply->body, limits->wall_ms);
+	buf_put_u32(&reply->body, limits->cpu_ms);
+	buf_put_u32(&reply->body, limits->processes);
+	buf_put_u32(&reply->body, limits->open_files);
+	return buf_check(&reply->body);
+}
+
+static enum err handle_image_drop(struct launcher *launcher, struct request *request,
+				  struct reply *reply)
+{
+	(void)reply;
+	return image_drop(launcher, get_u32(request->body.p));
+}
+
+static enum err handle_cell(struct launcher *launcher, struct request *request, struct reply *reply)
+{
+	const uint8_t *p = request->body.p;
+	uint32_t id;
+	enum err e =
+		cell_make(launcher, get_u32(p), get_u64(p + 4), get_u32(p + 12), &id, &reply->fd);
+
+	if (!e)
+		buf_put_u32(&reply->body, id);
+	return e;
+}
+
+static enum err handle_cell_end(struct launcher *launcher, struct request *request,
+				struct reply *reply)
+{
+	bool out_of_memory;
+	enum err e = cell_end(launcher, get_u32(request->body.p), &out_of_memory);
+
+	if (!e)
+		buf_put_u8(&reply->body, out_of_memory);
+	return e;
+}
+
+static const struct {
+	enum err (*handle)(struct launcher *, struct request *, struct reply *);
+	size_t bytes, fds;
+	const char *name;
+} requests[] = {
+#define REQUEST(name, handler, bytes, fds) [LAUNCHER_##name] = { handler, bytes, fds, #name },
+#include "sandbox/requests.def"
+#undef REQUEST
+};
+
+static enum err dispatch(struct launcher *launcher, struct slice message, int fd, size_t fds_n,
+			 struct reply *reply)
+{
+	struct request request = { .fd = fd };
+	uint8_t number;
+	enum err e = slice_take_u8(&message, &number);
+
+	if (e)
+		return e;
+	if (number >= LAUNCHER_REQUESTS)
+		return failed(ERR_FORMAT, "no request %u", number);
+	if (message.left != requests[number].bytes || fds_n != requests[number].fds)
+		return failed(ERR_FORMAT, "%s with %zu bytes and %zu descriptors",
+			      requests[number].name, message.left, fds_n);
+	request.body = message;
+	return requests[number].handle(launcher, &request, reply);
+}
+
+/* The answer to a request that was not read yet: why there will be no other. */
+void requests_refuse(int sock, enum err e)
+{
+	struct buf body = BUF_INIT;
+
+	buf_put_u8(&body, (uint8_t)e);
+	buf_put_text(&body, err_reason());
+	if (buf_check(&body) || io_send_message(sock, buf_slice(&body), NULL, 0))
+		log_error("the daemon is gone");
+	buf_free(&body);
+}
+
+enum err requests_serve_one(struct launcher *launcher)
+{
+	CLEANUP(buf) struct buf message = BUF_INIT;
+	CLEANUP(fd) int fd = -1;
+	struct reply reply = { BUF_INIT, -1 };
+	size_t fds_n = 0;
+	enum err e =
+		io_recv_message(launcher->sock, LAUNCHER_MESSAGE_MAX, &message, &fd, 1, &fds_n);
+
+	if (e)
+		return e;
+	buf_put_u8(&reply.body, OK);
+	e = dispatch(launcher, buf_slice(&message), fd, fds_n, &reply);
+	if (e) {
+		buf_reset(&reply.body);
+		buf_put_u8(&reply.body, (uint8_t)e);
+		buf_put_text(&reply.body, err_reason());
+	}
+	e = buf_check(&reply.body);
+	if (!e)
+		e = io_send_message(launcher->sock, buf_slice(&reply.body), &reply.fd,
+				    reply.fd >= 0);
+	fd_cleanup(&reply.fd);
+	buf_free(&reply.body);
+	return e;
+}

@@ -1,0 +1,14 @@
+/* protocol.h - the socket between a sandbox (the daemon's end) and its launcher: requests.def. */
+#ifndef SANDBOX_PROTOCOL_H
+#define SANDBOX_PROTOCOL_H
+
+#define LAUNCHER_MESSAGE_MAX 4096
+
+enum launcher_request {
+#define REQUEST(name, handler, bytes, fds) LAUNCHER_##name,
+#include "sandbox/requests.def"
+#undef REQUEST
+	LAUNCHER_REQUESTS
+};
+
+#endif

@@ -1,0 +1,552 @@
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+#include "sandbox/protocol.h"
+#include "sandbox/run.h"
+
+#define CELLS_MAX 64
+#define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
+#define LAUNCHER_FD 3
+#define ANSWER_SECONDS 60
+
+struct cell {
+	bool used, busy, ended, out_of_memory;
+	uint32_t id;
+	struct sandbox_image *image;
+	int control;
+	uint64_t memory;
+	uint32_t processes;
+	unsigned runs;
+};
+
+struct sandbox {
+	pthread_mutex_t lock; /* guards all that follows, and the socket: one request at a time */
+	pthread_cond_t freed; /* a cell became idle or ended */
+	int sock;
+	bool gone;      /* the launcher is lost, or out of step */
+	pid_t launcher; /* started here; 0: attached */
+	struct sandbox_facts facts;
+	uint32_t cells_max;
+	struct cell cells[CELLS_MAX];
+};
+
+struct sandbox_image {
+	struct sandbox *box;
+	uint32_t id;
+	struct limits limits;
+	bool dropped; /* guarded by box->lock */
+	size_t running;
+};
+
+void run_free(struct run *run)
+{
+	buf_free(&run->output);
+	buf_free(&run->messages);
+}
+
+void run_cleanup(struct run *run)
+{
+	run_free(run);
+}
+
+static enum err take_answer(struct buf *answer, struct slice *out)
+{
+	uint8_t code = 0;
+	enum err e;
+
+	*out = buf_slice(answer);
+	if ((e = slice_take_u8(out, &code)))
+		return e;
+	if (code >= ERR_COUNT)
+		return failed(ERR_FORMAT, "the launcher answered %u", code);
+	return code == OK ? OK
+			  : failed((enum err)code, "launcher: %.*s", (int)out->left,
+				   (const char *)out->p);
+}
+
+/* One request and its answer; @out points into @answer. @fd: sent with it, or -1; @got: a
+ * descriptor that is expected, or NULL. */
+static enum err request_locked(struct sandbox *box, struct slice message, int fd,
+			       struct buf *answer, struct slice *out, int *got)
+{
+	size_t fds_n = 0;
+	enum err e;
+
+	if (box->gone)
+		return failed(ERR_GONE, "the launcher is gone");
+	if ((e = io_send_message(box->sock, message, &fd, fd >= 0)) ||
+	    (e = io_recv_message(box->sock, LAUNCHER_MESSAGE_MAX, answer, got, got != NULL,
+				 &fds_n))) {
+		box->gone = true;
+		return failed(ERR_GONE, "launcher: %s", err_reason());
+	}
+	e = take_answer(answer, out);
+	if (!e && got && fds_n != 1)
+		e = failed(ERR_FORMAT, "launcher: a descriptor is missing");
+	return e;
+}
+
+static struct buf message_start(enum launcher_request request)
+{
+	struct buf b = BUF_INIT;
+
+	buf_put_u8(&b, (uint8_t)request);
+	return b;
+}
+
+static enum err take_facts(struct slice in, struct sandbox *box)
+{
+	struct slice launcher, init;
+	uint8_t privileged;
+	enum err e;
+
+	if ((e = slice_take_u8(&in, &privileged)) || (e = slice_take_u32(&in, &box->cells_max)) ||
+	    (e = slice_take(&in, SHA256_SIZE, &launcher)) ||
+	    (e = slice_take(&in, SHA256_SIZE, &init)))
+		return e;
+	if (in.left >= sizeof box->facts.absent || box->cells_max == 0 ||
+	    box->cells_max > CELLS_MAX)
+		return failed(ERR_FORMAT, "launcher: facts out of range");
+	box->facts.privileged = privileged;
+	memcpy(box->facts.launcher, launcher.p, SHA256_SIZE);
+	memcpy(box->facts.init, init.p, SHA256_SIZE);
+	memcpy(box->facts.absent, in.p, in.left);
+	return OK;
+}
+
+enum err sandbox_attach(int launcher_fd, struct sandbox **out)
+{
+	CLEANUP(buf) struct buf message = message_start(LAUNCHER_FACTS);
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	const struct timeval patience = { ANSWER_SECONDS, 0 };
+	struct slice facts;
+	struct sandbox *box = calloc(1, sizeof *box);
+	enum err e;
+
+	if (!box) {
+		close(launcher_fd);
+		return failed(ERR_MEMORY, "sandbox");
+	}
+	pthread_mutex_init(&box->lock, NULL);
+	pthread_cond_init(&box->freed, NULL);
+	box->sock = launcher_fd;
+	(void)setsockopt(launcher_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if ((e = request_locked(box, buf_slice(&message), -1, &answer, &facts, NULL)) ||
+	    (e = take_facts(facts, box))) {
+		sandbox_close(box);
+		return e;
+	}
+	*out = box;
+	return OK;
+}
+
+static enum err spawn(const struct sandbox_options *o, int sock, pid_t *pid)
+{
+	char uid[16], cells[16];
+	const char *const argv[] = { o->launcher,
+				     "--init",
+				     o->init,
+				     "--uid-base",
+				     uid,
+				     "--name",
+				     o->name,
+				     "--allow-missing",
+				     o->allow_missing ? o->allow_missing : "",
+				     "--cells",
+				     cells,
+				     "--fd",
+				     "3",
+				     NULL };
+	static char *const env[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+
+	snprintf(uid, sizeof uid, "%u", o->uid_base);
+	snprintf(cells, sizeof cells, "%u", o->cells_max);
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", 0, 0);
+	posix_spawn_file_actions_adddup2(&actions, sock, LAUNCHER_FD);
+	posix_spawn_file_actions_addclosefrom_np(&actions, LAUNCHER_FD + 1);
+	posix_spawn_file_actions_addchdir_np(&actions, "/");
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
+						      POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	int error = posix_spawn(pid, o->launcher, &actions, &attributes, (char *const *)argv, env);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error ? failed(ERR_IO, "starting %s: %s", o->launcher, strerror(error)) : OK;
+}
+
+enum err sandbox_start(const struct sandbox_options *options, struct sandbox **out)
+{
+	int pair[2];
+	pid_t pid;
+	enum err e;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return failed(ERR_IO, "socketpair: %m");
+	e = spawn(options, pair[1], &pid);
+	close(pair[1]);
+	if (e) {
+		close(pair[0]);
+		return e;
+	}
+	if ((e = sandbox_attach(pair[0], out))) {
+		waitpid(pid, NULL, 0);
+		return e;
+	}
+	(*out)->launcher = pid;
+	return OK;
+}
+
+const struct sandbox_facts *sandbox_facts(const struct sandbox *box)
+{
+	return &box->facts;
+}
+
+/* Kills what runs in it. Once only, whoever comes first: the run or the drop of its image. */
+static void cell_end_locked(struct sandbox *box, struct cell *cell)
+{
+	struct buf message = message_start(LAUNCHER_CELL_END), answer = BUF_INIT;
+	struct slice out;
+	uint8_t oom = 0;
+
+	if (!cell->ended) {
+		cell->ended = true;
+		buf_put_u32(&message, cell->id);
+		if (request_locked(box, buf_slice(&message), -1, &answer, &out, NULL) == OK &&
+		    slice_take_u8(&out, &oom) == OK)
+			cell->out_of_memory = oom;
+	}
+	buf_free(&message);
+	buf_free(&answer);
+}
+
+static void cell_free_locked(struct sandbox *box, struct cell *cell)
+{
+	cell_end_locked(box, cell);
+	fd_cleanup(&cell->control);
+	*cell = (struct cell){ 0 };
+	pthread_cond_broadcast(&box->freed);
+}
+
+void sandbox_close(struct sandbox *box)
+{
+	if (!box)
+		return;
+	pthread_mutex_lock(&box->lock);
+	for (size_t i = 0; i < CELLS_MAX; i++) {
+		if (box->cells[i].used)
+			cell_end_locked(box, &box->cells[i]);
+		while (box->cells[i].busy)
+			pthread_cond_wait(&box->freed, &box->lock);
+		if (box->cells[i].used)
+			cell_free_locked(box, &box->cells[i]);
+	}
+	fd_cleanup(&box->sock);
+	pthread_mutex_unlock(&box->lock);
+	/* Its socket is closed, which ends it. */
+	if (box->launcher > 0)
+		while (waitpid(box->launcher, NULL, 0) < 0 && errno == EINTR)
+			;
+	pthread_cond_destroy(&box->freed);
+	pthread_mutex_destroy(&box->lock);
+	free(box);
+}
+
+static enum err take_image(struct slice in, struct sandbox_image *image)
+{
+	struct limits *l = &image->limits;
+	enum err e;
+
+	(void)((e = slice_take_u32(&in, &image->id)) ||
+	       (e = slice_take_u64(&in, &l->memory_bytes)) ||
+	       (e = slice_take_u64(&in, &l->output_bytes)) ||
+	       (e = slice_take_u32(&in, &l->wall_ms)) || (e = slice_take_u32(&in, &l->cpu_ms)) ||
+	       (e = slice_take_u32(&in, &l->processes)) ||
+	       (e = slice_take_u32(&in, &l->open_files)));
+	return e;
+}
+
+enum err sandbox_image_add(struct sandbox *box, int package_fd,
+			   const uint8_t measurement[SHA256_SIZE], struct sandbox_image **out)
+{
+	CLEANUP(buf) struct buf message = message_start(LAUNCHER_IMAGE);
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	struct sandbox_image *image = calloc(1, sizeof *image);
+	struct slice in;
+	enum err e;
+
+	if (!image)
+		return failed(ERR_MEMORY, "image");
+	image->box = box;
+	buf_put(&message, measurement, SHA256_SIZE);
+	pthread_mutex_lock(&box->lock);
+	e = request_locked(box, buf_slice(&message), package_fd, &answer, &in, NULL);
+	pthread_mutex_unlock(&box->lock);
+	if (e || (e = take_image(in, image))) {
+		free(image);
+		return e;
+	}
+	*out = image;
+	return OK;
+}
+
+void sandbox_image_drop(struct sandbox_image *image)
+{
+	struct buf message = message_start(LAUNCHER_IMAGE_DROP), answer = BUF_INIT;
+	struct slice out;
+
+	if (!image)
+		return;
+	struct sandbox *box = image->box;
+	buf_put_u32(&message, image->id);
+	pthread_mutex_lock(&box->lock);
+	image->dropped = true;
+	pthread_cond_broadcast(&box->freed);
+	for (size_t i = 0; i < CELLS_MAX; i++)
+		if (box->cells[i].used && box->cells[i].image == image)
+			cell_end_locked(box, &box->cells[i]);
+	while (image->running)
+		pthread_cond_wait(&box->freed, &box->lock);
+	for (size_t i = 0; i < CELLS_MAX; i++)
+		if (box->cells[i].used && box->cells[i].image == image)
+			cell_free_locked(box, &box->cells[i]);
+	/* When this fails the launcher is gone, and the image with it. */
+	if (request_locked(box, buf_slice(&message), -1, &answer, &out, NULL))
+		box->gone = true;
+	pthread_mutex_unlock(&box->lock);
+	buf_free(&message);
+	buf_free(&answer);
+	free(image);
+}
+
+static enum err cell_make_locked(struct sandbox_image *image, const struct limits *limits,
+				 struct cell *cell)
+{
+	CLEANUP(buf) struct buf message = message_start(LAUNCHER_CELL);
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	struct slice in;
+	int control = -1;
+	enum err e;
+
+	buf_put_u32(&message, image->id);
+	buf_put_u64(&message, limits->memory_bytes);
+	buf_put_u32(&message, limits->processes);
+	*cell = (struct cell){ .image = image,
+			       .control = -1,
+			       .memory = limits->memory_bytes,
+			       .processes = limits->processes };
+	if ((e = request_locked(image->box, buf_slice(&message), -1, &answer, &in, &control)) ||
+	    (e = slice_take_u32(&in, &cell->id))) {
+		fd_cleanup(&control);
+		return e;
+	}
+	cell->control = control;
+	cell->used = true;
+	return OK;
+}
+
+static bool cell_fits(const struct cell *cell, const struct sandbox_image *image,
+		      const struct limits *limits)
+{
+	return cell->used && !cell->busy && !cell->ended && cell->image == image &&
+	       cell->memory == limits->memory_bytes && cell->processes == limits->processes;
+}
+
+/* An idle cell that fits; else a place for a new one, which may cost another image's idle cell. */
+static struct cell *find_cell_locked(struct sandbox *box, const struct sandbox_image *image,
+				     const struct limits *limits)
+{
+	struct cell *place = NULL, *idle = NULL;
+
+	for (uint32_t i = 0; i < box->cells_max; i++) {
+		struct cell *cell = &box->cells[i];
+
+		if (cell_fits(cell, image, limits))
+			return cell;
+		if (!cell->used && !place)
+			place = cell;
+		else if (cell->used && !cell->busy && !idle)
+			idle = cell;
+	}
+	if (!place && idle) {
+		cell_free_locked(box, idle);
+		place = idle;
+	}
+	return place;
+}
+
+static enum err acquire(struct sandbox_image *image, const struct limits *limits, struct cell **out)
+{
+	struct sandbox *box = image->box;
+	struct cell *cell = NULL;
+	enum err e = OK;
+
+	pthread_mutex_lock(&box->lock);
+	while (!box->gone && !image->dropped && !(cell = find_cell_locked(box, image, limits)))
+		pthread_cond_wait(&box->freed, &box->lock);
+	if (box->gone)
+		e = failed(ERR_GONE, "the launcher is gone");
+	else if (image->dropped)
+		e = failed(ERR_NOT_FOUND, "the image was dropped");
+	else if (!cell->used)
+		e = cell_make_locked(image, limits, cell);
+	if (!e) {
+		cell->busy = true;
+		image->running++;
+		*out = cell;
+	}
+	pthread_mutex_unlock(&box->lock);
+	return e;
+}
+
+static void release(struct cell *cell, bool keep)
+{
+	struct sandbox_image *image = cell->image;
+	struct sandbox *box = image->box;
+
+	pthread_mutex_lock(&box->lock);
+	cell->busy = false;
+	image->running--;
+	if (!keep || cell->ended)
+		cell_free_locked(box, cell);
+	pthread_cond_broadcast(&box->freed);
+	pthread_mutex_unlock(&box->lock);
+}
+
+/* Ends the cell and says whether memory ran out in it. */
+static bool end_now(struct cell *cell)
+{
+	struct sandbox *box = cell->image->box;
+
+	pthread_mutex_lock(&box->lock);
+	cell_end_locked(box, cell);
+	bool oom = cell->out_of_memory;
+	pthread_mutex_unlock(&box->lock);
+	return oom;
+}
+
+static void set_end(struct run *run, enum run_kind kind, uint32_t code)
+{
+	run->kind = kind;
+	run->code = code;
+}
+
+/* What init reported, told as the claim has it. */
+static enum err judge_report(const struct exchange *x, struct run *run)
+{
+	const struct init_report *r = &x->report;
+
+	if (r->status == -1)
+		return failed(ERR_FAILED, "the program can't be executed: %s", strerror(r->error));
+	if (r->out_of_memory)
+		set_end(run, RUN_MEMORY, 0);
+	else if (WIFEXITED(r->status))
+		set_end(run, RUN_EXIT, (uint32_t)WEXITSTATUS(r->status));
+	else if (WTERMSIG(r->status) == SIGXCPU ||
+		 (WTERMSIG(r->status) == SIGKILL && r->cpu_us / 1000 >= x->limits->cpu_ms))
+		set_end(run, RUN_TIMEOUT, 1);
+	else
+		set_end(run, RUN_SIGNAL, (uint32_t)WTERMSIG(r->status));
+	return OK;
+}
+
+static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bool *keep)
+{
+	enum err e = OK;
+
+	*keep = x->end == EXCHANGE_REPORTED && x->report.clean && !x->report.out_of_memory &&
+		x->report.status != -1 && WIFEXITED(x->report.status) && cell->runs < RUNS_MAX;
+	bool oom = !*keep && end_now(cell);
+	exchange_finish(x);
+	switch (x->end) {
+	case EXCHANGE_REPORTED:
+		e = judge_report(x, run);
+		break;
+	case EXCHANGE_TIMEOUT:
+		set_end(run, RUN_TIMEOUT, 0);
+		break;
+	case EXCHANGE_OUTPUT:
+		run->kind = RUN_OUTPUT; /* the code says which */
+		break;
+	case EXCHANGE_LOST:
+		e = oom ? OK : failed(ERR_GONE, "the cell ended during the run");
+		break;
+	}
+	if (!e && oom)
+		set_end(run, RUN_MEMORY, 0);
+	return e;
+}
+
+static enum err run_in(struct cell *cell, struct slice input, const struct limits *limits,
+		       struct run *run, bool *keep)
+{
+	const struct sandbox_facts *facts = &cell->image->box->facts;
+	const struct init_run wanted = {
+		/* Without a memory controller this is what bounds it. */
+		.address_space = strstr(facts->absent, "cgroup_memory") ? limits->memory_bytes : 0,
+		.cpu_seconds = (limits->cpu_ms + 999) / 1000,
+		.processes = limits->processes,
+		.open_files = limits->open_files,
+	};
+	struct exchange x = {
+		.control = cell->control, .input = input, .limits = limits, .run = run
+	};
+	enum err e;
+
+	*keep = false;
+	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
+	if ((e = exchange_run(&x, &wanted)))
+		return e;
+	return judge(&x, cell, run, keep);
+}
+
+#define NARROW(field) (wanted->field && wanted->field < l.field ? wanted->field : l.field)
+
+static struct limits narrow(struct limits l, const struct limits *wanted)
+{
+	if (!wanted)
+		return l;
+	return (struct limits){
+		.memory_bytes = NARROW(memory_bytes),
+		.output_bytes = wanted->output_bytes < l.output_bytes ? wanted->output_bytes
+								      : l.output_bytes,
+		.wall_ms = NARROW(wall_ms),
+		.cpu_ms = NARROW(cpu_ms),
+		.processes = NARROW(processes),
+		.open_files = NARROW(open_files),
+	};
+}
+
+enum err sandbox_run(struct sandbox_image *image, struct slice input, const struct limits *limits,
+		     struct run *run)
+{
+	struct limits narrowed = narrow(image->limits, limits);
+	struct cell *cell;
+	bool keep;
+	enum err e;
+
+	*run = (struct run){ .output = BUF_INIT, .messages = BUF_INIT };
+	if ((e = acquire(image, &narrowed, &cell)))
+		return e;
+	e = run_in(cell, input, &narrowed, run, &keep);
+	release(cell, keep);
+	return e;
+}
