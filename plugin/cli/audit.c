@@ -1,8 +1,8 @@
 #include "audit/auditor.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "audit/leaf_text.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
 #include "plugin/cli/pem.h"
@@ -123,56 +123,6 @@ struct show {
 	struct buf lines;
 };
 
-static void put_time(int64_t seconds, struct buf *out)
-{
-	time_t when = (time_t)seconds;
-	struct tm utc;
-	char text[32] = "?";
-
-	if (gmtime_r(&when, &utc))
-		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	buf_put_text(out, text);
-}
-
-static void show_json(const char *origin, const struct leaf *leaf, struct buf *out)
-{
-	buf_put_text(out, "{");
-	json_put_field(out, "origin", slice_text(origin), true);
-	buf_printf(out, ", \"pos\": %llu, \"iat\": %lld", (unsigned long long)leaf->pos,
-		   (long long)leaf->time);
-	json_put_field(out, "type", slice_text(leaf_type_name(leaf->type)), false);
-	json_put_hex(out, "cti", SLICE(leaf->cti), false);
-	if (leaf->subject.left)
-		json_put_field(out, "subject", leaf->subject, false);
-	if (leaf->swversion.left)
-		json_put_field(out, "version", leaf->swversion, false);
-	if (leaf->has_caller)
-		buf_printf(out, ", \"role\": %d", (int)leaf->role);
-	if (leaf->has_status)
-		buf_printf(out, ", \"status\": [%llu, %llu]", (unsigned long long)leaf->status_kind,
-			   (unsigned long long)leaf->status_code);
-	if (leaf->reason.left)
-		json_put_field(out, "reason", leaf->reason, false);
-	buf_put_text(out, "}\n");
-}
-
-static void show_plain(const char *origin, const struct leaf *leaf, struct buf *out)
-{
-	put_time(leaf->time, out);
-	buf_put_text(out, " ");
-	plain_put_text(out, slice_text(origin));
-	buf_printf(out, " %llu %s ", (unsigned long long)leaf->pos, leaf_type_name(leaf->type));
-	plain_put_text(out, leaf->subject.left ? leaf->subject : slice_text("-"));
-	if (leaf->has_status)
-		buf_printf(out, " status %llu/%llu", (unsigned long long)leaf->status_kind,
-			   (unsigned long long)leaf->status_code);
-	if (leaf->reason.left) {
-		buf_put_text(out, " ");
-		plain_put_text(out, leaf->reason);
-	}
-	buf_put_text(out, "\n");
-}
-
 static enum err show_record(void *context, const char *origin, uint64_t index, struct slice raw,
 			    const struct leaf *leaf)
 {
@@ -182,10 +132,14 @@ static enum err show_record(void *context, const char *origin, uint64_t index, s
 	(void)raw;
 	if (show->type && strcmp(show->type, leaf_type_name(leaf->type)))
 		return OK;
-	if (show->json)
-		show_json(origin, leaf, &show->lines);
-	else
-		show_plain(origin, leaf, &show->lines);
+	if (show->json) {
+		leaf_json(leaf, &show->lines);
+		buf_put_text(&show->lines, "\n");
+	} else {
+		plain_put_text(&show->lines, slice_text(origin));
+		buf_put_text(&show->lines, " ");
+		leaf_print_line(leaf, &show->lines);
+	}
 	return buf_check(&show->lines);
 }
 

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "audit/leaf_text.h"
 #include "audit/proof.h"
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
@@ -132,6 +133,10 @@ static void print_plain(const struct proof_report *report, enum err e, struct bu
 		plain_put_text(out, slice_text(c->words));
 		buf_put_text(out, "\n");
 	}
+	if (!e && report->leaf) {
+		buf_put_text(out, "record: ");
+		leaf_print_line(report->leaf, out);
+	}
 	buf_put_text(out, e ? "The proof does not hold: " : "The proof holds.");
 	if (e)
 		plain_put_text(out, slice_text(err_reason()));
@@ -158,7 +163,13 @@ static void print_json(const struct proof_report *report, enum err e, struct buf
 		json_put_field(out, "words", slice_text(c->words), false);
 		buf_put_text(out, "}");
 	}
-	buf_put_text(out, "]}\n");
+	buf_put_text(out, "]");
+	/* Claims of a proof that does not hold are nobody's. */
+	if (!e && report->leaf) {
+		json_put_name(out, "claims", false);
+		leaf_json(report->leaf, out);
+	}
+	buf_put_text(out, "}\n");
 }
 
 /* Not a question of the machine: what was read does not hold. */
