@@ -292,9 +292,14 @@ static enum err finish(struct scan *scan, bool next_torn)
 	if (fstat(fd, &st))
 		return failed(ERR_IO, "segment %llu: %m", ull(next));
 	if (found == UNUSED || found == TORN) {
-		/* Its frames have a key of their own, which we don't know. */
-		secret_free(&scan->frame_key);
-		if ((e = debris(scan, fd, 0, (uint64_t)st.st_size / FRAME_BLOCK * FRAME_BLOCK)))
+		/* Its frames have a key of their own, which we don't know; the key of the segment
+		 * before is still needed, to go on writing there. */
+		struct secret key = scan->frame_key;
+
+		scan->frame_key = (struct secret){ 0 };
+		e = debris(scan, fd, 0, (uint64_t)st.st_size / FRAME_BLOCK * FRAME_BLOCK);
+		scan->frame_key = key;
+		if (e)
 			return e;
 	}
 	return ERR_NOT_FOUND;
