@@ -76,9 +76,11 @@ static void print_report(const struct auditor_report *r, bool json, struct buf *
 			   (unsigned long long)r->heads, (unsigned long long)r->torn_bytes);
 }
 
-static enum cli_exit refuse(struct cli *cli, enum err e)
+static enum cli_exit refuse(struct cli *cli, const struct log *log, enum err e)
 {
 	buf_reset(&cli->out);
+	if (e == ERR_NOT_FOUND || e == ERR_IO)
+		e = failed(e, "%s: %s", log->path, err_reason());
 	if (e == ERR_IO || e == ERR_NOT_FOUND || e == ERR_MEMORY || e == ERR_USAGE)
 		return cli_failed(cli, e);
 	if (cli->json) {
@@ -109,7 +111,7 @@ int cmd_audit_verify(struct cli *cli)
 	if (e)
 		return cli_failed(cli, e);
 	if ((e = auditor_verify(log.path, buf_slice(&log.ca_der), NULL, NULL, &report)))
-		code = refuse(cli, e);
+		code = refuse(cli, &log, e);
 	else
 		print_report(&report, cli->json, &cli->out);
 	auditor_report_free(&report);

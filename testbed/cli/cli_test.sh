@@ -98,7 +98,7 @@ expect 2 "" "hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem"
 expect 2 "" "keys is missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
 expect 2 "" "signature alone" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --nonce 0011223344556677
 mkdir "$D/log"
-expect 1 "" "" audit verify "$D/log" --ca "$D/ca.pem"
+expect 3 "" "$D/log: " audit verify "$D/log" --ca "$D/ca.pem"
 
 # A full disk is told, not lost.
 rc=0
