@@ -4,6 +4,9 @@ BUILD ?= build
 CC = gcc
 SAN ?=
 WERROR ?=
+# V=1 shows whole command lines.
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "  $(patsubst $(BUILD)/%,%,$@)")
 
 CPPFLAGS = -I. -D_GNU_SOURCE -MMD -MP
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
@@ -32,37 +35,45 @@ define archive
 $(call lib,$(1)): $(call objects,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)ar rcs $$@ $$^
 endef
 $(foreach f,$(LIB_FOLDERS),$(eval $(call archive,$(f))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(say)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/static/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(STATIC_CFLAGS) -c $< -o $@
+	$(say)
+	$(Q)$(CC) $(CPPFLAGS) $(STATIC_CFLAGS) -c $< -o $@
 
 # The module carries no cryptographic library into its host's process, and exports C_Get* alone.
 $(MODULE): $(call objects,plugin) $(call lib,pkcs11 config config/base)
-	$(CC) $(LDFLAGS) -shared -Wl,--no-undefined $(call objects,plugin) \
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,--no-undefined $(call objects,plugin) \
 		-Wl,--exclude-libs,ALL $(filter %.a,$^) -o $@ -lyaml -ldl
 
 $(BUILD)/assayd: $(BUILD)/plugin/daemon/main.o $(call lib,plugin/daemon plugin audit sandbox pkcs11 config config/base)
-	$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
 
 $(BUILD)/assay-probe: $(BUILD)/plugin/daemon/probe/main.o $(call lib,pkcs11 config/base)
-	$(CC) $(LDFLAGS) -pie $^ -o $@ -ldl
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -ldl
 
 $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sandbox pkcs11 config config/base)
-	$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
 
 $(BUILD)/assay-launcher: $(call static_objects,sandbox/launcher sandbox config/base)
-	$(CC) $(STATIC_LDFLAGS) -Wl,--gc-sections $^ -o $@
+	$(say)
+	$(Q)$(CC) $(STATIC_LDFLAGS) -Wl,--gc-sections $^ -o $@
 
 $(BUILD)/assay-init: $(call static_objects,sandbox/init)
-	$(CC) $(STATIC_LDFLAGS) $^ -o $@
+	$(say)
+	$(Q)$(CC) $(STATIC_LDFLAGS) $^ -o $@
 
 include testbed/testbed.mk
 

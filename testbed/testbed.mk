@@ -9,7 +9,8 @@ deps:
 # One program per noun, each closing with check's own line.
 $(BUILD)/unit/%: $(BUILD)/testbed/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
 		-lcrypto -lyaml -ldl
 
 unit: $(UNIT)
