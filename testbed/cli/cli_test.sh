@@ -86,6 +86,27 @@ expect 2 "" "one of them expected" partition enroll --config "$D/good.yaml"
 expect 2 "" "a whole number expected, found \"1x\"" audit show --limit 1x
 expect 2 "" "no records are called \"nonsense\"" audit show --type nonsense
 
+# Packing: what is refused, and that the same files make the same package.
+printf '#include <unistd.h>\nint main(void) { char c; while (read(0, &c, 1) == 1) write(1, &c, 1); return 7; }\n' |
+	gcc -xc -static -O1 -w -o "$D/cat" -
+mkdir -p "$D/tree/bin"
+cp "$D/cat" "$D/tree/bin/cat"
+expect 2 "" "o is missing" pack "$D/cat"
+expect 1 "" "static" pack /bin/true -o "$D/true.pkg"
+expect 2 "" "exec expected" pack "$D/tree" -o "$D/tree.pkg"
+expect 2 "" "makes no sense" pack "$D/cat" --exec /bin/cat -o "$D/cat.pkg"
+expect 3 "" "no such file in the tree" pack "$D/tree" --exec /bin/dog -o "$D/tree.pkg"
+expect 1 "" "limits.wall_ms" pack "$D/cat" --wall-ms 0 -o "$D/cat.pkg"
+expect 2 "" "refuse-code: a whole number from 1 to 255" pack "$D/cat" --refuse-code 256 -o "$D/cat.pkg"
+expect 0 "^measurement: [0-9a-f]{64}$" "" pack "$D/cat" --arg x --env A=b -o "$D/cat.pkg"
+expect 0 '"id": "cat"' "" pack "$D/cat" --arg x --env A=b -o "$D/again.pkg" --json
+cmp -s "$D/cat.pkg" "$D/again.pkg" && echo "ok the same bytes again" || echo "not ok the same bytes again"
+expect 0 "^id: +cat$" "" pack "$D/tree" --exec /bin/cat -o "$D/tree.pkg"
+expect 0 '"entries": 2' "" measure "$D/tree.pkg" --json
+expect 0 "^ASSAYPK1" "" pack "$D/cat" -o -
+head -c 1000 "$D/cat.pkg" >"$D/cut.pkg"
+expect 1 "" "measure: .*cut.pkg: " measure "$D/cut.pkg"
+
 # A certificate, but no proof.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x \
 	-out "$D/ca.pem" 2>/dev/null

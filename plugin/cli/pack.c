@@ -1,0 +1,168 @@
+#include "sandbox/pack.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plugin/cli/cli.h"
+#include "plugin/cli/measure.h"
+
+#define PROGRAM_IN_IMAGE "/app" /* where package_from_program puts it */
+#define ID_MAX 64
+
+struct pack {
+	const char *source, *exec, *id, *label, *version, *out;
+	struct cli_list arguments, environment;
+	struct cli_number memory, wall, output, processes, refuse;
+	bool dynamic;
+	char made_id[ID_MAX + 1];
+	struct manifest manifest;
+};
+
+/* The program's own name, in the letters that an id may have. */
+static void make_id(struct pack *pack)
+{
+	char name[4096];
+	size_t n = 0;
+
+	snprintf(name, sizeof name, "%s", pack->exec ? pack->exec : pack->source);
+	for (size_t end = strlen(name); end && name[end - 1] == '/'; end--)
+		name[end - 1] = '\0';
+	const char *slash = strrchr(name, '/');
+	for (const char *p = slash ? slash + 1 : name; *p && n < ID_MAX; p++) {
+		unsigned char c = (unsigned char)tolower((unsigned char)*p);
+		bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		if (letter || (n && (c == '.' || c == '-')))
+			pack->made_id[n++] = (char)c;
+		else if (n)
+			pack->made_id[n++] = '-';
+	}
+	pack->made_id[n] = '\0';
+	pack->id = pack->made_id;
+}
+
+static enum err put_number(const struct cli_number *number, const char *name, uint64_t least,
+			   uint64_t most, uint64_t *to)
+{
+	if (!number->given)
+		return OK;
+	if (number->value < least || number->value > most)
+		return failed(ERR_USAGE, "%s: a whole number from %llu to %llu expected", name,
+			      (unsigned long long)least, (unsigned long long)most);
+	*to = number->value;
+	return OK;
+}
+
+/* Bounds of the types here; those of a manifest are package_build's to judge. */
+static enum err put_limits(struct pack *pack)
+{
+	struct limits *limits = &pack->manifest.limits;
+	uint64_t wall = limits->wall_ms, processes = limits->processes, refuse = 0;
+	enum err e;
+
+	if ((e = put_number(&pack->memory, "memory", 0, UINT64_MAX, &limits->memory_bytes)) ||
+	    (e = put_number(&pack->output, "output-bytes", 0, UINT64_MAX, &limits->output_bytes)) ||
+	    (e = put_number(&pack->wall, "wall-ms", 0, UINT32_MAX, &wall)) ||
+	    (e = put_number(&pack->processes, "processes", 0, UINT32_MAX, &processes)) ||
+	    (e = put_number(&pack->refuse, "refuse-code", 1, 255, &refuse)))
+		return e;
+	/* A program may compute all the time that it is given. */
+	if (pack->wall.given)
+		limits->cpu_ms = (uint32_t)wall;
+	limits->wall_ms = (uint32_t)wall;
+	limits->processes = (uint32_t)processes;
+	pack->manifest.refuse_code = (uint8_t)refuse;
+	return OK;
+}
+
+static enum err put_strings(struct pack *pack)
+{
+	struct manifest *m = &pack->manifest;
+
+	if (pack->arguments.n >= MANIFEST_STRINGS_MAX)
+		return failed(ERR_USAGE, "arg: at most %d expected", MANIFEST_STRINGS_MAX - 1);
+	if (pack->arguments.n)
+		m->argv[m->argc++] = slice_text(pack->exec ? pack->exec : PROGRAM_IN_IMAGE);
+	for (size_t i = 0; i < pack->arguments.n; i++)
+		m->argv[m->argc++] = slice_text(pack->arguments.items[i]);
+	for (size_t i = 0; i < pack->environment.n; i++)
+		m->env[m->envc++] = slice_text(pack->environment.items[i]);
+	return OK;
+}
+
+static enum err put_manifest(struct pack *pack)
+{
+	struct manifest *m = &pack->manifest;
+
+	manifest_default(m);
+	if (!pack->id)
+		make_id(pack);
+	m->id = slice_text(pack->id);
+	m->label = slice_text(pack->label ? pack->label : pack->id);
+	m->version = slice_text(pack->version ? pack->version : "1.0");
+	m->dynamic = pack->dynamic;
+	enum err e = put_strings(pack);
+	return e ? e : put_limits(pack);
+}
+
+static enum err make_package(struct pack *pack, struct buf *out)
+{
+	struct stat status;
+	enum err e;
+
+	if (stat(pack->source, &status))
+		return failed(ERR_NOT_FOUND, "%s: %m", pack->source);
+	if (S_ISDIR(status.st_mode) && !pack->exec)
+		return failed(ERR_USAGE,
+			      "%s is a directory: --exec expected, the program's path in "
+			      "it",
+			      pack->source);
+	if (!S_ISDIR(status.st_mode) && pack->exec)
+		return failed(ERR_USAGE, "%s is no directory: --exec makes no sense", pack->source);
+	if ((e = put_manifest(pack)))
+		return e;
+	if (S_ISDIR(status.st_mode))
+		return package_from_directory(pack->source, pack->exec, &pack->manifest, out);
+	e = package_from_program(pack->source, &pack->manifest, out);
+	/* The program's fault, not the machine's. */
+	return e == ERR_UNSUPPORTED ? failed(ERR_FORMAT, "%s", err_reason()) : e;
+}
+
+int cmd_pack(struct cli *cli)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct pack pack = { 0 };
+	struct package package;
+	const struct cli_option options[] = {
+		CLI_TEXT("o", "FILE", &pack.out, "the package; required"),
+		CLI_TEXT("exec", "PATH", &pack.exec, "a directory's program: its path in there"),
+		CLI_TEXT("id", "ID", &pack.id,
+			 "names it in its partition; default: from the program"),
+		CLI_TEXT("label", "LABEL", &pack.label, "shown as CKA_LABEL; default: the id"),
+		CLI_TEXT("version", "VERSION", &pack.version, "dotted numbers; default: 1.0"),
+		CLI_LIST("arg", "ARGUMENT", &pack.arguments, "an argument"),
+		CLI_LIST("env", "NAME=VALUE", &pack.environment, "its environment, else empty"),
+		CLI_NUMBER("memory", "BYTES", &pack.memory, "most memory"),
+		CLI_NUMBER("wall-ms", "N", &pack.wall, "most time"),
+		CLI_NUMBER("output-bytes", "N", &pack.output, "most output"),
+		CLI_NUMBER("processes", "N", &pack.processes, "most processes and threads"),
+		CLI_NUMBER("refuse-code", "N", &pack.refuse, "exit code that says: input refused"),
+		CLI_FLAG("dynamic", &pack.dynamic, "needs executable mappings (a dynamic loader)"),
+	};
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
+
+	if (code)
+		return code;
+	if (!pack.out)
+		return cli_usage(cli, "-o is missing");
+	pack.source = cli->args[0];
+	enum err e;
+	if ((e = make_package(&pack, &raw)) || (e = package_parse(buf_slice(&raw), &package)) ||
+	    (e = cli_write(cli, pack.out, 0644, buf_slice(&raw))))
+		return cli_failed(cli, e);
+	/* With the package on stdout there is no room for words. */
+	if (strcmp(pack.out, "-"))
+		measure_print(&package, cli->json, &cli->out);
+	return EXIT_HOLDS;
+}
