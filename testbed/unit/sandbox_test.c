@@ -61,8 +61,8 @@ static const struct {
 START_TEST(each_end_has_its_kind_and_code_and_the_next_run_works)
 {
 	struct limits limits = small();
-	CLEANUP(run) struct run run;
-	CLEANUP(run) struct run next;
+	CLEANUP(run) struct run run = { 0 };
+	CLEANUP(run) struct run next = { 0 };
 
 	if (ends[_i].privileged && !sandbox_facts(box)->privileged)
 		return;
@@ -98,7 +98,7 @@ START_TEST(input_of_any_size_comes_back_unchanged)
 	limits.output_bytes = INPUT_LARGE;
 	struct sandbox_image *image = bench_image(box, "act", "cat", NULL, &limits);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		CLEANUP(run) struct run run;
+		CLEANUP(run) struct run run = { 0 };
 		struct slice all = slice_of(input, sizes[i]);
 
 		ck_assert_int_eq(sandbox_run(image, all, NULL, &run), OK);
@@ -119,7 +119,7 @@ START_TEST(input_that_is_never_read_is_no_error)
 	uint8_t *input = calloc(1, INPUT_LARGE);
 
 	for (int i = 0; i < 3; i++) {
-		CLEANUP(run) struct run run;
+		CLEANUP(run) struct run run = { 0 };
 
 		ck_assert_int_eq(sandbox_run(image, slice_of(input, INPUT_LARGE), NULL, &run), OK);
 		ck_assert_int_eq(run.kind, RUN_EXIT);
@@ -134,7 +134,7 @@ START_TEST(stdout_and_stderr_are_kept_apart)
 {
 	struct limits limits = small();
 	struct sandbox_image *image = bench_image(box, "act", "both", NULL, &limits);
-	CLEANUP(run) struct run run;
+	CLEANUP(run) struct run run = { 0 };
 
 	ck_assert_int_eq(sandbox_run(image, slice_of(NULL, 0), NULL, &run), OK);
 	ck_assert(slice_is(buf_slice(&run.output), "out\n"));
@@ -149,7 +149,7 @@ START_TEST(every_run_sees_the_same_world)
 	struct sandbox_image *image = bench_image(box, "act", "identify", NULL, &limits);
 
 	for (int i = 0; i < 5; i++) {
-		CLEANUP(run) struct run run;
+		CLEANUP(run) struct run run = { 0 };
 
 		ck_assert_int_eq(sandbox_run(image, slice_of(NULL, 0), NULL, &run), OK);
 		ck_assert_msg(slice_is(buf_slice(&run.output),
@@ -166,7 +166,7 @@ START_TEST(leftover_processes_cost_the_cell)
 	struct sandbox_image *image = bench_image(box, "act", "leave", NULL, &limits);
 
 	for (int i = 0; i < 2; i++) {
-		CLEANUP(run) struct run run;
+		CLEANUP(run) struct run run = { 0 };
 
 		ck_assert_int_eq(sandbox_run(image, slice_of(NULL, 0), NULL, &run), OK);
 		ck_assert(slice_is(buf_slice(&run.output), "left\n"));
@@ -179,8 +179,8 @@ END_TEST
 START_TEST(narrower_limits_hold_and_wider_ones_do_not)
 {
 	struct limits limits = small(), narrow = small();
-	CLEANUP(run) struct run run;
-	CLEANUP(run) struct run wide;
+	CLEANUP(run) struct run run = { 0 };
+	CLEANUP(run) struct run wide = { 0 };
 	struct sandbox_image *image = bench_image(box, "act", "cat", NULL, &limits);
 	static uint8_t input[200000];
 
@@ -285,8 +285,8 @@ START_TEST(a_killed_launcher_is_gone_and_takes_the_run_along)
 	struct sandbox_image *image = bench_image(box, "act", "sleep", NULL, &limits);
 	pid_t pid = bench_launcher(), status = 0;
 	pthread_t thread;
-	CLEANUP(run) struct run run;
-	CLEANUP(run) struct run again;
+	CLEANUP(run) struct run run = { 0 };
+	CLEANUP(run) struct run again = { 0 };
 
 	ck_assert_int_gt(pid, 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, kill_launcher, &pid), 0);
@@ -299,7 +299,7 @@ START_TEST(a_killed_launcher_is_gone_and_takes_the_run_along)
 	/* The next one of that name sweeps what the killed one left. */
 	box = bench_start(1);
 	image = bench_image(box, "act", "cat", NULL, &limits);
-	CLEANUP(run) struct run next;
+	CLEANUP(run) struct run next = { 0 };
 	ck_assert_int_eq(sandbox_run(image, slice_text("x"), NULL, &next), OK);
 	sandbox_image_drop(image);
 }

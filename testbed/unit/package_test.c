@@ -1,0 +1,606 @@
+#include "sandbox/package.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/base/cbor.h"
+#include "config/base/io.h"
+#include "sandbox/filter.h"
+#include "sandbox/manifest.h"
+#include "sandbox/pack.h"
+
+#define ENTRY(path, type, mode, content)                                   \
+	{                                                                  \
+		{ (const uint8_t *)(path), sizeof(path) - 1 }, type, mode, \
+		{                                                          \
+			(const uint8_t *)(content), sizeof(content) - 1    \
+		}                                                          \
+	}
+
+static const struct entry good[] = {
+	ENTRY("app", ENTRY_FILE, 0555, "program"),
+	ENTRY("etc/list", ENTRY_FILE, 0444, "one\ntwo\n"),
+	ENTRY("etc/empty", ENTRY_FILE, 0444, ""),
+	ENTRY("etc-old", ENTRY_LINK, 0777, "etc/list"),
+	ENTRY("lib/deep/down/link", ENTRY_LINK, 0777, "../../../app"),
+};
+
+#define GOOD (sizeof good / sizeof *good)
+
+static struct manifest manifest(void)
+{
+	struct manifest m;
+
+	manifest_default(&m);
+	m.id = slice_text("screen");
+	m.label = slice_text("Screening");
+	m.version = slice_text("1.0");
+	m.argv[m.argc++] = slice_text("/app");
+	m.env[m.envc++] = slice_text("LANG=C");
+	return m;
+}
+
+static void build(struct buf *out)
+{
+	struct manifest m = manifest();
+	enum err e = package_build(&m, good, GOOD, out);
+
+	ck_assert_msg(e == OK, "%s", err_reason());
+}
+
+/* Length and hash set right, so that only the rule under test is broken. */
+static void close_header(struct buf *raw)
+{
+	set_u64(raw->data + 8, raw->len);
+	sha256_once(slice_of(raw->data + PACKAGE_HEADER, raw->len - PACKAGE_HEADER),
+		    raw->data + 16);
+}
+
+/* A package with exactly these entries, whatever they are. */
+static void build_raw(const struct manifest *m, const struct entry *entries, size_t n,
+		      struct buf *out)
+{
+	CLEANUP(buf) struct buf head = BUF_INIT;
+
+	ck_assert_int_eq(manifest_encode(m, &head), OK);
+	buf_put(out, "ASSAYPK1", 8);
+	buf_add(out, PACKAGE_HEADER - 8);
+	buf_put_u32(out, (uint32_t)head.len);
+	buf_put_slice(out, buf_slice(&head));
+	buf_put_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		buf_put_u16(out, (uint16_t)entries[i].path.left);
+		buf_put_slice(out, entries[i].path);
+		buf_put_u8(out, (uint8_t)entries[i].type);
+		buf_put_u16(out, entries[i].mode);
+		buf_put_u64(out, entries[i].content.left);
+		buf_put_slice(out, entries[i].content);
+	}
+	close_header(out);
+}
+
+START_TEST(a_package_comes_back_as_it_was_made)
+{
+	static const char *const order[] = { "app",       "etc",           "etc-old",
+					     "etc/empty", "etc/list",      "lib",
+					     "lib/deep",  "lib/deep/down", "lib/deep/down/link" };
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct package p;
+	struct entry entry;
+	size_t n = 0;
+
+	build(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+	ck_assert(slice_is(p.manifest.id, "screen"));
+	ck_assert(slice_is(p.manifest.argv[0], "/app"));
+	ck_assert(slice_is(p.manifest.env[0], "LANG=C"));
+	for (struct slice cursor = p.entries; package_next(&cursor, &entry); n++)
+		ck_assert(slice_is(entry.path, order[n]));
+	ck_assert_uint_eq(n, sizeof order / sizeof *order);
+	ck_assert_uint_eq(p.entries_n, n);
+}
+END_TEST
+
+START_TEST(order_and_modes_of_the_input_do_not_matter)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf again = BUF_INIT;
+	struct entry reversed[GOOD];
+	struct manifest m = manifest();
+
+	build(&raw);
+	for (size_t i = 0; i < GOOD; i++) {
+		reversed[i] = good[GOOD - 1 - i];
+		reversed[i].mode = reversed[i].mode == 0444 ? 0640 : 0751;
+	}
+	ck_assert_int_eq(package_build(&m, reversed, GOOD, &again), OK);
+	ck_assert(slice_equal(buf_slice(&raw), buf_slice(&again)));
+}
+END_TEST
+
+START_TEST(the_image_is_the_root_of_an_rfc_9162_tree)
+{
+	/* Two leaves, computed by hand from the description in package.h. */
+	static const struct entry two[] = { ENTRY("app", ENTRY_FILE, 0555, "program"),
+					    ENTRY("b", ENTRY_FILE, 0444, "x") };
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf node = BUF_INIT;
+	struct manifest m = manifest();
+	struct package p;
+	uint8_t digest[SHA256_SIZE];
+
+	ck_assert_int_eq(package_build(&m, two, 2, &raw), OK);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+	buf_put_u8(&node, 1);
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP(buf) struct buf leaf = BUF_INIT;
+
+		sha256_once(two[i].content, digest);
+		buf_put_u8(&leaf, 0);
+		buf_put_u16(&leaf, (uint16_t)two[i].path.left);
+		buf_put_slice(&leaf, two[i].path);
+		buf_put_u8(&leaf, (uint8_t)two[i].type);
+		buf_put_u16(&leaf, two[i].mode);
+		buf_put(&leaf, digest, sizeof digest);
+		sha256_once(buf_slice(&leaf), digest);
+		buf_put(&node, digest, sizeof digest);
+	}
+	sha256_once(buf_slice(&node), digest);
+	ck_assert_mem_eq(digest, p.image, sizeof digest);
+}
+END_TEST
+
+START_TEST(every_value_of_the_profile_changes_the_measurement)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct package first, other;
+	struct manifest variants[9];
+
+	build(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &first), OK);
+	for (size_t i = 0; i < 9; i++)
+		variants[i] = manifest();
+	variants[0].argv[variants[0].argc++] = slice_text("-v");
+	variants[1].envc = 0;
+	variants[2].limits.memory_bytes++;
+	variants[3].limits.output_bytes++;
+	variants[4].limits.wall_ms++;
+	variants[5].limits.processes++;
+	variants[6].refuse_code = 3;
+	variants[7].dynamic = true;
+	variants[8].limits.open_files++;
+	for (size_t i = 0; i < 9; i++) {
+		CLEANUP(buf) struct buf changed = BUF_INIT;
+
+		ck_assert_int_eq(package_build(&variants[i], good, GOOD, &changed), OK);
+		ck_assert_int_eq(package_parse(buf_slice(&changed), &other), OK);
+		ck_assert_mem_eq(first.image, other.image, SHA256_SIZE);
+		ck_assert_mem_ne(first.profile, other.profile, SHA256_SIZE);
+		ck_assert_mem_ne(first.measurement, other.measurement, SHA256_SIZE);
+	}
+}
+END_TEST
+
+START_TEST(a_package_cut_anywhere_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf cut = BUF_INIT;
+	struct package p;
+
+	build(&raw);
+	for (size_t n = 0; n < raw.len; n++) {
+		ck_assert_int_eq(package_parse(slice_of(raw.data, n), &p), ERR_FORMAT);
+		if (n < PACKAGE_HEADER)
+			continue;
+		/* Even when length and hash are made to fit. */
+		buf_reset(&cut);
+		buf_put(&cut, raw.data, n);
+		close_header(&cut);
+		ck_assert_int_eq(package_parse(buf_slice(&cut), &p), ERR_FORMAT);
+	}
+}
+END_TEST
+
+START_TEST(a_changed_byte_anywhere_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct package p;
+
+	build(&raw);
+	for (size_t i = 0; i < raw.len; i++) {
+		raw.data[i] ^= 1;
+		ck_assert_int_eq(package_parse(buf_slice(&raw), &p), ERR_FORMAT);
+		raw.data[i] ^= 1;
+	}
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+}
+END_TEST
+
+START_TEST(bytes_after_the_end_are_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct package p;
+
+	build(&raw);
+	buf_put_u8(&raw, 0);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), ERR_FORMAT);
+	close_header(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), ERR_FORMAT);
+}
+END_TEST
+
+#define APP ENTRY("app", ENTRY_FILE, 0555, "program")
+
+static const struct {
+	const char *why;
+	struct entry entries[3];
+	size_t n;
+} refused[] = {
+	{ "no entry at all", { APP }, 0 },
+	{ "a part \"..\"", { ENTRY("..", ENTRY_DIRECTORY, 0555, ""), APP }, 2 },
+	{ "a part \"..\" further down",
+	  { APP, ENTRY("b", ENTRY_DIRECTORY, 0555, ""), ENTRY("b/..", ENTRY_DIRECTORY, 0555, "") },
+	  3 },
+	{ "a part \".\"", { ENTRY(".", ENTRY_DIRECTORY, 0555, ""), APP }, 2 },
+	{ "an absolute path", { ENTRY("/etc", ENTRY_DIRECTORY, 0555, ""), APP }, 2 },
+	{ "an empty path", { ENTRY("", ENTRY_DIRECTORY, 0555, ""), APP }, 2 },
+	{ "a slash at the end", { APP, ENTRY("b/", ENTRY_DIRECTORY, 0555, "") }, 2 },
+	{ "an empty part",
+	  { APP, ENTRY("b", ENTRY_DIRECTORY, 0555, ""), ENTRY("b//c", ENTRY_FILE, 0444, "") },
+	  3 },
+	{ "a NUL in the path", { APP, ENTRY("b\0c", ENTRY_FILE, 0444, "") }, 2 },
+	{ "the same path twice", { APP, APP }, 2 },
+	{ "unsorted", { ENTRY("b", ENTRY_FILE, 0444, ""), APP }, 2 },
+	{ "no parent", { APP, ENTRY("b/c", ENTRY_FILE, 0444, "") }, 2 },
+	{ "a file as parent", { APP, ENTRY("app/c", ENTRY_FILE, 0444, "") }, 2 },
+	{ "a link as parent",
+	  { APP, ENTRY("b", ENTRY_LINK, 0777, "app"), ENTRY("b/c", ENTRY_FILE, 0444, "") },
+	  3 },
+	{ "a device", { APP, ENTRY("b", (enum entry_type)4, 0444, "") }, 2 },
+	{ "type 0", { APP, ENTRY("b", (enum entry_type)0, 0444, "") }, 2 },
+	{ "a set-user-id file", { APP, ENTRY("b", ENTRY_FILE, 04555, "") }, 2 },
+	{ "a writable file", { APP, ENTRY("b", ENTRY_FILE, 0644, "") }, 2 },
+	{ "a directory with another mode", { APP, ENTRY("b", ENTRY_DIRECTORY, 0755, "") }, 2 },
+	{ "a directory with content", { APP, ENTRY("b", ENTRY_DIRECTORY, 0555, "x") }, 2 },
+	{ "a link with another mode", { APP, ENTRY("b", ENTRY_LINK, 0555, "app") }, 2 },
+	{ "an absolute link", { APP, ENTRY("b", ENTRY_LINK, 0777, "/app") }, 2 },
+	{ "a link that leaves the image", { APP, ENTRY("b", ENTRY_LINK, 0777, "../app") }, 2 },
+	{ "a link that leaves and comes back",
+	  { APP, ENTRY("b", ENTRY_LINK, 0777, "c/../../c") },
+	  2 },
+	{ "an empty link", { APP, ENTRY("b", ENTRY_LINK, 0777, "") }, 2 },
+	{ "a link with a NUL", { APP, ENTRY("b", ENTRY_LINK, 0777, "a\0b") }, 2 },
+	{ "no program", { ENTRY("b", ENTRY_FILE, 0555, "") }, 1 },
+	{ "a program that is not executable", { ENTRY("app", ENTRY_FILE, 0444, "") }, 1 },
+	{ "a program that is a directory", { ENTRY("app", ENTRY_DIRECTORY, 0555, "") }, 1 },
+	{ "a file in /dev",
+	  { APP, ENTRY("dev", ENTRY_DIRECTORY, 0555, ""), ENTRY("dev/x", ENTRY_FILE, 0444, "") },
+	  3 },
+	{ "a link instead of /dev", { APP, ENTRY("dev", ENTRY_LINK, 0777, "app") }, 2 },
+};
+
+START_TEST(an_image_with_a_broken_rule_is_refused_in_words)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m = manifest();
+	struct package p;
+
+	build_raw(&m, refused[_i].entries, refused[_i].n, &raw);
+	ck_assert_msg(package_parse(buf_slice(&raw), &p) == ERR_FORMAT, "%s", refused[_i].why);
+	ck_assert_msg(strlen(err_reason()) > 10, "%s", refused[_i].why);
+}
+END_TEST
+
+START_TEST(a_path_longer_than_the_maximum_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m = manifest();
+	struct package p;
+	static char part[300], path[PACKAGE_PATH_MAX + 10];
+
+	memset(part, 'p', sizeof part);
+	memset(path, 'q', sizeof path);
+	const struct entry entries[] = {
+		APP,
+		{ slice_of(part, 256), ENTRY_FILE, 0444, { NULL, 0 } },
+		{ slice_of(path, sizeof path), ENTRY_FILE, 0444, { NULL, 0 } }
+	};
+	build_raw(&m, entries, 2, &raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), ERR_FORMAT);
+	raw.len = 0;
+	ck_assert_int_eq(package_build(&m, entries + 2, 1, &raw), ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(lengths_that_lie_are_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct package p;
+
+	build(&raw);
+	uint32_t manifest_n = get_u32(raw.data + PACKAGE_HEADER);
+	size_t count = PACKAGE_HEADER + 4 + manifest_n;
+	const size_t places[] = { PACKAGE_HEADER, count, count + 4, count + 4 + 2 + 3 + 1 + 2 };
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		for (size_t value = 0xff; value; value = value == 0xff ? 0x7f : 0) {
+			uint8_t saved[8];
+
+			memcpy(saved, raw.data + places[i], 8);
+			memset(raw.data + places[i], (int)value, i == 2 ? 2 : i == 3 ? 8 : 4);
+			close_header(&raw);
+			ck_assert_int_eq(package_parse(buf_slice(&raw), &p), ERR_FORMAT);
+			memcpy(raw.data + places[i], saved, 8);
+		}
+	close_header(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+}
+END_TEST
+
+static void no_id(struct manifest *m)
+{
+	m->id = slice_text("");
+}
+
+static void upper_id(struct manifest *m)
+{
+	m->id = slice_text("Screen");
+}
+
+static void dotted_id(struct manifest *m)
+{
+	m->id = slice_text(".screen");
+}
+
+static void long_id(struct manifest *m)
+{
+	static char id[65];
+
+	memset(id, 'a', sizeof id);
+	m->id = SLICE(id);
+}
+
+static void no_label(struct manifest *m)
+{
+	m->label = slice_text("");
+}
+
+static void bad_label(struct manifest *m)
+{
+	m->label = slice_text("\xff\xfe");
+}
+
+static void bad_version(struct manifest *m)
+{
+	m->version = slice_text("1..0");
+}
+
+static void worded_version(struct manifest *m)
+{
+	m->version = slice_text("1.0-rc");
+}
+
+static void no_arguments(struct manifest *m)
+{
+	m->argc = 0;
+}
+
+static void relative_program(struct manifest *m)
+{
+	m->argv[0] = slice_text("app");
+}
+
+static void up_program(struct manifest *m)
+{
+	m->argv[0] = slice_text("/../app");
+}
+
+static void nameless_variable(struct manifest *m)
+{
+	m->env[0] = slice_text("=C");
+}
+
+static void no_variable(struct manifest *m)
+{
+	m->env[0] = slice_text("LANG");
+}
+
+static void no_memory(struct manifest *m)
+{
+	m->limits.memory_bytes = 0;
+}
+
+static void no_time(struct manifest *m)
+{
+	m->limits.wall_ms = 0;
+}
+
+static void many_processes(struct manifest *m)
+{
+	m->limits.processes = 100000;
+}
+
+static void many_files(struct manifest *m)
+{
+	m->limits.open_files = 4096;
+}
+
+static void (*const spoil[])(struct manifest *) = {
+	no_id,       upper_id,       dotted_id,    long_id,          no_label,   bad_label,
+	bad_version, worded_version, no_arguments, relative_program, up_program, nameless_variable,
+	no_variable, no_memory,      no_time,      many_processes,   many_files,
+};
+
+START_TEST(a_manifest_out_of_its_rules_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m = manifest();
+
+	spoil[_i](&m);
+	ck_assert_int_eq(package_build(&m, good, GOOD, &raw), ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(an_unknown_or_missing_key_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m = manifest(), out;
+
+	ck_assert_int_eq(manifest_encode(&m, &raw), OK);
+	ck_assert_int_eq(manifest_decode(buf_slice(&raw), &out), OK);
+	raw.data[0]++; /* one key more than there are */
+	buf_put(&raw, "\x18\x63\xf5", 3);
+	ck_assert_int_eq(manifest_decode(buf_slice(&raw), &out), ERR_FORMAT);
+	raw.data[0] -= 2;
+	ck_assert_int_eq(manifest_decode(slice_of(raw.data, raw.len - 5), &out), ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(the_filters_fit_and_differ)
+{
+	static struct filter plain, dynamic;
+
+	ck_assert_int_eq(filter_build(false, &plain), OK);
+	ck_assert_int_eq(filter_build(true, &dynamic), OK);
+	ck_assert(!slice_equal(filter_bytes(&plain), filter_bytes(&dynamic)));
+}
+END_TEST
+
+/* A directory of its own for each test of pack.h. */
+static char tree[32];
+
+static void tree_make(void)
+{
+	strcpy(tree, "/tmp/assay-pack.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(tree));
+	ck_assert_int_eq(chdir(tree), 0);
+	ck_assert_int_eq(mkdir("bin", 0700), 0);
+	ck_assert_int_eq(mkdir("dev", 0700), 0);
+	ck_assert_int_eq(symlink("bin", "sbin"), 0);
+	ck_assert_int_eq(system("cp /bin/true bin/dynamic && cp /proc/self/exe bin/self; "
+				"printf '#!/bin/dynamic -x\\n' > bin/script && chmod 755 bin/*"),
+			 0);
+}
+
+static void tree_remove(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof command, "rm -rf %s", tree);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static enum err pack_tree(const char *exec, struct manifest *m, struct buf *out)
+{
+	*m = manifest();
+	m->argc = 0;
+	return package_from_directory(tree, exec, m, out);
+}
+
+START_TEST(a_directory_becomes_a_package)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf again = BUF_INIT;
+	struct manifest m;
+	struct package p;
+
+	ck_assert_msg(pack_tree("/bin/script", &m, &raw) == OK, "%s", err_reason());
+	ck_assert(m.dynamic);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+	ck_assert(slice_is(p.manifest.argv[0], "/bin/script"));
+	/* Neither time nor mode counts, but for the right to execute. */
+	ck_assert_int_eq(chmod("bin/script", 0700), 0);
+	ck_assert_int_eq(pack_tree("/bin/script", &m, &again), OK);
+	ck_assert(slice_equal(buf_slice(&raw), buf_slice(&again)));
+}
+END_TEST
+
+static const struct {
+	const char *command, *exec, *word;
+	enum err e;
+} unpackable[] = {
+	{ "mkfifo pipe", "/bin/script", "pipe", ERR_FORMAT },
+	{ "chmod 4755 bin/dynamic", "/bin/script", "bin/dynamic", ERR_FORMAT },
+	{ "chmod 2755 bin/dynamic", "/bin/script", "bin/dynamic", ERR_FORMAT },
+	{ "ln -s /etc/passwd out", "/bin/script", "absolute", ERR_FORMAT },
+	{ "ln -s ../../etc/passwd out", "/bin/script", "leaves", ERR_FORMAT },
+	{ "true", "/bin/missing", "no such file", ERR_NOT_FOUND },
+	{ "true", "bin/script", "absolute", ERR_USAGE },
+	{ "rm bin/dynamic", "/bin/script", "/bin/dynamic", ERR_NOT_FOUND },
+	{ "echo text > bin/text", "/bin/text", "neither", ERR_FORMAT },
+};
+
+START_TEST(a_tree_that_cannot_be_packed_says_why)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m;
+
+	ck_assert_int_eq(system(unpackable[_i].command), 0);
+	ck_assert_int_eq(pack_tree(unpackable[_i].exec, &m, &raw), unpackable[_i].e);
+	ck_assert_msg(strstr(err_reason(), unpackable[_i].word), "%s: %s", unpackable[_i].command,
+		      err_reason());
+}
+END_TEST
+
+START_TEST(a_socket_cannot_be_packed)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m;
+	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(pack_tree("/bin/script", &m, &raw), ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(a_dynamic_program_alone_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct manifest m = manifest();
+
+	ck_assert_int_eq(package_from_program("/bin/true", &m, &raw), ERR_UNSUPPORTED);
+	ck_assert_int_eq(package_from_program("/nowhere", &m, &raw), ERR_NOT_FOUND);
+	ck_assert_int_eq(package_from_program(tree, &m, &raw), ERR_FORMAT);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("package");
+	TCase *t = tcase_create("package"), *p = tcase_create("pack");
+
+	tcase_add_test(t, a_package_comes_back_as_it_was_made);
+	tcase_add_test(t, order_and_modes_of_the_input_do_not_matter);
+	tcase_add_test(t, the_image_is_the_root_of_an_rfc_9162_tree);
+	tcase_add_test(t, every_value_of_the_profile_changes_the_measurement);
+	tcase_add_test(t, a_package_cut_anywhere_is_refused);
+	tcase_add_test(t, a_changed_byte_anywhere_is_refused);
+	tcase_add_test(t, bytes_after_the_end_are_refused);
+	tcase_add_loop_test(t, an_image_with_a_broken_rule_is_refused_in_words, 0,
+			    sizeof refused / sizeof *refused);
+	tcase_add_test(t, a_path_longer_than_the_maximum_is_refused);
+	tcase_add_test(t, lengths_that_lie_are_refused);
+	tcase_add_loop_test(t, a_manifest_out_of_its_rules_is_refused, 0,
+			    sizeof spoil / sizeof *spoil);
+	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
+	tcase_add_test(t, the_filters_fit_and_differ);
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(p, tree_make, tree_remove);
+	tcase_add_test(p, a_directory_becomes_a_package);
+	tcase_add_loop_test(p, a_tree_that_cannot_be_packed_says_why, 0,
+			    sizeof unpackable / sizeof *unpackable);
+	tcase_add_test(p, a_socket_cannot_be_packed);
+	tcase_add_test(p, a_dynamic_program_alone_is_refused);
+	suite_add_tcase(s, p);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	int failures = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failures != 0;
+}
