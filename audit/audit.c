@@ -1,5 +1,6 @@
 #include "audit/audit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -69,6 +70,7 @@ void ticket_drop(struct audit_ticket *ticket)
 {
 	if (!ticket || atomic_fetch_sub(&ticket->references, 1) != 1)
 		return;
+	sem_destroy(&ticket->settled);
 	buf_free(&ticket->leaf);
 	key_drop(ticket->new_key);
 	head_drop(ticket->head);
@@ -92,6 +94,7 @@ static struct audit_ticket *ticket_new(struct audit_tree *tree)
 	if (!ticket)
 		return NULL;
 	atomic_init(&ticket->references, 1);
+	sem_init(&ticket->settled, 0, 0);
 	ticket->audit = tree->audit;
 	ticket->tree = tree;
 	return ticket;
@@ -198,16 +201,13 @@ struct slice audit_ticket_leaf(const struct audit_ticket *ticket)
 
 static enum err await(struct audit_ticket *ticket)
 {
-	struct audit *audit = ticket->audit;
-	enum err e = OK;
-
-	pthread_mutex_lock(&audit->lock);
-	while (ticket->state == TICKET_QUEUED)
-		pthread_cond_wait(&audit->released, &audit->lock);
-	if (ticket->state == TICKET_IN_DOUBT)
-		e = failed(ERR_IO, "the log has stopped, the record is in doubt: %s", audit->why);
-	pthread_mutex_unlock(&audit->lock);
-	return e;
+	while (sem_wait(&ticket->settled) && errno == EINTR)
+		;
+	sem_post(&ticket->settled); /* whoever asks again gets the same answer */
+	if (ticket->state == TICKET_RELEASED)
+		return OK;
+	return failed(ERR_IO, "the log has stopped, the record is in doubt: %s",
+		      ticket->audit->why);
 }
 
 enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt)

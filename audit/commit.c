@@ -277,29 +277,37 @@ static void release_tree_locked(struct audit *audit, struct head *head)
 	audit->pending_last = &head->next;
 }
 
+/* Wakes the tickets' owners; without the lock, which all of them will want next. */
+static void settle(struct batch *batch, enum ticket_state state)
+{
+	for (struct audit_ticket *t = batch->first, *next; t; t = next) {
+		next = t->next;
+		t->state = state;
+		sem_post(&t->settled);
+		ticket_drop(t);
+	}
+	batch->first = NULL;
+}
+
 static void release(struct audit *audit, struct batch *batch)
 {
 	pthread_mutex_lock(&audit->lock);
 	for (size_t i = 0; i < batch->heads_n; i++)
 		release_tree_locked(audit, batch->heads[i]);
 	batch->heads_n = 0;
-	for (struct audit_ticket *t = batch->first, *next; t; t = next) {
-		next = t->next;
+	for (struct audit_ticket *t = batch->first; t; t = t->next) {
 		if (t->has_leaf && t->tree->book->tree.size >= 2)
 			t->head = head_hold(t->tree->head);
 		else if (t->has_leaf)
 			t->tree->released = t->tree->book->tree.size;
 		t->tree->touched = false;
-		t->state = TICKET_RELEASED;
-		ticket_drop(t);
 	}
-	batch->first = NULL;
 	audit->reserved -= batch->cost;
 	audit->counts.records += batch->leaves;
 	audit->counts.batches += batch->leaves > 0;
-	pthread_cond_broadcast(&audit->released);
 	pthread_cond_broadcast(&audit->room);
 	pthread_mutex_unlock(&audit->lock);
+	settle(batch, TICKET_RELEASED);
 }
 
 /* Nothing is released from here on: what is queued or half done is in doubt. */
@@ -313,15 +321,9 @@ static void poison(struct audit *audit, struct batch *batch)
 	audit->first = NULL;
 	audit->last = &audit->first;
 	audit->queued = 0;
-	for (struct audit_ticket *t = batch->first, *next; t; t = next) {
-		next = t->next;
-		t->state = TICKET_IN_DOUBT;
-		ticket_drop(t);
-	}
-	batch->first = NULL;
-	pthread_cond_broadcast(&audit->released);
 	pthread_cond_broadcast(&audit->room);
 	pthread_mutex_unlock(&audit->lock);
+	settle(batch, TICKET_IN_DOUBT);
 }
 
 static void batch_free(struct batch *batch)

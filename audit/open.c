@@ -38,8 +38,8 @@ static enum err take_lock(struct audit *audit, const char *path)
 
 static void make_locks(struct audit *audit)
 {
-	pthread_cond_t *conditions[] = { &audit->work, &audit->released,   &audit->room,
-					 &audit->sign, &audit->signed_all, &audit->publish };
+	pthread_cond_t *conditions[] = { &audit->work, &audit->room, &audit->sign,
+					 &audit->signed_all, &audit->publish };
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&audit->making, NULL);

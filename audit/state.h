@@ -7,6 +7,7 @@
 #define AUDIT_STATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "audit/audit.h"
@@ -60,12 +61,14 @@ struct audit_ticket {
 	uint64_t index;
 	struct buf leaf;
 	uint8_t hash[SHA256_SIZE];
-	struct key *new_key; /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
-	size_t cost;         /* bytes of the write-ahead log, at worst */
-	/* Under audit->lock: */
-	struct audit_ticket *next;
+	struct key *new_key;       /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
+	size_t cost;               /* bytes of the write-ahead log, at worst */
+	struct audit_ticket *next; /* under audit->lock, then the committer's */
+	/* Written by the committer before it posts @settled, read by the caller after. A semaphore
+	 * each, since waking up to a common lock costs more than all the rest. */
+	sem_t settled;
 	enum ticket_state state;
-	struct head *head; /* set when released; NULL for a tree of one leaf */
+	struct head *head; /* NULL for a tree of one leaf */
 };
 
 struct audit {
@@ -79,7 +82,7 @@ struct audit {
 	pthread_mutex_t making; /* one audit_tree() at a time */
 
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t work, released, room, sign, signed_all, publish;
+	pthread_cond_t work, room, sign, signed_all, publish;
 	struct audit_tree **trees;
 	size_t trees_n;
 	struct audit_ticket *first, **last; /* the queue */
