@@ -119,7 +119,7 @@ enum err request_STATUS(struct call *call)
 	put_pair(&pairs, &n, "sandbox", facts->privileged ? "privileged" : "user namespace only");
 	put_pair(&pairs, &n, "sandbox.absent", facts->absent);
 	put_number(&pairs, &n, "bootcount", daemon->bootcount);
-	put_number(&pairs, &n, "partitions", daemon->partitions.n);
+	put_number(&pairs, &n, "partitions", partitions_count(&daemon->partitions));
 	put_number(&pairs, &n, "connections", clients_count(&daemon->clients));
 	put_number(&pairs, &n, "executions", atomic_load(&daemon->executions));
 	put_number(&pairs, &n, "refusals", atomic_load(&daemon->refusals));

@@ -168,6 +168,14 @@ uint64_t partition_next_generation(struct partitions *all, struct slice serial)
 	return partition_find(all, serial, &p) ? 1 : p->generation + 1;
 }
 
+size_t partitions_count(struct partitions *all)
+{
+	pthread_mutex_lock(&all->lock);
+	size_t n = all->n;
+	pthread_mutex_unlock(&all->lock);
+	return n;
+}
+
 enum err partitions_each(struct partitions *all, partition_visit *call, void *context)
 {
 	struct partition *list[PARTITIONS_MAX];
@@ -182,14 +190,22 @@ enum err partitions_each(struct partitions *all, partition_visit *call, void *co
 	return e;
 }
 
-/* Puts it into the place of its serial; ERR_LIMIT when there is none. */
-static enum err place_locked(struct partitions *all, struct partition *partition)
+/* Whether there is room for one more, so that nothing is written which can't be published. */
+static enum err check_room(struct partitions *all, const struct partition *partition)
+{
+	pthread_mutex_lock(&all->lock);
+	size_t at = find_locked(all, slice_text(partition->serial));
+	bool full = at == PARTITIONS_MAX || (at < all->n && all->superseded_n == PARTITIONS_MAX);
+	pthread_mutex_unlock(&all->lock);
+	return full ? failed(ERR_LIMIT, "more than %d partitions, or enrolments in one run",
+			     PARTITIONS_MAX)
+		    : OK;
+}
+
+static void place_locked(struct partitions *all, struct partition *partition)
 {
 	size_t at = find_locked(all, slice_text(partition->serial));
 
-	if (at == PARTITIONS_MAX || (at < all->n && all->superseded_n == PARTITIONS_MAX))
-		return failed(ERR_LIMIT, "more than %d partitions, or enrolments in one run",
-			      PARTITIONS_MAX);
 	if (at < all->n) {
 		struct partition *old = all->current[at];
 
@@ -200,19 +216,18 @@ static enum err place_locked(struct partitions *all, struct partition *partition
 		all->n++;
 	}
 	all->current[at] = partition;
-	return OK;
 }
 
 enum err partition_publish(struct partitions *all, struct partition *partition)
 {
-	enum err e = write_record(all, partition, true);
+	enum err e;
 
-	if (e)
+	if ((e = check_room(all, partition)) || (e = write_record(all, partition, true)))
 		return e;
 	pthread_mutex_lock(&all->lock);
-	e = place_locked(all, partition);
+	place_locked(all, partition);
 	pthread_mutex_unlock(&all->lock);
-	return e;
+	return OK;
 }
 
 enum err partition_suspend(struct partitions *all, struct partition *partition)

@@ -51,6 +51,7 @@ void partitions_close(struct partitions *all);
 MUST enum err partition_find(struct partitions *all, struct slice serial, struct partition **out);
 /* The generation that an enrolment of @serial would have. */
 uint64_t partition_next_generation(struct partitions *all, struct slice serial);
+size_t partitions_count(struct partitions *all);
 /* Calls for each current partition; no lock is held. */
 typedef enum err partition_visit(void *context, struct partition *partition);
 MUST enum err partitions_each(struct partitions *all, partition_visit *call, void *context);
@@ -60,7 +61,8 @@ MUST enum err partition_new(struct partitions *all, struct slice serial, struct 
 			    uint64_t generation, struct partition **out);
 void partition_free(struct partition *partition);
 void partition_cleanup(struct partition **partition);
-/* Writes it durably, and publishes it in place of an earlier generation. Takes it over when OK. */
+/* Writes it durably, and publishes it in place of an earlier generation. Takes it over when OK. One
+ * at a time: the caller orders publications. */
 MUST enum err partition_publish(struct partitions *all, struct partition *partition);
 /* Suspends, durably: applications hidden, results purged. */
 MUST enum err partition_suspend(struct partitions *all, struct partition *partition);

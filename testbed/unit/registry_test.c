@@ -1,0 +1,256 @@
+/* registry_test.c - applications of a partition on disk: kept, replaced, removed, changed. */
+#include <sys/stat.h>
+
+#include "testbed/unit/statedir.h"
+
+#define SERIAL "0123456789abcdef"
+#define RECORD "30313233343536373839616263646566"
+
+static struct registry registry;
+
+static void open_registry(uint64_t generation)
+{
+	ck_assert_ok(registry_open(&registry, state, slice_text(SERIAL), generation));
+}
+
+static void setup(void)
+{
+	statedir_make();
+	open_registry(1);
+}
+
+static void teardown(void)
+{
+	registry_close(&registry);
+	statedir_remove();
+}
+
+static void restart(uint64_t generation)
+{
+	registry_close(&registry);
+	statedir_reopen();
+	open_registry(generation);
+}
+
+static enum err put(const char *id, const char *version)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	CLEANUP(app) struct app *app = NULL;
+
+	statedir_package(id, version, &package);
+	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &app));
+	return registry_put(&registry, buf_slice(&package), app);
+}
+
+static enum err get(const char *id, char version[33])
+{
+	CLEANUP(app) struct app *app = NULL;
+	enum err e = registry_get(&registry, slice_text(id), &app, NULL);
+
+	if (!e && version)
+		strcpy(version, app->version);
+	return e;
+}
+
+START_TEST(registry_survives_a_restart)
+{
+	char version[33];
+
+	ck_assert_ok(put("screen", "1.2"));
+	ck_assert_ok(put("other", "1"));
+	restart(1);
+	ck_assert_ok(get("screen", version));
+	ck_assert_str_eq(version, "1.2");
+	ck_assert_ok(get("other", NULL));
+	ck_assert_uint_eq(registry_epoch(&registry), 2);
+}
+END_TEST
+
+START_TEST(every_change_raises_the_epoch)
+{
+	ck_assert_uint_eq(registry_epoch(&registry), 0);
+	ck_assert_ok(put("screen", "1"));
+	ck_assert_uint_eq(registry_epoch(&registry), 1);
+	ck_assert_ok(put("screen", "1"));
+	ck_assert_uint_eq(registry_epoch(&registry), 2);
+	ck_assert_ok(registry_remove(&registry, slice_text("screen")));
+	ck_assert_uint_eq(registry_epoch(&registry), 3);
+	ck_assert_err(registry_remove(&registry, slice_text("screen")), ERR_NOT_FOUND);
+	ck_assert_uint_eq(registry_epoch(&registry), 3);
+}
+END_TEST
+
+START_TEST(same_id_replaces)
+{
+	char version[33];
+
+	ck_assert_ok(put("screen", "1"));
+	ck_assert_ok(put("screen", "2"));
+	ck_assert_uint_eq(registry.apps_n, 1);
+	ck_assert_ok(get("screen", version));
+	ck_assert_str_eq(version, "2");
+}
+END_TEST
+
+START_TEST(removed_application_is_gone_but_whole_for_its_user)
+{
+	CLEANUP(app) struct app *app = NULL;
+
+	ck_assert_ok(put("screen", "1"));
+	ck_assert_ok(registry_get(&registry, slice_text("screen"), &app, NULL));
+	ck_assert_ok(registry_remove(&registry, slice_text("screen")));
+	ck_assert_err(get("screen", NULL), ERR_NOT_FOUND);
+	ck_assert_str_eq(app->id, "screen");
+	restart(1);
+	ck_assert_err(get("screen", NULL), ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(another_generation_starts_empty_with_a_new_epoch)
+{
+	ck_assert_ok(put("screen", "1"));
+	restart(2);
+	ck_assert_err(get("screen", NULL), ERR_NOT_FOUND);
+	ck_assert_uint_gt(registry_epoch(&registry), 1);
+}
+END_TEST
+
+static void package_file(char name[65])
+{
+	CLEANUP(app) struct app *app = NULL;
+
+	ck_assert_ok(registry_get(&registry, slice_text("screen"), &app, NULL));
+	hex_put(name, app->package, SHA256_SIZE);
+}
+
+START_TEST(package_changed_on_disk_is_refused)
+{
+	char name[65];
+
+	ck_assert_ok(put("screen", "1"));
+	package_file(name);
+	statedir_spoil(STATE_PACKAGES, name, 100);
+	registry_close(&registry);
+	ck_assert_err(registry_open(&registry, state, slice_text(SERIAL), 1), ERR_MISMATCH);
+}
+END_TEST
+
+START_TEST(package_changed_after_the_start_is_not_unpacked)
+{
+	CLEANUP(app) struct app *app = NULL;
+	struct sandbox_image *image;
+	char name[65];
+
+	ck_assert_ok(put("screen", "1"));
+	package_file(name);
+	statedir_spoil(STATE_PACKAGES, name, 100);
+	ck_assert_ok(registry_get(&registry, slice_text("screen"), &app, NULL));
+	ck_assert_err(app_unpacked(app, state, NULL, &image), ERR_MISMATCH);
+}
+END_TEST
+
+START_TEST(forged_index_is_refused)
+{
+	ck_assert_ok(put("screen", "1"));
+	statedir_spoil(STATE_APPLICATIONS, RECORD, 2);
+	registry_close(&registry);
+	ck_assert_err(registry_open(&registry, state, slice_text(SERIAL), 1), ERR_CRYPTO);
+}
+END_TEST
+
+START_TEST(index_of_another_partition_is_refused)
+{
+	char from[256], to[256];
+
+	ck_assert_ok(put("screen", "1"));
+	snprintf(from, sizeof from, "%s/%s/%s", statedir, STATE_APPLICATIONS, RECORD);
+	snprintf(to, sizeof to, "%s/%s/61", statedir, STATE_APPLICATIONS);
+	ck_assert_int_eq(rename(from, to), 0);
+	registry_close(&registry);
+	ck_assert_err(registry_open(&registry, state, slice_text("a"), 1), ERR_CRYPTO);
+}
+END_TEST
+
+START_TEST(cut_or_changed_package_is_refused)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	CLEANUP(app) struct app *app = NULL;
+
+	statedir_package("screen", "1", &package);
+	struct slice cut = slice_of(package.data, package.len - 1);
+	ck_assert_err(registry_examine(cut, NULL, &app), ERR_FORMAT);
+	package.data[package.len - 1] ^= 1;
+	ck_assert_err(registry_examine(buf_slice(&package), NULL, &app), ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(package_that_asks_for_too_much_is_refused)
+{
+	struct registry_ceiling low = { 1, 1 << 30, 1 << 30 };
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	CLEANUP(app) struct app *app = NULL;
+
+	statedir_package("screen", "1", &package);
+	ck_assert_err(registry_examine(buf_slice(&package), &low, &app), ERR_RANGE);
+	low.memory_bytes = UINT64_MAX;
+	low.output_bytes = UINT64_MAX;
+	ck_assert_ok(registry_examine(buf_slice(&package), &low, &app));
+}
+END_TEST
+
+START_TEST(number_of_applications_is_bounded)
+{
+	char id[16];
+
+	for (unsigned i = 0; i < REGISTRY_APPS_MAX; i++) {
+		snprintf(id, sizeof id, "app%u", i);
+		ck_assert_ok(put(id, "1"));
+	}
+	ck_assert_err(put("onemore", "1"), ERR_LIMIT);
+	ck_assert_ok(put("app7", "2"));
+}
+END_TEST
+
+START_TEST(one_daemon_holds_the_directory)
+{
+	struct state *second;
+
+	ck_assert_err(state_open(statedir, false, &second), ERR_STATE);
+}
+END_TEST
+
+START_TEST(directory_that_others_may_write_is_refused)
+{
+	struct state *second;
+
+	state_close(state);
+	state = NULL;
+	ck_assert_int_eq(chmod(statedir, 0770), 0);
+	ck_assert_err(state_open(statedir, false, &second), ERR_DENIED);
+	ck_assert_int_eq(chmod(statedir, 0700), 0);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, registry_survives_a_restart);
+	tcase_add_test(t, every_change_raises_the_epoch);
+	tcase_add_test(t, same_id_replaces);
+	tcase_add_test(t, removed_application_is_gone_but_whole_for_its_user);
+	tcase_add_test(t, another_generation_starts_empty_with_a_new_epoch);
+	tcase_add_test(t, package_changed_on_disk_is_refused);
+	tcase_add_test(t, package_changed_after_the_start_is_not_unpacked);
+	tcase_add_test(t, forged_index_is_refused);
+	tcase_add_test(t, index_of_another_partition_is_refused);
+	tcase_add_test(t, cut_or_changed_package_is_refused);
+	tcase_add_test(t, package_that_asks_for_too_much_is_refused);
+	tcase_add_test(t, number_of_applications_is_bounded);
+	tcase_add_test(t, one_daemon_holds_the_directory);
+	tcase_add_test(t, directory_that_others_may_write_is_refused);
+}
+
+int main(void)
+{
+	return check_run("registry", add);
+}
