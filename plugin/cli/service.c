@@ -16,6 +16,9 @@ enum err service_config(struct cli *cli, struct config **out)
 
 enum err service_open(struct cli *cli, struct service *service)
 {
+	wire_init(&service->request);
+	wire_init(&service->answer);
+	service->ready = true;
 	enum err e = cli_config(cli, &service->config);
 
 	return e ? e
@@ -24,8 +27,11 @@ enum err service_open(struct cli *cli, struct service *service)
 
 void service_cleanup(struct service *service)
 {
-	wire_cleanup(&service->request);
-	wire_cleanup(&service->answer);
+	/* A zeroed message would close descriptor 0. */
+	if (service->ready) {
+		wire_cleanup(&service->request);
+		wire_cleanup(&service->answer);
+	}
 	if (service->link)
 		link_close(service->link);
 	config_cleanup(&service->config);

@@ -5,10 +5,12 @@
 #include "plugin/cli/cli.h"
 #include "plugin/link.h"
 
+/* Zeroed, then opened. */
 struct service {
 	struct config *config;
 	struct link *link;
 	struct wire_message request, answer;
+	bool ready; /* the messages are initialised */
 };
 
 /* The configuration, from a file: a daemon takes no other. */

@@ -1,5 +1,5 @@
 #include <signal.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/cli/cli.h"
@@ -8,34 +8,70 @@
 
 #define START_WAIT_MS 20000
 
-/* Stays until the daemon ends, or ends it on SIGTERM or SIGINT: what a supervisor can watch. */
-static enum err stay_with_daemon(struct cli *cli)
+static void ends(sigset_t *set)
 {
-	const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
-	sigset_t ends;
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
+/* The launcher ends with its daemon, and is a child of this process. */
+static enum err ended(int status)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return OK;
+	return failed(ERR_GONE, "the launcher ended with status %#x", (unsigned)status);
+}
+
+/* Stays until the daemon ends, or ends it on SIGTERM or SIGINT: what a supervisor can watch. The
+ * signals are blocked already, since before the start, so none is missed. */
+static enum err stay(struct cli *cli)
+{
+	sigset_t set;
+	int status;
+
+	ends(&set);
 	for (;;) {
-		CLEANUP(service) struct service service = { 0 };
-		int signal = sigtimedwait(&ends, NULL, &pause);
-		enum err e = service_open(cli, &service);
+		siginfo_t info;
+		int signal = sigwaitinfo(&set, &info);
 
-		if (e)
+		if (signal == SIGCHLD && waitpid(-1, &status, WNOHANG) > 0)
+			return ended(status);
+		if (signal != SIGTERM && signal != SIGINT)
+			continue;
+		CLEANUP(service) struct service service = { 0 };
+		enum err e = service_open(cli, &service);
+		if (e || (e = service_stop(cli, &service)))
 			return e;
-		if (signal > 0)
-			return service_stop(cli, &service);
+		return waitpid(-1, &status, 0) > 0 ? ended(status) : OK;
 	}
+}
+
+static enum err start(struct cli *cli, const struct config *config, bool foreground)
+{
+	struct link *link = NULL;
+	sigset_t set;
+	enum err e;
+
+	if (foreground) {
+		if (!link_open(config, cli->self, false, slice_of(NULL, 0), &link)) {
+			link_close(link);
+			return failed(ERR_EXISTS, "the daemon runs already");
+		}
+		ends(&set);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+	}
+	e = link_start_daemon(config, cli->self, START_WAIT_MS);
+	return e || !foreground ? e : stay(cli);
 }
 
 int cmd_start(struct cli *cli)
 {
 	CLEANUP(config) struct config *config = NULL;
-	bool stay = false;
+	bool foreground = false;
 	const struct cli_option options[] = {
-		CLI_FLAG("foreground", &stay, "stay until the daemon ends; SIGTERM ends it"),
+		CLI_FLAG("foreground", &foreground, "stay until the daemon ends; SIGTERM ends it"),
 	};
 	enum cli_exit code = cli_options(cli, options, 1);
 
@@ -46,12 +82,9 @@ int cmd_start(struct cli *cli)
 		e = failed(ERR_DENIED, "appliance mode is started by root");
 	if (e)
 		return cli_failed(cli, e);
-	if ((e = link_start_daemon(config, cli->self, START_WAIT_MS)))
+	if ((e = start(cli, config, foreground)))
 		return cli_answered(cli, e);
-	if (stay) {
-		e = stay_with_daemon(cli);
-		return e ? cli_answered(cli, e) : EXIT_HOLDS;
-	}
-	buf_printf(&cli->out, "the daemon answers at %s\n", config->socket);
+	if (!foreground)
+		buf_printf(&cli->out, "the daemon answers at %s\n", config->socket);
 	return EXIT_HOLDS;
 }
