@@ -5,10 +5,12 @@
 
 #include "audit/auditor.h"
 #include "audit/compact.h"
-#include "audit/receipt.h"
+#include "audit/note.h"
 #include "audit/proof.h"
+#include "audit/receipt.h"
 
 #define ORIGIN "assay.example/test/bank-a/1"
+#define OTHER "assay.example/test/bank-b/1"
 #define SEGMENT ((uint64_t)1 << 20)
 
 static struct signer signer;
@@ -17,21 +19,46 @@ static struct audit *audit;
 static struct audit_tree *tree;
 static struct audit_recovery recovery;
 
+static void open_log(void)
+{
+	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
+}
+
 static void start(void)
 {
 	signer_start(&signer, NULL);
 	signer_folder(path);
-	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
+	open_log();
 	ck_assert(!recovery.found);
 	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
 }
 
-static void end(void)
+static void close_log(void)
 {
 	audit_close(audit);
 	audit = NULL;
+}
+
+static void end(void)
+{
+	close_log();
 	signer_end(&signer);
 	signer_remove(path);
+}
+
+static void check_log(uint64_t records, uint64_t unsigned_records)
+{
+	struct auditor_report report;
+	uint64_t size = 0, with_head = 0;
+
+	ck_assert_ok(auditor_verify(path, buf_slice(&signer.ca), NULL, NULL, &report));
+	for (size_t i = 0; i < report.trees_n; i++) {
+		size += report.trees[i].size;
+		with_head += report.trees[i].signed_size;
+	}
+	ck_assert_uint_eq(report.records, records);
+	ck_assert_uint_eq(size - with_head, unsigned_records);
+	auditor_report_free(&report);
 }
 
 static void check_receipt(struct slice raw, struct slice leaf, uint64_t index)
@@ -44,6 +71,8 @@ static void check_receipt(struct slice raw, struct slice leaf, uint64_t index)
 	ck_assert_uint_eq(receipt.index, index);
 	ck_assert(slice_is(receipt.origin, ORIGIN));
 	ck_assert_ok(receipt_verify(&receipt, hash));
+	ck_assert_ok(certificate_verify(receipt.certificate, buf_slice(&signer.ca), ORIGIN,
+					receipt.time));
 }
 
 START_TEST(a_record_comes_back_with_a_receipt_that_verifies)
@@ -51,7 +80,6 @@ START_TEST(a_record_comes_back_with_a_receipt_that_verifies)
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
 	struct audit_ticket *ticket;
 	struct leaf *leaf = malloc(sizeof *leaf);
-	struct auditor_report report;
 
 	start();
 	signer_leaf(leaf, "one");
@@ -61,14 +89,345 @@ START_TEST(a_record_comes_back_with_a_receipt_that_verifies)
 	check_receipt(buf_slice(&receipt), audit_ticket_leaf(ticket), 1);
 	ck_assert_uint_eq(audit_tree_size(tree), 2);
 	audit_ticket_free(ticket);
-	audit_close(audit);
-	audit = NULL;
-	ck_assert_ok(auditor_verify(path, buf_slice(&signer.ca), NULL, NULL, &report));
-	ck_assert_uint_eq(report.records, 2);
-	ck_assert_uint_eq(report.trees_n, 1);
-	ck_assert_uint_eq(report.trees[0].signed_size, 2);
-	auditor_report_free(&report);
+	close_log();
+	check_log(2, 0);
 	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(a_tree_of_a_genesis_alone_has_no_signed_head)
+{
+	struct audit_counts counts;
+
+	start();
+	audit_counts(audit, &counts);
+	ck_assert_uint_eq(counts.records, 1);
+	ck_assert_uint_eq(counts.signatures, 0);
+	ck_assert_uint_eq(audit_tree_size(tree), 1);
+	close_log();
+	check_log(1, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_tree_that_must_exist_is_not_made)
+{
+	struct audit_tree *other;
+
+	start();
+	struct audit_key key = signer_key(&signer, OTHER);
+	ck_assert_err(audit_tree(audit, OTHER, &key, NULL, &other), ERR_NOT_FOUND);
+	ck_assert_err(audit_tree(audit, "", &key, NULL, &other), ERR_RANGE);
+	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &other));
+	ck_assert_ptr_eq(other, tree);
+	end();
+}
+END_TEST
+
+START_TEST(indices_go_on_after_the_log_is_opened_again)
+{
+	start();
+	for (int i = 0; i < 5; i++)
+		ck_assert_ok(signer_record(tree, "before"));
+	for (int round = 0; round < 4; round++) {
+		close_log();
+		open_log();
+		ck_assert(recovery.found);
+		ck_assert_uint_eq(recovery.records, 6u + (unsigned)round * 2);
+		ck_assert_uint_eq(recovery.unsigned_kept, 0);
+		ck_assert_uint_eq(recovery.cut_bytes, 0);
+		ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
+		ck_assert_ok(signer_record(tree, "after"));
+		ck_assert_ok(signer_record(tree, "after"));
+		ck_assert_uint_eq(audit_tree_size(tree), 8u + (unsigned)round * 2);
+	}
+	close_log();
+	check_log(14, 0);
+	end();
+}
+END_TEST
+
+#define THREADS 32
+#define EACH 60
+
+static uint8_t index_seen[THREADS * EACH + 1];
+
+static void *produce(void *unused)
+{
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	for (int i = 0; i < EACH; i++) {
+		CLEANUP(buf) struct buf receipt = BUF_INIT;
+		CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+
+		signer_leaf(leaf, "one of many");
+		MUST_DO(audit_begin(tree, leaf, &ticket));
+		MUST_DO(audit_finish(ticket, &receipt));
+		check_receipt(buf_slice(&receipt), audit_ticket_leaf(ticket), leaf->pos);
+		__atomic_fetch_add(&index_seen[leaf->pos], 1, __ATOMIC_RELAXED);
+	}
+	free(leaf);
+	return unused;
+}
+
+START_TEST(many_producers_share_syncs_and_signatures)
+{
+	pthread_t t[THREADS];
+	struct audit_counts counts;
+
+	start();
+	for (int i = 0; i < THREADS; i++)
+		ck_assert(!pthread_create(&t[i], NULL, produce, NULL));
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	audit_counts(audit, &counts);
+	ck_assert_uint_eq(counts.records, THREADS * EACH + 1);
+	ck_assert_uint_lt(counts.batches, THREADS * EACH / 3);
+	/* Heads that waited 20 ms in vain for a batch take a sync of their own. */
+	ck_assert_uint_le(counts.syncs, counts.batches + counts.batches / 4 + 2);
+	ck_assert_uint_eq(counts.signatures, counts.batches - 1);
+	for (int i = 1; i <= THREADS * EACH; i++)
+		ck_assert_uint_eq(index_seen[i], 1);
+	close_log();
+	check_log(THREADS * EACH + 1, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_batch_over_two_trees_takes_one_signature_each)
+{
+	struct audit_ticket *tickets[20];
+	struct audit_counts before, after;
+	struct audit_tree *other;
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	start();
+	ck_assert_ok(signer_tree(&signer, audit, OTHER, &other));
+	ck_assert_ok(signer_record(tree, "x"));
+	ck_assert_ok(signer_record(other, "x"));
+	audit_counts(audit, &before);
+	/* The first one waits for its signature while the others queue. */
+	atomic_store(&signer.failures, 3);
+	for (int i = 0; i < 20; i++) {
+		signer_leaf(leaf, "y");
+		ck_assert_ok(audit_begin(i & 1 ? other : tree, leaf, &tickets[i]));
+		if (!i)
+			usleep(20000);
+	}
+	for (int i = 0; i < 20; i++) {
+		CLEANUP(buf) struct buf receipt = BUF_INIT;
+
+		ck_assert_ok(audit_finish(tickets[i], &receipt));
+		audit_ticket_free(tickets[i]);
+	}
+	audit_counts(audit, &after);
+	ck_assert_uint_eq(after.batches - before.batches, 2);
+	ck_assert_uint_eq(after.signatures - before.signatures, 3);
+	close_log();
+	check_log(24, 0);
+	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(a_failed_signature_is_tried_again_and_holds_release_back)
+{
+	start();
+	ck_assert_ok(signer_record(tree, "x"));
+	unsigned long calls = atomic_load(&signer.calls);
+	atomic_store(&signer.failures, 4);
+	uint64_t began = io_monotonic_ms();
+	ck_assert_ok(signer_record(tree, "y"));
+	ck_assert_uint_ge(io_monotonic_ms() - began, 10 + 20 + 40);
+	ck_assert_uint_ge(atomic_load(&signer.calls), calls + 5);
+	ck_assert_uint_eq(audit_tree_size(tree), 3);
+	close_log();
+	check_log(3, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_token_that_stays_away_leaves_records_for_the_next_start)
+{
+	struct audit_ticket *ticket;
+	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	start();
+	ck_assert_ok(signer_record(tree, "x"));
+	usleep(60000);
+	atomic_store(&signer.failures, 1000000);
+	signer_leaf(leaf, "y");
+	ck_assert_ok(audit_begin(tree, leaf, &ticket));
+	usleep(30000);
+	ck_assert_uint_eq(audit_tree_size(tree), 2);
+	audit_ticket_free(ticket);
+	close_log();
+	atomic_store(&signer.failures, 0);
+	check_log(3, 1);
+	open_log();
+	ck_assert_uint_eq(recovery.unsigned_kept, 1);
+	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
+	for (int i = 0; i < 100 && audit_tree_size(tree) < 3; i++)
+		usleep(10000);
+	ck_assert_uint_eq(audit_tree_size(tree), 3);
+	close_log();
+	check_log(3, 0);
+	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(heads_are_in_the_log_soon_after_the_last_batch)
+{
+	start();
+	ck_assert_ok(signer_record(tree, "x"));
+	ck_assert_ok(signer_record(tree, "y"));
+	usleep(120000);
+	check_log(3, 0);
+	end();
+}
+END_TEST
+
+static void check_checkpoint(uint64_t size)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	uint8_t digest[SHA256_SIZE];
+	char name[17], file[160];
+	struct note note;
+
+	sha256_once(slice_text(ORIGIN), digest);
+	hex_put(name, digest, 8);
+	snprintf(file, sizeof file, "%s/trees/%s/checkpoint", path, name);
+	ck_assert_ok(io_read_file(file, NOTE_MAX, &raw));
+	ck_assert_ok(note_read(buf_slice(&raw), &note));
+	ck_assert_uint_eq(note.size, size);
+	ck_assert(slice_is(note.origin, ORIGIN));
+	ck_assert_ok(note_verify(&note, buf_slice(&signer.certificates[0])));
+}
+
+START_TEST(checkpoints_follow_within_seconds_and_at_close)
+{
+	start();
+	ck_assert_ok(signer_record(tree, "x"));
+	usleep(1300000);
+	check_checkpoint(2);
+	ck_assert_ok(signer_record(tree, "y"));
+	close_log();
+	check_checkpoint(3);
+	end();
+}
+END_TEST
+
+START_TEST(the_compact_proof_fits_and_verifies)
+{
+	CLEANUP(buf) struct buf out = BUF_INIT;
+	struct audit_ticket *ticket;
+	struct compact compact;
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	start();
+	signer_leaf(leaf, "x");
+	ck_assert_ok(audit_begin(tree, leaf, &ticket));
+	ck_assert_ok(audit_compact(tree, audit_ticket_leaf(ticket), &out));
+	ck_assert_uint_le(out.len, COMPACT_MAX);
+	ck_assert_ok(compact_read(buf_slice(&out), &compact));
+	ck_assert_ok(compact_verify(&compact, buf_slice(&signer.certificates[0])));
+	ck_assert_uint_eq(compact.pos, 1);
+	audit_ticket_free(ticket);
+	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(a_record_is_part_of_the_log_whatever_becomes_of_its_caller)
+{
+	struct audit_ticket *ticket;
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	start();
+	for (int i = 0; i < 50; i++) {
+		signer_leaf(leaf, "left alone");
+		ck_assert_ok(audit_begin(tree, leaf, &ticket));
+		audit_ticket_free(ticket);
+	}
+	close_log();
+	check_log(51, 0);
+	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(a_leaf_that_cannot_be_encoded_takes_no_index)
+{
+	struct audit_ticket *ticket;
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	start();
+	signer_leaf(leaf, "x");
+	leaf->nonce = slice_text("short");
+	ck_assert_err(audit_begin(tree, leaf, &ticket), ERR_RANGE);
+	ck_assert_ok(signer_record(tree, "y"));
+	ck_assert_uint_eq(audit_tree_size(tree), 2);
+	free(leaf);
+	end();
+}
+END_TEST
+
+START_TEST(a_new_certificate_signs_from_there_on)
+{
+	start();
+	ck_assert_ok(signer_record(tree, "old"));
+	struct audit_key key = signer_key(&signer, ORIGIN);
+	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
+	ck_assert_ok(signer_record(tree, "new"));
+	close_log();
+	check_log(3, 0);
+	open_log();
+	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
+	ck_assert_ok(signer_record(tree, "newer"));
+	close_log();
+	check_log(4, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_second_process_finds_the_log_taken)
+{
+	struct audit *second;
+
+	start();
+	ck_assert_err(signer_open(&signer, path, SEGMENT, &recovery, &second), ERR_STATE);
+	end();
+}
+END_TEST
+
+static enum err count_visits(void *context, const char *origin, uint64_t index, struct slice raw,
+			     const struct leaf *leaf)
+{
+	uint64_t *next = context;
+
+	ck_assert_str_eq(origin, ORIGIN);
+	ck_assert_uint_eq(index, *next);
+	ck_assert_uint_eq(leaf->pos, index);
+	ck_assert_uint_gt(raw.left, 0);
+	++*next;
+	return index == 3 ? failed(ERR_LIMIT, "enough") : OK;
+}
+
+START_TEST(a_visitor_sees_each_record_and_may_end_the_walk)
+{
+	struct auditor_report report;
+	uint64_t next = 0;
+
+	start();
+	for (int i = 0; i < 6; i++)
+		ck_assert_ok(signer_record(tree, "x"));
+	close_log();
+	ck_assert_err(auditor_verify(path, buf_slice(&signer.ca), count_visits, &next, &report),
+		      ERR_LIMIT);
+	ck_assert_uint_eq(next, 4);
 	end();
 }
 END_TEST
@@ -76,6 +435,21 @@ END_TEST
 static void add(TCase *t)
 {
 	tcase_add_test(t, a_record_comes_back_with_a_receipt_that_verifies);
+	tcase_add_test(t, a_tree_of_a_genesis_alone_has_no_signed_head);
+	tcase_add_test(t, a_tree_that_must_exist_is_not_made);
+	tcase_add_test(t, indices_go_on_after_the_log_is_opened_again);
+	tcase_add_test(t, many_producers_share_syncs_and_signatures);
+	tcase_add_test(t, a_batch_over_two_trees_takes_one_signature_each);
+	tcase_add_test(t, a_failed_signature_is_tried_again_and_holds_release_back);
+	tcase_add_test(t, a_token_that_stays_away_leaves_records_for_the_next_start);
+	tcase_add_test(t, heads_are_in_the_log_soon_after_the_last_batch);
+	tcase_add_test(t, checkpoints_follow_within_seconds_and_at_close);
+	tcase_add_test(t, the_compact_proof_fits_and_verifies);
+	tcase_add_test(t, a_record_is_part_of_the_log_whatever_becomes_of_its_caller);
+	tcase_add_test(t, a_leaf_that_cannot_be_encoded_takes_no_index);
+	tcase_add_test(t, a_new_certificate_signs_from_there_on);
+	tcase_add_test(t, a_second_process_finds_the_log_taken);
+	tcase_add_test(t, a_visitor_sees_each_record_and_may_end_the_walk);
 }
 
 int main(void)
