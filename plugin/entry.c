@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "plugin/access.h"
 #include "plugin/module.h"
+#include "plugin/slot.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -16,10 +18,14 @@
 
 /* What each route's entry returns. */
 #define BODY_PASS(name, arguments) module_ready() ? CALL(HSM(name), arguments) : NOT_READY
-#define BODY_HOOK BODY_PASS
+#define BODY_HOOK(name, arguments) module_ready() ? hook_##name arguments : NOT_READY
 #define BODY_OWN(name, arguments) hook_##name arguments
-#define BODY_SLOT BODY_PASS
-#define BODY_KEY BODY_PASS
+#define BODY_SLOT(name, arguments)                 \
+	!module_ready()      ? NOT_READY           \
+	: slot_refused(slot) ? CKR_SLOT_ID_INVALID \
+			     : CALL(HSM(name), arguments)
+#define BODY_KEY(name, arguments) \
+	!module_ready() ? NOT_READY : (rv = access_key(s, &key)) ? rv : CALL(HSM(name), arguments)
 
 #define FN(name, route, parameters, arguments)        \
 	static CK_RV entry_##name parameters          \

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/handle.h"
+#include "plugin/object.h"
+
 struct module module;
 
 /* Guards loading and the change of state; held across the HSM's C_Initialize and C_Finalize, which
@@ -21,6 +24,11 @@ static void forked(void)
 	if (atomic_load(&module.state) == MODULE_READY)
 		atomic_store(&module.state, MODULE_FORKED);
 	pthread_mutex_init(&state_lock, NULL);
+	service_forked();
+	session_forked();
+	slot_forked();
+	object_forked();
+	handle_forked();
 }
 
 static enum err find_self(void)
@@ -119,10 +127,16 @@ CK_RV hook_Finalize(void *reserved)
 	pthread_mutex_lock(&state_lock);
 	CK_RV rv = CKR_CRYPTOKI_NOT_INITIALIZED;
 	if (module_ready()) {
+		service_revoke_all();
 		rv = HSM(Finalize)(reserved);
 	}
 	if (rv == CKR_OK) {
 		atomic_store(&module.state, MODULE_DOWN);
+		if (module_watching()) {
+			session_drop_all();
+			slot_drop_all();
+			service_close();
+		}
 	}
 	pthread_mutex_unlock(&state_lock);
 	return rv;

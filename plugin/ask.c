@@ -1,0 +1,237 @@
+/* ask.c - one function per request that an application or a result needs. */
+#include "plugin/ask.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "plugin/contact.h"
+
+#define APPS_MAX 4096
+#define RESULTS_MAX 65536
+#define MANIFEST_BYTES_MAX 16384
+
+static enum err malformed(const char *what)
+{
+	return failed(ERR_IO, "the daemon's answer to %s is malformed", what);
+}
+
+void payload_init(struct payload *payload)
+{
+	*payload = (struct payload){ 0 };
+	wire_init(&payload->message);
+}
+
+void payload_cleanup(struct payload *payload)
+{
+	if (payload->mapped)
+		io_unmap(&payload->bytes);
+	wire_cleanup(&payload->message);
+	payload_init(payload);
+}
+
+static enum err put_input(struct wire_message *m, const struct input *input)
+{
+	if (input->fd < 0)
+		return wire_put_payload(m, input->bytes);
+	int copy = fcntl(input->fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return failed(ERR_MEMORY, "input: %m");
+	m->fds[m->fds_n++] = copy;
+	cbor_put_null(&m->bytes);
+	return OK;
+}
+
+static bool take_app(struct slice *in, struct app_info *app)
+{
+	size_t items;
+
+	return !cbor_take_array(in, 16, &items) && items == 8 &&
+	       !cbor_take_text(in, WIRE_APP_MAX, &app->id) &&
+	       !cbor_take_text(in, 64, &app->label) && !cbor_take_text(in, 32, &app->version) &&
+	       !cbor_take_bytes(in, 32, &app->measurement) &&
+	       !cbor_take_bytes(in, 32, &app->image) && !cbor_take_bytes(in, 32, &app->profile) &&
+	       !cbor_take_bytes(in, MANIFEST_BYTES_MAX, &app->manifest) &&
+	       !cbor_take_bytes(in, 8, &app->cka_id);
+}
+
+enum err service_apps(const struct partition *p, app_visit *call, void *context)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+	uint64_t epoch;
+	size_t items;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_APPS, 1);
+	cbor_put_text(&request.bytes, p->serial);
+	enum err e = contact_call(&request, &answer, &in);
+	if (e)
+		return e;
+	if (cbor_take_uint(&in, &epoch) || cbor_take_array(&in, APPS_MAX, &items))
+		return malformed("APPS");
+	for (size_t i = 0; i < items; i++) {
+		struct app_info app;
+		if (!take_app(&in, &app))
+			return malformed("APPS");
+		call(context, &app);
+	}
+	return OK;
+}
+
+enum err service_begin(struct session *session, const struct partition *p, const char *app,
+		       CK_MECHANISM_TYPE mechanism)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	enum wire_role role;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_BEGIN, 3);
+	cbor_put_text(&request.bytes, p->serial);
+	cbor_put_text(&request.bytes, app);
+	cbor_put_uint(&request.bytes, mechanism & 0xffffffff);
+	enum err e = ask_as_role(session, p, &request, &answer, &in, &role);
+	if (e != ERR_GONE || !service_present())
+		return e;
+	/* The daemon was restarted: nothing runs yet, so once more over a new link. */
+	service_stale();
+	service_wake();
+	buf_reset(&answer.bytes);
+	return ask_as_role(session, p, &request, &answer, &in, &role);
+}
+
+static void copy_label(struct payload *out, struct slice label)
+{
+	memcpy(out->label, label.p, label.left);
+	out->label[label.left] = 0;
+}
+
+enum err service_execute(struct session *session, const struct partition *p, const char *app,
+			 enum wire_operation operation, struct slice label,
+			 const struct input *input, struct payload *out)
+{
+	CLEANUP(wire) struct wire_message request;
+	struct slice in, proof, result_label;
+	enum wire_role role;
+	enum err e;
+
+	wire_init(&request);
+	link_request(&request, REQ_EXECUTE, 7);
+	cbor_put_text(&request.bytes, p->serial);
+	cbor_put_text(&request.bytes, app);
+	cbor_put_uint(&request.bytes, operation);
+	cbor_put_bytes(&request.bytes, slice_of(NULL, 0)); /* nonce */
+	cbor_put_bytes(&request.bytes, slice_of(NULL, 0)); /* request id */
+	cbor_put_text_slice(&request.bytes, label);
+	if ((e = put_input(&request, input)) ||
+	    (e = ask_as_role(session, p, &request, &out->message, &in, &role)))
+		return e;
+	if (cbor_take_bytes(&in, WIRE_MESSAGE_MAX, &proof) ||
+	    cbor_take_text(&in, sizeof out->label - 1, &result_label) ||
+	    wire_take_payload(&out->message, &in, WIRE_PAYLOAD_MAX, &out->bytes, &out->mapped))
+		return malformed("EXECUTE");
+	copy_label(out, result_label);
+	return OK;
+}
+
+enum err service_load(struct session *session, const struct partition *p, const struct input *input,
+		      struct payload *out)
+{
+	CLEANUP(wire) struct wire_message request;
+	enum wire_role role;
+	struct slice in;
+	enum err e;
+
+	wire_init(&request);
+	link_request(&request, REQ_LOAD, 2);
+	cbor_put_text(&request.bytes, p->serial);
+	if ((e = put_input(&request, input)) ||
+	    (e = ask_as_role(session, p, &request, &out->message, &in, &role)))
+		return e;
+	return cbor_take_bytes(&in, WIRE_MESSAGE_MAX, &out->bytes) ? malformed("LOAD") : OK;
+}
+
+enum err service_unload(struct session *session, const struct partition *p, const char *app)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	enum wire_role role;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_UNLOAD, 2);
+	cbor_put_text(&request.bytes, p->serial);
+	cbor_put_text(&request.bytes, app);
+	return ask_as_role(session, p, &request, &answer, &in, &role);
+}
+
+static bool take_result(struct slice *in, struct result_info *result)
+{
+	size_t items;
+
+	return !cbor_take_array(in, 8, &items) && items == 4 && !cbor_take_uint(in, &result->id) &&
+	       !cbor_take_text(in, 255, &result->label) &&
+	       !cbor_take_text(in, 64, &result->application) && !cbor_take_uint(in, &result->size);
+}
+
+enum err service_results(struct session *session, const struct partition *p, struct slice label,
+			 enum wire_role *role, result_visit *call, void *context)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+	size_t items;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_RESULTS, label.left ? 2 : 1);
+	cbor_put_text(&request.bytes, p->serial);
+	if (label.left)
+		cbor_put_text_slice(&request.bytes, label);
+	enum err e = ask_as_role(session, p, &request, &answer, &in, role);
+	if (e)
+		return e;
+	if (cbor_take_array(&in, RESULTS_MAX, &items))
+		return malformed("RESULTS");
+	for (size_t i = 0; i < items; i++) {
+		struct result_info result;
+		if (!take_result(&in, &result))
+			return malformed("RESULTS");
+		call(context, &result);
+	}
+	return OK;
+}
+
+enum err service_fetch(struct session *session, const struct partition *p, uint64_t id,
+		       struct payload *out)
+{
+	CLEANUP(wire) struct wire_message request;
+	enum wire_role role;
+	struct slice in;
+
+	wire_init(&request);
+	link_request(&request, REQ_FETCH, 2);
+	cbor_put_text(&request.bytes, p->serial);
+	cbor_put_uint(&request.bytes, id);
+	enum err e = ask_as_role(session, p, &request, &out->message, &in, &role);
+	if (e)
+		return e;
+	return wire_take_payload(&out->message, &in, WIRE_PAYLOAD_MAX, &out->bytes, &out->mapped)
+		       ? malformed("FETCH")
+		       : OK;
+}
+
+void service_suspend(const struct partition *p)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_SUSPEND, 1);
+	cbor_put_text(&request.bytes, p->serial);
+	/* Told or not, the next proof fails with the key. */
+	if (contact_call(&request, &answer, &in) == OK)
+		service_stale();
+}

@@ -1,0 +1,395 @@
+/* object.c - the table of our objects, by handle. */
+#include "plugin/object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/handle.h"
+
+#define BUCKETS 1024
+/* How long another process's loading may go unseen; the daemon decides what may run anyway. */
+#define APPS_MS 200
+/* Results that a process keeps handles of. */
+#define RESULTS_MAX 16384
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the buckets */
+static struct object *buckets[BUCKETS];
+static size_t results_n; /* about how many of them are results */
+static _Atomic uint64_t last_listing;
+
+void object_put(struct object *object)
+{
+	if (!object || atomic_fetch_sub(&object->refs, 1) != 1)
+		return;
+	for (size_t i = 0; i < FIELDS; i++)
+		buf_free(&object->field[i]);
+	free(object);
+}
+
+void object_cleanup(struct object **object)
+{
+	object_put(*object);
+}
+
+static struct object *new_object(enum object_kind kind, struct slot *slot)
+{
+	struct object *object = calloc(1, sizeof *object);
+
+	if (!object)
+		return NULL;
+	atomic_init(&object->refs, 1);
+	object->kind = kind;
+	object->slot = slot;
+	return object;
+}
+
+static bool fields_fit(const struct object *object)
+{
+	for (size_t i = 0; i < FIELDS; i++)
+		if (buf_check(&object->field[i]))
+			return false;
+	return true;
+}
+
+static struct object **bucket(CK_OBJECT_HANDLE handle)
+{
+	return &buckets[handle % BUCKETS];
+}
+
+/* Whether they are the same thing, of which the daemon may have told anew. */
+static bool same(const struct object *a, const struct object *b)
+{
+	if (a->slot != b->slot || a->kind != b->kind || a->role != b->role)
+		return false;
+	return a->kind == OBJECT_DATA ? a->result == b->result
+				      : slice_equal(buf_slice(&a->field[FIELD_APPLICATION]),
+						    buf_slice(&b->field[FIELD_APPLICATION]));
+}
+
+static void insert_locked(struct object *object)
+{
+	struct object **at = bucket(object->handle);
+
+	object->next = *at;
+	*at = object;
+}
+
+/* Which of a slot's objects a list from the daemon replaces. */
+struct group {
+	struct slot *slot; /* NULL: any */
+	bool results, apps;
+	enum wire_role role; /* of results; 0: any */
+};
+
+static bool in_group(const struct object *object, const struct group *group)
+{
+	if (group->slot && object->slot != group->slot)
+		return false;
+	if (object->kind != OBJECT_DATA)
+		return group->apps;
+	return group->results && (!group->role || object->role == group->role);
+}
+
+static struct object *take_group_locked(const struct group *group)
+{
+	struct object *out = NULL;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct object **at = &buckets[i]; *at;) {
+			struct object *object = *at;
+			if (!in_group(object, group)) {
+				at = &object->next;
+				continue;
+			}
+			*at = object->next;
+			object->next = out;
+			out = object;
+			results_n -= object->kind == OBJECT_DATA;
+		}
+	}
+	return out;
+}
+
+static void put_list(struct object *list)
+{
+	struct object *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		object_put(list);
+	}
+}
+
+/* What is still there keeps its handle. */
+static void replace_apps(struct slot *slot, struct object *fresh)
+{
+	const struct group group = { .slot = slot, .apps = true };
+	struct object *next;
+
+	pthread_mutex_lock(&lock);
+	struct object *old = take_group_locked(&group);
+	for (struct object *object = fresh; object; object = next) {
+		struct object *was = old;
+		next = object->next;
+		while (was && !same(was, object))
+			was = was->next;
+		object->handle = was ? was->handle : handle_new();
+		insert_locked(object);
+	}
+	pthread_mutex_unlock(&lock);
+	put_list(old);
+}
+
+/* A result's handle follows from nothing, so they are looked for one by one; a list is no longer
+ * than a message. */
+static struct object *take_same_locked(const struct object *object)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct object **at = &buckets[i]; *at; at = &(*at)->next) {
+			struct object *was = *at;
+			if (!same(was, object))
+				continue;
+			*at = was->next;
+			was->next = NULL;
+			return was;
+		}
+	}
+	return NULL;
+}
+
+static void add_results(struct object *fresh)
+{
+	struct object *next;
+
+	for (struct object *object = fresh; object; object = next) {
+		next = object->next;
+		pthread_mutex_lock(&lock);
+		struct object *was = take_same_locked(object);
+		object->handle = was ? was->handle : handle_new();
+		results_n += !was;
+		insert_locked(object);
+		pthread_mutex_unlock(&lock);
+		object_put(was);
+	}
+}
+
+static void drop(struct group group)
+{
+	pthread_mutex_lock(&lock);
+	struct object *old = take_group_locked(&group);
+	pthread_mutex_unlock(&lock);
+	put_list(old);
+}
+
+void object_drop_slot(struct slot *slot)
+{
+	drop((struct group){ .slot = slot, .results = true, .apps = true });
+}
+
+void object_drop_results(struct slot *slot)
+{
+	drop((struct group){ .slot = slot, .results = true });
+}
+
+void object_drop_all_results(void)
+{
+	drop((struct group){ .results = true });
+}
+
+void object_drop(struct object *object)
+{
+	pthread_mutex_lock(&lock);
+	struct object **at = bucket(object->handle);
+	while (*at && *at != object)
+		at = &(*at)->next;
+	bool found = *at != NULL;
+	if (found) {
+		*at = object->next;
+		results_n -= object->kind == OBJECT_DATA;
+	}
+	pthread_mutex_unlock(&lock);
+	if (found)
+		object_put(object);
+}
+
+void object_forked(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	memset(buckets, 0, sizeof buckets);
+	results_n = 0;
+}
+
+struct object *object_get(const struct session *session, CK_OBJECT_HANDLE handle)
+{
+	pthread_mutex_lock(&lock);
+	struct object *object = *bucket(handle);
+	while (object && object->handle != handle)
+		object = object->next;
+	if (object)
+		atomic_fetch_add(&object->refs, 1);
+	pthread_mutex_unlock(&lock);
+	if (object && (object->slot != session->slot ||
+		       (object->role && object->role != session_role(session)))) {
+		object_put(object);
+		return NULL;
+	}
+	return object;
+}
+
+/* A list from the daemon while it becomes objects. */
+struct building {
+	struct slot *slot;
+	struct object *list;
+	enum wire_role *role;
+	uint64_t listing;
+	bool failed;
+};
+
+static void build(struct building *b, struct object *object)
+{
+	if (!object || !fields_fit(object)) {
+		b->failed = true;
+		object_put(object);
+		return;
+	}
+	object->next = b->list;
+	b->list = object;
+}
+
+static void build_facet(struct building *b, enum object_kind kind, const struct app_info *app,
+			enum wire_role role)
+{
+	struct object *object = new_object(kind, b->slot);
+
+	if (object) {
+		object->role = role;
+		buf_put_slice(&object->field[FIELD_LABEL], app->label);
+		buf_put_slice(&object->field[FIELD_ID], app->cka_id);
+		buf_put_slice(&object->field[FIELD_APPLICATION], app->id);
+		buf_put_slice(&object->field[FIELD_VERSION], app->version);
+		buf_put_slice(&object->field[FIELD_MANIFEST], app->manifest);
+		buf_put_slice(&object->field[FIELD_MEASUREMENT], app->measurement);
+		buf_put_slice(&object->field[FIELD_IMAGE], app->image);
+		buf_put_slice(&object->field[FIELD_PROFILE], app->profile);
+	}
+	build(b, object);
+}
+
+static void build_app(void *context, const struct app_info *app)
+{
+	build_facet(context, OBJECT_SECRET, app, 0);
+	build_facet(context, OBJECT_PRIVATE, app, 0);
+}
+
+static void build_loader(struct building *b)
+{
+	const struct app_info loader = { .label = slice_text(LOADER_LABEL),
+					 .cka_id = slice_text(LOADER_ID) };
+
+	build_facet(b, OBJECT_SECRET, &loader, WIRE_SO);
+	build_facet(b, OBJECT_PRIVATE, &loader, WIRE_SO);
+}
+
+static void build_result(void *context, const struct result_info *result)
+{
+	struct building *b = context;
+	struct object *object = new_object(OBJECT_DATA, b->slot);
+
+	if (object) {
+		object->role = *b->role;
+		object->result = result->id;
+		object->size = result->size;
+		object->listing = b->listing;
+		buf_put_slice(&object->field[FIELD_LABEL], result->label);
+		buf_put_slice(&object->field[FIELD_APPLICATION], result->application);
+	}
+	build(b, object);
+}
+
+static enum err built(struct building *b, enum err e)
+{
+	if (!e && b->failed)
+		e = failed(ERR_MEMORY, "out of memory");
+	if (e)
+		put_list(STEAL(b->list));
+	return e;
+}
+
+enum err object_refresh_apps(struct session *session, const struct partition *p)
+{
+	struct slot *slot = session->slot;
+	struct building b = { .slot = slot };
+
+	if (io_monotonic_ms() < atomic_load(&slot->apps_until_ms))
+		return OK;
+	build_loader(&b);
+	enum err e = built(&b, service_apps(p, build_app, &b));
+	if (e)
+		return e;
+	replace_apps(slot, b.list);
+	atomic_store(&slot->apps_until_ms, io_monotonic_ms() + APPS_MS);
+	return OK;
+}
+
+void object_apps_stale(struct slot *slot)
+{
+	atomic_store(&slot->apps_until_ms, 0);
+}
+
+static void make_room(struct slot *slot)
+{
+	pthread_mutex_lock(&lock);
+	bool full = results_n > RESULTS_MAX;
+	pthread_mutex_unlock(&lock);
+	if (full)
+		object_drop_results(slot);
+}
+
+enum err object_refresh_results(struct session *session, const struct partition *p,
+				struct slice label, uint64_t *listing)
+{
+	enum wire_role role = session_role(session);
+	struct building b = { .slot = session->slot,
+			      .role = &role,
+			      .listing = atomic_fetch_add(&last_listing, 1) + 1 };
+
+	*listing = b.listing;
+	if (!role)
+		return OK;
+	enum err e = built(&b, service_results(session, p, label, &role, build_result, &b));
+	if (e)
+		return e;
+	make_room(session->slot);
+	add_results(b.list);
+	return OK;
+}
+
+static int by_handle(const void *a, const void *b)
+{
+	CK_OBJECT_HANDLE x = *(const CK_OBJECT_HANDLE *)a, y = *(const CK_OBJECT_HANDLE *)b;
+
+	return (x > y) - (x < y);
+}
+
+enum err object_collect(const struct session *session, object_match *match, void *context,
+			CK_OBJECT_HANDLE **out, size_t *n)
+{
+	enum wire_role role = session_role(session);
+	CLEANUP(buf) struct buf found = BUF_INIT;
+
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct object *object = buckets[i]; object; object = object->next)
+			if (object->slot == session->slot &&
+			    (!object->role || object->role == role) && match(context, object))
+				buf_put(&found, &object->handle, sizeof object->handle);
+	pthread_mutex_unlock(&lock);
+	enum err e = buf_check(&found);
+	if (e)
+		return e;
+	*n = found.len / sizeof **out;
+	if (*n)
+		qsort(found.data, *n, sizeof **out, by_handle);
+	*out = (CK_OBJECT_HANDLE *)STEAL(found.data);
+	return OK;
+}
