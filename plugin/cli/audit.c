@@ -1,6 +1,8 @@
 #include "audit/auditor.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audit/leaf_text.h"
 #include "plugin/cli/cli.h"
@@ -36,6 +38,8 @@ static enum err find_log(struct cli *cli, struct log *log)
 		snprintf(log->path, sizeof log->path, "%s", cli->args[0]);
 	else
 		snprintf(log->path, sizeof log->path, "%s/log", config->state);
+	if (access(log->path, R_OK | X_OK))
+		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", log->path);
 	return pem_read_certificate(log->ca ? log->ca : ca, &log->ca_der);
 }
 
