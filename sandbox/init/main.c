@@ -101,6 +101,15 @@ static bool take_setup(size_t n)
 	return true;
 }
 
+/* They had to survive the start of init, and must not survive that of an application. */
+static int step_own_descriptors(void)
+{
+	for (int fd = INIT_FD_CONTROL; fd < INIT_FD_END; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) && !(fd == INIT_FD_OOM && errno == EBADF))
+			return -1;
+	return 0;
+}
+
 static int step_undumpable(void)
 {
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
