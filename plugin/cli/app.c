@@ -1,7 +1,7 @@
 #include "config/base/sha256.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 
 #define APPS_MAX 4096
 
@@ -27,7 +27,7 @@ static enum err take_app(struct slice *in, struct app *app)
 	return cbor_take_fixed(in, app->object_id, sizeof app->object_id);
 }
 
-static void print_json(const struct service_partition *p, const struct app *app, bool first,
+static void print_json(const struct remote_partition *p, const struct app *app, bool first,
 		       struct buf *out)
 {
 	buf_put_text(out, first ? "" : ", ");
@@ -44,7 +44,7 @@ static void print_json(const struct service_partition *p, const struct app *app,
 	buf_put_text(out, "}");
 }
 
-static void print_plain(const struct service_partition *p, const struct app *app, struct buf *out)
+static void print_plain(const struct remote_partition *p, const struct app *app, struct buf *out)
 {
 	plain_put_text(out, p->label);
 	buf_put_text(out, "\t");
@@ -61,7 +61,7 @@ static void print_plain(const struct service_partition *p, const struct app *app
 }
 
 /* The applications of one partition. */
-static enum err list(struct cli *cli, struct service *service, const struct service_partition *p,
+static enum err list(struct cli *cli, struct remote *remote, const struct remote_partition *p,
 		     size_t *found)
 {
 	uint64_t epoch;
@@ -69,9 +69,9 @@ static enum err list(struct cli *cli, struct service *service, const struct serv
 	size_t n;
 	enum err e;
 
-	service_request(service, REQ_APPS, 1);
-	cbor_put_text_slice(&service->request.bytes, p->serial);
-	if ((e = service_call(service, &in)))
+	remote_request(remote, REQ_APPS, 1);
+	cbor_put_text_slice(&remote->request.bytes, p->serial);
+	if ((e = remote_call(remote, &in)))
 		return e;
 	if ((e = cbor_take_uint(&in, &epoch)) || (e = cbor_take_array(&in, APPS_MAX, &n)))
 		return failed(e, "the daemon's answer is malformed");
@@ -88,27 +88,27 @@ static enum err list(struct cli *cli, struct service *service, const struct serv
 	return OK;
 }
 
-static enum err list_all(struct cli *cli, struct service *service)
+static enum err list_all(struct cli *cli, struct remote *remote)
 {
 	CLEANUP(buf) struct buf partitions = BUF_INIT;
 	size_t n, found = 0;
 	struct slice in;
 	enum err e;
 
-	service_request(service, REQ_PARTITIONS, 0);
-	if ((e = service_call(service, &in)))
+	remote_request(remote, REQ_PARTITIONS, 0);
+	if ((e = remote_call(remote, &in)))
 		return e;
 	/* The next call takes the answer's memory. */
 	buf_put_slice(&partitions, in);
 	in = buf_slice(&partitions);
-	if ((e = buf_check(&partitions)) || (e = cbor_take_array(&in, SERVICE_PARTITIONS_MAX, &n)))
+	if ((e = buf_check(&partitions)) || (e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
 		return e;
 	buf_put_text(&cli->out, cli->json ? "[" : "");
 	for (size_t i = 0; i < n; i++) {
-		struct service_partition p;
+		struct remote_partition p;
 
-		if ((e = service_take_partition(&in, &p)) ||
-		    (e = p.active ? list(cli, service, &p, &found) : OK))
+		if ((e = remote_take_partition(&in, &p)) ||
+		    (e = p.active ? list(cli, remote, &p, &found) : OK))
 			return e;
 	}
 	buf_put_text(&cli->out, cli->json ? "]\n" : "");
@@ -117,15 +117,15 @@ static enum err list_all(struct cli *cli, struct service *service)
 
 int cmd_app_list(struct cli *cli)
 {
-	CLEANUP(service) struct service service = { 0 };
+	CLEANUP(remote) struct remote remote = { 0 };
 	enum cli_exit code = cli_options(cli, NULL, 0);
 
 	if (code)
 		return code;
-	enum err e = service_open(cli, &service);
+	enum err e = remote_open(cli, &remote);
 	if (e)
 		return cli_failed(cli, e);
-	if ((e = list_all(cli, &service))) {
+	if ((e = list_all(cli, &remote))) {
 		buf_reset(&cli->out);
 		return cli_answered(cli, e);
 	}

@@ -6,7 +6,7 @@
 #include "plugin/cli/json.h"
 #include "plugin/cli/pem.h"
 #include "plugin/cli/pin.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 #include "plugin/role.h"
 
 #define CERTIFICATE_MAX 65536
@@ -16,7 +16,7 @@ struct enrolment {
 	const char *label, *serial, *module, *out;
 	struct pin_source user_source, so_source;
 	struct secret user_pin, so_pin;
-	struct service service;
+	struct remote remote;
 	struct token *token;
 	struct token_info info;
 	uint64_t generation;
@@ -32,7 +32,7 @@ struct enrolment {
 static void enrolment_cleanup(struct enrolment *en)
 {
 	token_cleanup(&en->token);
-	service_cleanup(&en->service);
+	remote_cleanup(&en->remote);
 	secret_free(&en->user_pin);
 	secret_free(&en->so_pin);
 	buf_free(&en->old_key_id);
@@ -58,7 +58,7 @@ static enum err set_environment(const struct config_list *list)
 
 static enum err open_token(struct enrolment *en)
 {
-	const struct config *config = en->service.config;
+	const struct config *config = en->remote.config;
 	const char *module = en->module ? en->module : getenv(HSM_MODULE_VARIABLE);
 	enum err e;
 
@@ -81,14 +81,14 @@ static enum err find_old_key(struct enrolment *en)
 	size_t n;
 	enum err e;
 
-	service_request(&en->service, REQ_PARTITIONS, 0);
-	if ((e = service_call(&en->service, &in)) ||
-	    (e = cbor_take_array(&in, SERVICE_PARTITIONS_MAX, &n)))
+	remote_request(&en->remote, REQ_PARTITIONS, 0);
+	if ((e = remote_call(&en->remote, &in)) ||
+	    (e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
 		return e;
 	for (size_t i = 0; i < n; i++) {
-		struct service_partition p;
+		struct remote_partition p;
 
-		if ((e = service_take_partition(&in, &p)))
+		if ((e = remote_take_partition(&in, &p)))
 			return e;
 		if (slice_is(p.serial, en->info.serial))
 			buf_put_slice(&en->old_key_id, p.key_id);
@@ -101,10 +101,10 @@ static enum err begin(struct enrolment *en)
 	struct slice in, origin;
 	enum err e;
 
-	service_request(&en->service, REQ_ENROLL_BEGIN, 2);
-	cbor_put_text(&en->service.request.bytes, en->info.serial);
-	cbor_put_text(&en->service.request.bytes, en->info.label);
-	if ((e = service_call(&en->service, &in)))
+	remote_request(&en->remote, REQ_ENROLL_BEGIN, 2);
+	cbor_put_text(&en->remote.request.bytes, en->info.serial);
+	cbor_put_text(&en->remote.request.bytes, en->info.label);
+	if ((e = remote_call(&en->remote, &in)))
 		return e;
 	if ((e = cbor_take_fixed(&in, en->nonce, sizeof en->nonce)) ||
 	    (e = cbor_take_uint(&in, &en->generation)) ||
@@ -138,16 +138,16 @@ static enum err prove_user(struct enrolment *en)
 static enum err send(struct enrolment *en)
 {
 	struct slice in, certificate;
-	struct buf *b = &en->service.request.bytes;
+	struct buf *b = &en->remote.request.bytes;
 	enum err e;
 
-	service_request(&en->service, REQ_ENROLL, 5);
+	remote_request(&en->remote, REQ_ENROLL, 5);
 	cbor_put_text(b, en->info.serial);
 	cbor_put_bytes(b, SLICE(en->point));
 	cbor_put_bytes(b, SLICE(en->key_id));
 	cbor_put_bytes(b, buf_slice(&en->signature));
 	cbor_put_bytes(b, SLICE(en->certificate_id));
-	if ((e = service_call(&en->service, &in)))
+	if ((e = remote_call(&en->remote, &in)))
 		return e;
 	if ((e = cbor_take_bytes(&in, CERTIFICATE_MAX, &certificate)))
 		return failed(e, "the daemon's answer is malformed");
@@ -209,7 +209,7 @@ static enum err enroll(struct cli *cli, struct enrolment *en)
 	enum err e;
 
 	if ((e = pin_read(&en->user_source, &en->user_pin)) ||
-	    (e = pin_read(&en->so_source, &en->so_pin)) || (e = service_open(cli, &en->service)) ||
+	    (e = pin_read(&en->so_source, &en->so_pin)) || (e = remote_open(cli, &en->remote)) ||
 	    (e = open_token(en)) || (e = find_old_key(en)) || (e = begin(en)))
 		return e;
 	if (!(e = prove_user(en)))

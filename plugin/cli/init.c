@@ -10,7 +10,7 @@
 
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 
 #define CA_MAX 65536
 
@@ -153,7 +153,7 @@ int cmd_init(struct cli *cli)
 
 	if (code)
 		return code;
-	enum err e = service_config(cli, &config);
+	enum err e = remote_config(cli, &config);
 	if (!e)
 		e = init(cli, config, copy);
 	if (!e)

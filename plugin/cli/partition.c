@@ -1,8 +1,8 @@
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 
-static void print_json(const struct service_partition *p, bool first, struct buf *out)
+static void print_json(const struct remote_partition *p, bool first, struct buf *out)
 {
 	buf_put_text(out, first ? "{" : ", {");
 	json_put_field(out, "serial", p->serial, true);
@@ -14,7 +14,7 @@ static void print_json(const struct service_partition *p, bool first, struct buf
 	buf_put_text(out, "}");
 }
 
-static void print_plain(const struct service_partition *p, struct buf *out)
+static void print_plain(const struct remote_partition *p, struct buf *out)
 {
 	plain_put_text(out, p->label);
 	buf_put_text(out, "\t");
@@ -25,22 +25,22 @@ static void print_plain(const struct service_partition *p, struct buf *out)
 	buf_put_text(out, "\n");
 }
 
-static enum err list(struct cli *cli, struct service *service)
+static enum err list(struct cli *cli, struct remote *remote)
 {
 	struct slice in;
 	size_t n;
 	enum err e;
 
-	service_request(service, REQ_PARTITIONS, 0);
-	if ((e = service_call(service, &in)))
+	remote_request(remote, REQ_PARTITIONS, 0);
+	if ((e = remote_call(remote, &in)))
 		return e;
-	if ((e = cbor_take_array(&in, SERVICE_PARTITIONS_MAX, &n)))
+	if ((e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
 		return failed(e, "the daemon's answer is malformed");
 	buf_put_text(&cli->out, cli->json ? "[" : "");
 	for (size_t i = 0; i < n; i++) {
-		struct service_partition p;
+		struct remote_partition p;
 
-		if ((e = service_take_partition(&in, &p)))
+		if ((e = remote_take_partition(&in, &p)))
 			return e;
 		if (cli->json)
 			print_json(&p, i == 0, &cli->out);
@@ -53,15 +53,15 @@ static enum err list(struct cli *cli, struct service *service)
 
 int cmd_partition_list(struct cli *cli)
 {
-	CLEANUP(service) struct service service = { 0 };
+	CLEANUP(remote) struct remote remote = { 0 };
 	enum cli_exit code = cli_options(cli, NULL, 0);
 
 	if (code)
 		return code;
-	enum err e = service_open(cli, &service);
+	enum err e = remote_open(cli, &remote);
 	if (e)
 		return cli_failed(cli, e);
-	if ((e = list(cli, &service))) {
+	if ((e = list(cli, &remote))) {
 		buf_reset(&cli->out);
 		return cli_answered(cli, e);
 	}

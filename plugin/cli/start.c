@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "plugin/cli/cli.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 #include "plugin/link.h"
 
 #define START_WAIT_MS 20000
@@ -40,9 +40,9 @@ static enum err stay(struct cli *cli)
 			return ended(status);
 		if (signal != SIGTERM && signal != SIGINT)
 			continue;
-		CLEANUP(service) struct service service = { 0 };
-		enum err e = service_open(cli, &service);
-		if (e || (e = service_stop(cli, &service)))
+		CLEANUP(remote) struct remote remote = { 0 };
+		enum err e = remote_open(cli, &remote);
+		if (e || (e = remote_stop(cli, &remote)))
 			return e;
 		return waitpid(-1, &status, 0) > 0 ? ended(status) : OK;
 	}
@@ -77,7 +77,7 @@ int cmd_start(struct cli *cli)
 
 	if (code)
 		return code;
-	enum err e = service_config(cli, &config);
+	enum err e = remote_config(cli, &config);
 	if (!e && config->mode == MODE_APPLIANCE && geteuid() != 0)
 		e = failed(ERR_DENIED, "appliance mode is started by root");
 	if (e)

@@ -1,6 +1,6 @@
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 
 #define STATUS_MAX 256
 
@@ -34,17 +34,17 @@ static enum err print(struct cli *cli, struct slice in)
 
 int cmd_status(struct cli *cli)
 {
-	CLEANUP(service) struct service service = { 0 };
+	CLEANUP(remote) struct remote remote = { 0 };
 	enum cli_exit code = cli_options(cli, NULL, 0);
 	struct slice in;
 
 	if (code)
 		return code;
-	enum err e = service_open(cli, &service);
+	enum err e = remote_open(cli, &remote);
 	if (e)
 		return cli_failed(cli, e);
-	service_request(&service, REQ_STATUS, 0);
-	if ((e = service_call(&service, &in)) || (e = print(cli, in))) {
+	remote_request(&remote, REQ_STATUS, 0);
+	if ((e = remote_call(&remote, &in)) || (e = print(cli, in))) {
 		buf_reset(&cli->out);
 		return cli_answered(cli, e);
 	}

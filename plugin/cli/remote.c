@@ -1,10 +1,10 @@
-#include "plugin/cli/service.h"
+#include "plugin/cli/remote.h"
 
 #include <time.h>
 
 #define STOP_WAIT_MS 30000
 
-enum err service_config(struct cli *cli, struct config **out)
+enum err remote_config(struct cli *cli, struct config **out)
 {
 	enum err e = cli_config(cli, out);
 
@@ -14,44 +14,44 @@ enum err service_config(struct cli *cli, struct config **out)
 	return e;
 }
 
-enum err service_open(struct cli *cli, struct service *service)
+enum err remote_open(struct cli *cli, struct remote *remote)
 {
-	wire_init(&service->request);
-	wire_init(&service->answer);
-	service->ready = true;
-	enum err e = cli_config(cli, &service->config);
+	wire_init(&remote->request);
+	wire_init(&remote->answer);
+	remote->ready = true;
+	enum err e = cli_config(cli, &remote->config);
 
 	return e ? e
-		 : link_open(service->config, cli->self, false, slice_of(NULL, 0), &service->link);
+		 : link_open(remote->config, cli->self, false, slice_of(NULL, 0), &remote->link);
 }
 
-void service_cleanup(struct service *service)
+void remote_cleanup(struct remote *remote)
 {
 	/* A zeroed message would close descriptor 0. */
-	if (service->ready) {
-		wire_cleanup(&service->request);
-		wire_cleanup(&service->answer);
+	if (remote->ready) {
+		wire_cleanup(&remote->request);
+		wire_cleanup(&remote->answer);
 	}
-	if (service->link)
-		link_close(service->link);
-	config_cleanup(&service->config);
+	if (remote->link)
+		link_close(remote->link);
+	config_cleanup(&remote->config);
 }
 
-void service_request(struct service *service, enum wire_request request, size_t arguments)
+void remote_request(struct remote *remote, enum wire_request request, size_t arguments)
 {
-	wire_cleanup(&service->request);
-	wire_cleanup(&service->answer);
-	wire_init(&service->request);
-	wire_init(&service->answer);
-	link_request(&service->request, request, arguments);
+	wire_cleanup(&remote->request);
+	wire_cleanup(&remote->answer);
+	wire_init(&remote->request);
+	wire_init(&remote->answer);
+	link_request(&remote->request, request, arguments);
 }
 
-enum err service_call(struct service *service, struct slice *in)
+enum err remote_call(struct remote *remote, struct slice *in)
 {
-	return link_call(service->link, &service->request, &service->answer, in);
+	return link_call(remote->link, &remote->request, &remote->answer, in);
 }
 
-enum err service_take_partition(struct slice *in, struct service_partition *out)
+enum err remote_take_partition(struct slice *in, struct remote_partition *out)
 {
 	size_t items;
 	enum err e;
@@ -84,15 +84,15 @@ static enum err wait_until_gone(const struct cli *cli, const struct config *conf
 	return failed(ERR_TIMEOUT, "the daemon still answers after %d s", STOP_WAIT_MS / 1000);
 }
 
-enum err service_stop(struct cli *cli, struct service *service)
+enum err remote_stop(struct cli *cli, struct remote *remote)
 {
 	struct slice in;
 	enum err e;
 
-	service_request(service, REQ_STOP, 0);
-	if ((e = service_call(service, &in)))
+	remote_request(remote, REQ_STOP, 0);
+	if ((e = remote_call(remote, &in)))
 		return e;
-	link_close(service->link);
-	service->link = NULL;
-	return wait_until_gone(cli, service->config);
+	link_close(remote->link);
+	remote->link = NULL;
+	return wait_until_gone(cli, remote->config);
 }

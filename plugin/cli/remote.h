@@ -1,0 +1,39 @@
+/* remote.h - talking to the daemon, as the commands do. */
+#ifndef PLUGIN_CLI_REMOTE_H
+#define PLUGIN_CLI_REMOTE_H
+
+#include "plugin/cli/cli.h"
+#include "plugin/link.h"
+
+/* Zeroed, then opened. */
+struct remote {
+	struct config *config;
+	struct link *link;
+	struct wire_message request, answer;
+	bool ready; /* the messages are initialised */
+};
+
+/* The configuration, from a file: a daemon takes no other. */
+MUST enum err remote_config(struct cli *cli, struct config **out);
+/* Connects to the daemon that runs; starts none. */
+MUST enum err remote_open(struct cli *cli, struct remote *remote);
+void remote_cleanup(struct remote *remote);
+
+/* Starts a request with so many arguments, to be put into remote->request. */
+void remote_request(struct remote *remote, enum wire_request request, size_t arguments);
+/* Sends it; @in is at the first result, and valid until the next request. */
+MUST enum err remote_call(struct remote *remote, struct slice *in);
+
+/* Has the daemon end, and waits until nobody answers: its log is closed then. */
+MUST enum err remote_stop(struct cli *cli, struct remote *remote);
+
+/* One enrolled partition, as PARTITIONS answers. */
+struct remote_partition {
+	struct slice serial, label, key_id, origin;
+	uint64_t generation;
+	bool active;
+};
+#define REMOTE_PARTITIONS_MAX 256
+MUST enum err remote_take_partition(struct slice *in, struct remote_partition *out);
+
+#endif
