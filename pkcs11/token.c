@@ -16,6 +16,7 @@
 #define SEAL_MAX (SECRET_MAX - TAG_SIZE)
 
 struct token {
+	void *library; /* never unloaded: HSM modules leave exit handlers behind */
 	CK_FUNCTION_LIST *f;
 	CK_SLOT_ID slot;
 	struct token_info info;
@@ -146,16 +147,15 @@ static enum err find_slot(struct token *t, const char *by_label, const char *by_
 		      by_label ? by_label : by_serial);
 }
 
-/* The library is never unloaded: HSM modules leave exit handlers behind. */
 static enum err load(struct token *t, const char *path)
 {
 	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	CK_RV (*get_list)(CK_FUNCTION_LIST **);
 
-	if (!library)
+	t->library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (!t->library)
 		return failed(ERR_NOT_FOUND, "%s", dlerror());
-	*(void **)&get_list = dlsym(library, "C_GetFunctionList");
+	*(void **)&get_list = dlsym(t->library, "C_GetFunctionList");
 	if (!get_list || get_list(&t->f) != CKR_OK || !t->f)
 		return failed(ERR_FORMAT, "%s is not a PKCS#11 module", path);
 	CK_RV rv = t->f->C_Initialize(&args);

@@ -232,8 +232,9 @@ const size_t script_chapters_n = COUNT(script_chapters);
 static void load(const char *module)
 {
 	CK_RV (*get_list)(CK_FUNCTION_LIST **);
-	void *library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+	static void *library; /* stays */
 
+	library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
 	if (!library) {
 		fprintf(stderr, "%s\n", dlerror());
 		abort();
