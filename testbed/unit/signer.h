@@ -31,6 +31,8 @@ struct signer {
 	size_t certificates_n;
 	uint8_t wrapping[32];
 	atomic_uint failures; /* so many calls of sign() fail from here on */
+	atomic_bool closed;   /* sign() fails unless a pass is left */
+	atomic_uint passes;
 	atomic_ulong calls;
 	struct audit_signer signer;
 };
@@ -56,6 +58,11 @@ static inline enum err signer_sign(void *context, unsigned long handle,
 	if (atomic_load(&s->failures)) {
 		atomic_fetch_sub(&s->failures, 1);
 		return failed(ERR_GONE, "the token is gone");
+	}
+	if (atomic_load(&s->closed)) {
+		if (!atomic_load(&s->passes))
+			return failed(ERR_GONE, "the token is away");
+		atomic_fetch_sub(&s->passes, 1);
 	}
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(s->keys[handle], NULL);
 	bool good = c && EVP_PKEY_sign_init(c) == 1 &&
