@@ -440,7 +440,8 @@ void chapter_states(void)
 	out_show(&out);
 }
 
-/* Numbers that mean something to Assay are as unknown to the HSM as ever. */
+/* What means something to Assay means no more than ever to the HSM. The last chapter: where a
+ * configuration names a daemon, these calls are Assay's. */
 void chapter_vendor(void)
 {
 	CK_SESSION_HANDLE s = script_user();
@@ -461,6 +462,13 @@ void chapter_vendor(void)
 		CALL(Sign, s, TEXT, 10, out.bytes, &out.n);
 		out_show(&out);
 	}
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_OBJECT_HANDLE made = 0;
+	CK_ATTRIBUTE a[] = { ATTRIBUTE(CKA_CLASS, class),
+			     ATTRIBUTE_TEXT(CKA_APPLICATION, "assay:run:payments"),
+			     ATTRIBUTE_TEXT(CKA_VALUE, "an input") };
+	CALL(CreateObject, s, a, COUNT(a), &made);
+	script_number("made", made);
 	script_find(s, CKO_SECRET_KEY, "payments");
 	script_find(s, CKO_PRIVATE_KEY, "loader");
 }

@@ -12,7 +12,7 @@ static CK_OBJECT_HANDLE data_object(CK_SESSION_HANDLE s, bool token, bool privat
 		ATTRIBUTE(CKA_TOKEN, on_token),
 		ATTRIBUTE(CKA_PRIVATE, is_private),
 		{ CKA_LABEL, (void *)label, strlen(label) },
-		ATTRIBUTE_TEXT(CKA_APPLICATION, "assay:run:payments"),
+		ATTRIBUTE_TEXT(CKA_APPLICATION, "an application"),
 		ATTRIBUTE_TEXT(CKA_VALUE, "the value of a data object"),
 	};
 	CK_OBJECT_HANDLE made = 0;

@@ -95,7 +95,8 @@ START_TEST(a_plain_module_is_the_hsm)
 }
 END_TEST
 
-/* A configuration whose daemon is not there, and no partition that anybody enrolled. */
+/* A configuration whose daemon is not there, and no partition that anybody enrolled. What only
+ * Assay knows (the last chapter) fails there, since nobody can say whether a partition would. */
 START_TEST(a_module_without_its_daemon_is_the_hsm)
 {
 	char dir[] = "/tmp/assay-transparency.XXXXXX", yaml[64], variable[96];
@@ -174,7 +175,8 @@ static void add(TCase *t)
 {
 	tcase_add_unchecked_fixture(t, prepare, NULL);
 	tcase_add_loop_test(t, a_plain_module_is_the_hsm, 0, (int)script_chapters_n);
-	tcase_add_loop_test(t, a_module_without_its_daemon_is_the_hsm, 0, (int)script_chapters_n);
+	tcase_add_loop_test(t, a_module_without_its_daemon_is_the_hsm, 0,
+			    (int)script_chapters_n - 1);
 	tcase_add_test(t, the_script_calls_every_function);
 }
 
