@@ -6,11 +6,12 @@ UNIT = $(patsubst testbed/unit/%.c,$(BUILD)/unit/%,$(wildcard testbed/unit/*_tes
 deps:
 	@testbed/deps
 
-# One program per noun, each closing with check's own line.
+# One program per noun, each closing with check's own line. EXTRA: objects that a test shares with
+# others, given as a private variable of its target.
 $(BUILD)/unit/%: $(BUILD)/testbed/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(say)
-	$(Q)$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
+	$(Q)$(CC) $(LDFLAGS) $< $(EXTRA) -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
 		-lcrypto -lyaml -ldl
 
 unit: $(UNIT)
