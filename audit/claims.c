@@ -147,11 +147,44 @@ static void put_mac(struct buf *out, const uint8_t *mac)
 	cbor_put_bytes(out, slice_of(mac, 32));
 }
 
+/* At most so many bytes, and not within a character (which has at most four). */
+static struct slice cut_text(struct slice text, size_t most)
+{
+	if (text.left <= most)
+		return text;
+	text.left = most;
+	while (text.left > most - 4 && (text.p[text.left] & 0xc0) == 0x80)
+		text.left--;
+	return text;
+}
+
+/* No record may be lost for its words, which can quote what a client sent: a reason that is too long
+ * is cut, and where that leaves no UTF-8, question marks stand for what is not ASCII. */
+static void put_reason(struct buf *out, struct slice words, size_t most)
+{
+	CLEANUP(buf) struct buf trial = BUF_INIT;
+	struct slice ignored;
+
+	words = cut_text(words, most);
+	cbor_put_text_slice(&trial, words);
+	struct slice in = buf_slice(&trial);
+	if (cbor_take_text(&in, most, &ignored)) {
+		for (size_t i = trial.len - words.left; i < trial.len; i++)
+			if (trial.data[i] == 0 || trial.data[i] >= 0x80)
+				trial.data[i] = '?';
+	}
+	if (trial.failed)
+		out->failed = true;
+	buf_put_slice(out, buf_slice(&trial));
+}
+
 static void put_value(struct buf *out, const struct claim *c, const struct leaf *leaf)
 {
 	switch (c->kind) {
 	case CLAIM_TEXT:
 		return cbor_put_text_slice(out, claim_slice(c, leaf));
+	case CLAIM_REASON:
+		return put_reason(out, claim_slice(c, leaf), c->most);
 	case CLAIM_BYTES:
 		return cbor_put_bytes(out, claim_slice(c, leaf));
 	case CLAIM_VERSION:
@@ -436,6 +469,7 @@ static enum err take_value(struct slice *in, const struct claim *c, struct leaf 
 
 	switch (c->kind) {
 	case CLAIM_TEXT:
+	case CLAIM_REASON:
 		return take_text(in, c->least, c->most, field);
 	case CLAIM_BYTES:
 		return take_bytes(in, c, field);

@@ -7,6 +7,7 @@
 
 enum claim_kind {
 	CLAIM_TEXT,
+	CLAIM_REASON,
 	CLAIM_BYTES,
 	CLAIM_VERSION,
 	CLAIM_UINT,

@@ -104,8 +104,9 @@ struct leaf {
 	enum leaf_roleproof roleproof;
 	bool has_frontend;
 	uint8_t frontend[32];
-	struct slice
-		reason; /* claim -70019, text: why it was refused or failed, or what was done */
+	/* Claim -70019: why it was refused or failed, or what was done. Cut at 256 bytes, and made
+	 * UTF-8, by leaf_encode. */
+	struct slice reason;
 };
 
 /* ERR_RANGE when over LEAF_MAX or a claim is out of its range. */

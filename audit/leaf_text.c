@@ -237,6 +237,7 @@ static void show(struct writer *w, const struct claim *c, const struct leaf *lea
 {
 	switch (c->kind) {
 	case CLAIM_TEXT:
+	case CLAIM_REASON:
 	case CLAIM_VERSION:
 		return put_quoted(w, claim_slice(c, leaf));
 	case CLAIM_BYTES:

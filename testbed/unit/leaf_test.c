@@ -170,7 +170,6 @@ START_TEST(values_out_of_range_are_not_encoded)
 	REFUSED(ueid, slice_of(zeros, 6));
 	REFUSED(ueid, slice_of(zeros, 34));
 	REFUSED(hwmodel, slice_of(zeros, 33));
-	REFUSED(reason, slice_of(longest, 257));
 	REFUSED(origin, slice_of(longest, 201));
 	REFUSED(origin, slice_of("", 0));
 	REFUSED(issuer, slice_of("", 0));
@@ -182,6 +181,46 @@ START_TEST(values_out_of_range_are_not_encoded)
 	REFUSED(pos, UINT64_MAX);
 	REFUSED(components_n, LEAF_COMPONENTS_MAX + 1);
 	free(leaf);
+}
+END_TEST
+
+static const struct {
+	const char *in, *wanted;
+	size_t fill; /* so many x come first, in both */
+} reasons[] = {
+	{ "plain", "plain", 0 },
+	{ "caf\xc3\xa9", "caf\xc3\xa9", 0 },
+	{ "caf\xe9 and on", "caf? and on", 0 },
+	{ "\x80\x80", "??", 0 },
+	{ "a line\n", "a line\n", 0 },
+	{ "abc", "ab", 254 },
+	{ "a\xc3\xa9", "a", 254 },
+	{ "\xc3\xa9z", "\xc3\xa9", 254 },
+	{ "\x80\x80\x80\x80\x80\x80", "", 252 },
+};
+
+/* No record is lost for its words. */
+START_TEST(a_reason_is_made_to_fit)
+{
+	struct leaf *leaf = calloc(1, sizeof *leaf), *again = calloc(1, sizeof *again);
+	CLEANUP(buf) struct buf in = BUF_INIT;
+	CLEANUP(buf) struct buf wanted = BUF_INIT;
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+
+	for (size_t i = 0; i < reasons[_i].fill; i++) {
+		buf_put_text(&in, "x");
+		buf_put_text(&wanted, "x");
+	}
+	buf_put_text(&in, reasons[_i].in);
+	buf_put_text(&wanted, reasons[_i].wanted);
+	*leaf = minimal();
+	leaf->reason = buf_slice(&in);
+	ck_assert_ok(leaf_encode(leaf, &raw));
+	ck_assert_ok(leaf_decode(buf_slice(&raw), again));
+	ck_assert_msg(slice_equal(again->reason, buf_slice(&wanted)), "%.*s",
+		      (int)again->reason.left, (const char *)again->reason.p);
+	free(leaf);
+	free(again);
 }
 END_TEST
 
@@ -214,6 +253,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_cut_or_longer_leaf_is_refused);
 	tcase_add_table(t, other_forms_are_refused, refused);
 	tcase_add_test(t, values_out_of_range_are_not_encoded);
+	tcase_add_table(t, a_reason_is_made_to_fit, reasons);
 	tcase_add_test(t, a_leaf_of_too_many_bytes_is_not_encoded);
 }
 
