@@ -363,6 +363,19 @@ enum err world_enrol(unsigned bank)
 	return so_part(bank, point, digest, buf_slice(&signature));
 }
 
+void world_revoke(struct link *link, unsigned bank, enum wire_role role)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_REVOKE, 2);
+	cbor_put_text(&request.bytes, world.banks[bank].serial);
+	cbor_put_uint(&request.bytes, role);
+	ck_assert_ok(link_call(link, &request, &answer, &in));
+}
+
 static void make_package(const char *id, struct buf *package)
 {
 	CLEANUP(buf) struct buf program = BUF_INIT;
@@ -399,6 +412,8 @@ enum err world_load(unsigned bank, const char *id)
 	cbor_put_text(&request.bytes, world.banks[bank].serial);
 	ck_assert_ok(wire_put_payload(&request, buf_slice(&package)));
 	enum err e = link_call(world.link, &request, &answer, &in);
+	if (e != ERR_GONE)
+		world_revoke(world.link, bank, WIRE_SO);
 	world_logout(bank);
 	return e;
 }

@@ -66,6 +66,9 @@ enum err world_prove(struct link *link, unsigned bank, enum wire_role role);
 /* world_login and world_prove, over the world's own link. */
 void world_become(unsigned bank, enum wire_role role);
 
+/* Ends the grants of a link, as a module does when it sees a logout. */
+void world_revoke(struct link *link, unsigned bank, enum wire_role role);
+
 /* Loads the application "unruly" of testbed/samples, as the SO; logs out again. */
 enum err world_load(unsigned bank, const char *id);
 /* What an execution answered. */
