@@ -103,6 +103,7 @@ hides "our own objects on the token are not shown" "assay-role" bank_a --list-ob
 
 log_holds "at the end"
 check "assay stop ends it" assay stop
-if ! pgrep -u $DAEMON_UID >/dev/null; then ok "no process of the daemon's user is left"; else
-	not_ok "a process of the daemon's user is left: $(pgrep -lu $DAEMON_UID)"; fi
+for i in $(seq 100); do [ -z "$(pgrep -f "^$D/bin/")" ] || sleep 0.05; done
+said=$(pgrep -af "^$D/bin/")
+if [ -z "$said" ]; then ok "nothing of it is left running"; else not_ok "something is left running"; fi
 done_testing

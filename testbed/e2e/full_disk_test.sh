@@ -11,7 +11,7 @@ sed -i '$a audit:\n    segment_bytes: 1048576' "$D/assay.yaml"
 W=$D/work
 cp "$D/samples/payment.xml" "$W/in"
 check "the appliance is initialised" assay init -o "$D/ca.pem"
-check "launcher and daemon start" assay start
+check "launcher and daemon start" instance_start
 check "bank-a is enrolled" instance_enroll_one a
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 check "it runs" execute bank_a screen "$W/in" "$W/out"
@@ -36,7 +36,7 @@ log_holds "with a full disk"
 
 rm "$D/state/filler"
 assay stop >/dev/null 2>&1
-check "with room again it starts" assay start
+check "with room again it starts" instance_start
 check "and works" execute bank_a screen "$W/in" "$W/out"
 log_holds "after that"
 done_testing

@@ -159,12 +159,20 @@ instance_enroll_one() {
 }
 instance_enroll() { pin_files && instance_enroll_one a && instance_enroll_one b; }
 
-instance_start() { assay start; }
+# The daemon's words go where the starter's stderr goes, for as long as it lives: to a file.
+instance_start() { assay start 2>>"$D/daemon.log" || { tail -3 "$D/daemon.log"; return 1; }; }
+instance_daemon() { pgrep -f "^$D/bin/assayd" | head -1; }
+instance_launcher() { pgrep -f "^$D/bin/assay-launcher" | head -1; }
 
 instance_end() {
 	[ -n "${D:-}" ] || return 0
 	[ ! -e "$D/run/assayd.sock" ] || assay stop >/dev/null 2>&1
-	local place
+	local place i
+	for i in $(seq 100); do
+		[ -n "$(instance_daemon)$(instance_launcher)" ] || break
+		sleep 0.05
+	done
+	for i in $(instance_daemon) $(instance_launcher); do kill -9 "$i" 2>/dev/null; done
 	for place in "$D/hsm-daemon" "$D/hsm-admin"; do
 		mountpoint -q "$place" 2>/dev/null && { umount "$place" || umount -l "$place"; }
 	done

@@ -106,7 +106,7 @@ appliance() {
 	instance_make "$place"
 	pin_files
 	check "the appliance is initialised" assay init -o "$D/ca.pem"
-	check "launcher and daemon start" assay start
+	check "launcher and daemon start" instance_start
 	check "bank-a is enrolled" instance_enroll_one a
 	check "bank-b is enrolled" instance_enroll_one b
 }
