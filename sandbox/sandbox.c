@@ -17,6 +17,7 @@
 
 #define CELLS_MAX 64
 #define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
+#define ADDRESS_SPACE_MORE ((uint64_t)64 << 20) /* program, libraries, stack: mapped, not used */
 #define LAUNCHER_FD 3
 #define ANSWER_SECONDS 60
 
@@ -501,7 +502,9 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 	const struct sandbox_facts *facts = &cell->image->box->facts;
 	const struct init_run wanted = {
 		/* Without a memory controller this is what bounds it. */
-		.address_space = strstr(facts->absent, "cgroup_memory") ? limits->memory_bytes : 0,
+		.address_space = strstr(facts->absent, "cgroup_memory")
+					 ? limits->memory_bytes + ADDRESS_SPACE_MORE
+					 : 0,
 		.cpu_seconds = (limits->cpu_ms + 999) / 1000,
 		.processes = limits->processes,
 		.open_files = limits->open_files,

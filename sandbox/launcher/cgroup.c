@@ -16,6 +16,7 @@
 #include "config/base/io.h"
 
 #define MOUNTINFO_MAX (1 << 20)
+#define INIT_MEMORY ((uint64_t)2 << 20) /* init, and what the kernel keeps for the cell itself */
 #define REMOVE_TRIES 200 /* of 5 ms: a dead process leaves its group a little later */
 
 const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu" };
@@ -219,7 +220,7 @@ static enum err limit_memory(int version, int dir, uint64_t bytes)
 	char text[32];
 	enum err e;
 
-	snprintf(text, sizeof text, "%" PRIu64, bytes);
+	snprintf(text, sizeof text, "%" PRIu64, bytes + INIT_MEMORY);
 	if (version == 2) {
 		if ((e = write_file(dir, "memory.max", text)))
 			return e;

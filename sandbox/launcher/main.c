@@ -23,6 +23,7 @@
 #include "sandbox/launcher/launcher.h"
 
 #define PROGRAM_MAX ((size_t)64 << 20)
+#define DAEMON_END_TRIES 500 /* of 10 ms */
 #define DAEMON_FD 3 /* where the daemon finds its end of the socket */
 
 static const char usage[] =
@@ -233,6 +234,7 @@ static enum err prepare(const struct options *o, pid_t *daemon)
 static bool serve(int signals, pid_t daemon, int *status)
 {
 	struct pollfd watched[] = { { launcher.sock, POLLIN, 0 }, { signals, POLLIN, 0 } };
+	int asked = 0;
 
 	for (;;) {
 		struct signalfd_siginfo signal;
@@ -244,18 +246,27 @@ static bool serve(int signals, pid_t daemon, int *status)
 		if (!(watched[1].revents & POLLIN) ||
 		    read(signals, &signal, sizeof signal) != sizeof signal)
 			continue;
-		if (signal.ssi_signo != SIGCHLD)
-			return false;
-		if (daemon > 0 && waitpid(daemon, status, WNOHANG) == daemon)
+		if (signal.ssi_signo != SIGCHLD) {
+			/* The daemon ends what it has begun, with its cells, and then itself. */
+			if (daemon <= 0 || asked++)
+				return false;
+			kill(daemon, SIGTERM);
+		} else if (daemon > 0 && waitpid(daemon, status, WNOHANG) == daemon) {
 			return true;
+		}
 	}
 }
 
-/* The daemon closes its log and ends; it has seen its socket close, or gets the signal. */
+/* The daemon has closed its socket, or seen it close: it is about to end, or is asked to. */
 static int end_daemon(pid_t daemon)
 {
 	int status = 0;
 
+	for (int i = 0; i < DAEMON_END_TRIES; i++) {
+		if (waitpid(daemon, &status, WNOHANG) == daemon)
+			return status;
+		usleep(10000);
+	}
 	kill(daemon, SIGTERM);
 	while (waitpid(daemon, &status, 0) < 0 && errno == EINTR)
 		;
@@ -285,7 +296,8 @@ int main(int argc, char **argv)
 	e = prepare(&options, &daemon);
 	if (e) {
 		log_error("%s", err_reason());
-		requests_refuse(launcher.sock, e);
+		if (launcher.sock >= 0)
+			requests_refuse(launcher.sock, e);
 	}
 	bool ended = !e && serve(signals, daemon, &status);
 	fd_cleanup(&launcher.sock);

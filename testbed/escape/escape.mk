@@ -5,4 +5,4 @@ $(BUILD)/escape/%: testbed/escape/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MF $(BUILD)/escape/$*.d $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $< -o $@
 
-$(patsubst %,$(BUILD)/unit/%_test,sandbox programs escape): | $(ESCAPE) $(BUILD)/assay-launcher $(BUILD)/assay-init
+$(patsubst %,$(BUILD)/unit/%_test,sandbox programs escape launcher): | $(ESCAPE) $(BUILD)/assay-launcher $(BUILD)/assay-init

@@ -45,8 +45,8 @@ static inline struct sandbox *bench_start(uint32_t cells)
 }
 
 /* A package of testbed/escape's @program with up to two arguments. */
-static inline void bench_package(const char *program, const char *argument, const char *more,
-				 const struct limits *limits, struct buf *out)
+static inline enum err bench_pack(const char *program, const char *argument, const char *more,
+				  const struct limits *limits, struct buf *out)
 {
 	char path[PATH_MAX + 64];
 	CLEANUP(buf) struct buf content = BUF_INIT;
@@ -54,7 +54,8 @@ static inline void bench_package(const char *program, const char *argument, cons
 
 	snprintf(path, sizeof path, "%s/escape/%s", bench_build, program);
 	enum err e = io_read_file(path, PACKAGE_MAX, &content);
-	ck_assert_msg(e == OK, "%s", err_reason());
+	if (e)
+		return e;
 	manifest_default(&m);
 	m.id = slice_text("test");
 	m.label = slice_text("Test");
@@ -67,8 +68,16 @@ static inline void bench_package(const char *program, const char *argument, cons
 	m.env[m.envc++] = slice_text("LANG=C");
 	if (limits)
 		m.limits = *limits;
-	const struct entry entry = { slice_text("bin/app"), ENTRY_FILE, 0555, buf_slice(&content) };
-	e = package_build(&m, &entry, 1, out);
+	const struct entry entry = { slice_text("bin/app"), ENTRY_FILE, 0555,
+				     buf_slice(&content) };
+	return package_build(&m, &entry, 1, out);
+}
+
+static inline void bench_package(const char *program, const char *argument, const char *more,
+				 const struct limits *limits, struct buf *out)
+{
+	enum err e = bench_pack(program, argument, more, limits, out);
+
 	ck_assert_msg(e == OK, "%s", err_reason());
 }
 
@@ -136,30 +145,49 @@ static inline int bench_run(Suite *(*suite)(const char *), const char *name)
 	return failures != 0;
 }
 
-/* Once as it is; and, when that is root, once more as nobody, who may not enter the directories
- * above the build: so from a copy. */
-static inline int bench_main(Suite *(*suite)(const char *))
+/* The directory of this program's parent: unit/NAME lies in the build directory. */
+static inline void bench_find_build(void)
 {
-	char copy[] = "/tmp/assay-test.XXXXXX", command[4 * PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", bench_build, sizeof bench_build - 1);
-	int status = 1;
 
 	for (int up = 0; n > 0 && up < 2; up++)
 		for (n--; n > 0 && bench_build[n] != '/';)
 			n--;
 	bench_build[n > 0 ? n : 0] = '\0';
-	int failed_here = bench_run(suite, geteuid() ? "ordinary user" : "root");
-	if (geteuid())
-		return failed_here;
+}
+
+/* Moves on to a copy of the programs, since other users may not enter the directories above the
+ * build; "" when it can't be made. */
+static inline const char *bench_copy(void)
+{
+	static char copy[] = "/tmp/assay-test.XXXXXX";
+	char command[6 * PATH_MAX];
+
 	if (!mkdtemp(copy))
-		return 1;
+		return "";
 	snprintf(command, sizeof command,
-		 "cp -r '%s/assay-launcher' '%s/assay-init' '%s/escape' %s && chmod -R a+rX %s",
-		 bench_build, bench_build, bench_build, copy, copy);
+		 "cd '%s' && cp -r assay-launcher assay-init escape %s && cp /proc/%d/exe %s/%s && "
+		 "chmod -R a+rX %s",
+		 bench_build, copy, (int)getpid(), copy, program_invocation_short_name, copy);
 	if (system(command) != 0)
-		return 1;
+		return "";
 	snprintf(bench_build, sizeof bench_build, "%s", copy);
+	return copy;
+}
+
+static inline int bench_remove(const char *copy)
+{
+	char command[PATH_MAX];
+
+	snprintf(command, sizeof command, "rm -r %s", copy);
+	return system(command) != 0;
+}
+
+static inline int bench_run_as_nobody(Suite *(*suite)(const char *))
+{
+	int status = 1;
 	pid_t pid = fork();
+
 	if (pid == 0) {
 		if (setgroups(0, NULL) || setresgid(BENCH_NOBODY, BENCH_NOBODY, BENCH_NOBODY) ||
 		    setresuid(BENCH_NOBODY, BENCH_NOBODY, BENCH_NOBODY))
@@ -168,8 +196,32 @@ static inline int bench_main(Suite *(*suite)(const char *))
 	}
 	if (pid > 0)
 		waitpid(pid, &status, 0);
-	snprintf(command, sizeof command, "rm -r %s", copy);
-	return system(command) != 0 || failed_here || status != 0;
+	return status != 0;
+}
+
+/* Once as it is, and, when that is root, once more as nobody. */
+static inline int bench_main(Suite *(*suite)(const char *))
+{
+	bench_find_build();
+	int failures = bench_run(suite, geteuid() ? "ordinary user" : "root");
+	if (geteuid())
+		return failures;
+	const char *copy = bench_copy();
+	if (!*copy)
+		return 1;
+	failures += bench_run_as_nobody(suite);
+	return bench_remove(copy) + failures != 0;
+}
+
+/* As root alone, with programs that every user can reach. */
+static inline int bench_copied(Suite *(*suite)(const char *))
+{
+	bench_find_build();
+	const char *copy = bench_copy();
+	if (!*copy)
+		return 1;
+	int failures = bench_run(suite, "root");
+	return bench_remove(copy) + failures != 0;
 }
 
 #endif

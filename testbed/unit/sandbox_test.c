@@ -197,6 +197,55 @@ START_TEST(narrower_limits_hold_and_wider_ones_do_not)
 }
 END_TEST
 
+static void *run_until_dropped(void *image)
+{
+	static enum err e;
+	struct run run;
+
+	e = sandbox_run(image, slice_text("x"), NULL, &run);
+	run_free(&run);
+	return &e;
+}
+
+START_TEST(the_least_memory_is_enough_for_a_small_program)
+{
+	struct limits limits = small();
+	CLEANUP(run) struct run run = { 0 };
+
+	limits.memory_bytes = 1 << 20;
+	struct sandbox_image *image = bench_image(box, "act", "exit", "4", &limits);
+	enum err e = sandbox_run(image, slice_text("x"), NULL, &run);
+	ck_assert_msg(e == OK, "%s", err_reason());
+	ck_assert_int_eq(run.kind, RUN_EXIT);
+	ck_assert_uint_eq(run.code, 4);
+	sandbox_image_drop(image);
+}
+END_TEST
+
+START_TEST(several_cells_run_side_by_side)
+{
+	struct limits limits = small();
+	pthread_t threads[4];
+	uint64_t start_ms = io_monotonic_ms();
+
+	sandbox_close(box);
+	box = bench_start(4);
+	struct sandbox_image *images[4];
+	for (size_t i = 0; i < 4; i++) {
+		limits.wall_ms = 1000;
+		images[i] = bench_image(box, "act", i < 2 ? "sleep" : "cat", NULL, &limits);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, run_until_dropped, images[i]),
+				 0);
+	}
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	/* Two that sleep until their limit of one second, one after the other, would take two. */
+	ck_assert_uint_lt(io_monotonic_ms() - start_ms, 1900);
+	for (size_t i = 0; i < 4; i++)
+		sandbox_image_drop(images[i]);
+}
+END_TEST
+
 START_TEST(another_measurement_is_refused)
 {
 	struct limits limits = small();
@@ -247,16 +296,6 @@ START_TEST(many_threads_share_the_cells)
 }
 END_TEST
 
-static void *run_until_dropped(void *image)
-{
-	static enum err e;
-	struct run run;
-
-	e = sandbox_run(image, slice_text("x"), NULL, &run);
-	run_free(&run);
-	return &e;
-}
-
 START_TEST(dropping_an_image_ends_its_runs)
 {
 	struct limits limits = small();
@@ -283,7 +322,7 @@ START_TEST(a_killed_launcher_is_gone_and_takes_the_run_along)
 {
 	struct limits limits = small();
 	struct sandbox_image *image = bench_image(box, "act", "sleep", NULL, &limits);
-	pid_t pid = bench_launcher(), status = 0;
+	pid_t pid = bench_launcher();
 	pthread_t thread;
 	CLEANUP(run) struct run run = { 0 };
 	CLEANUP(run) struct run again = { 0 };
@@ -295,7 +334,6 @@ START_TEST(a_killed_launcher_is_gone_and_takes_the_run_along)
 	pthread_join(thread, NULL);
 	sandbox_image_drop(image);
 	sandbox_close(box);
-	(void)status;
 	/* The next one of that name sweeps what the killed one left. */
 	box = bench_start(1);
 	image = bench_image(box, "act", "cat", NULL, &limits);
@@ -320,6 +358,8 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, every_run_sees_the_same_world);
 	tcase_add_test(t, leftover_processes_cost_the_cell);
 	tcase_add_test(t, narrower_limits_hold_and_wider_ones_do_not);
+	tcase_add_test(t, the_least_memory_is_enough_for_a_small_program);
+	tcase_add_test(t, several_cells_run_side_by_side);
 	tcase_add_test(t, another_measurement_is_refused);
 	tcase_add_test(t, many_threads_share_the_cells);
 	tcase_add_test(t, dropping_an_image_ends_its_runs);

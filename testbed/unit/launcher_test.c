@@ -1,0 +1,190 @@
+/* The launcher as a service: it starts the daemon as another user, and both end together. This
+ * program plays the daemon too. */
+#include "testbed/unit/sandbox_common.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#define DAEMON_UID 64102
+#define DAEMON_GID 64103
+#define DAEMON_GROUP 64104
+#define DAEMON_CODE 42
+
+extern char **environ;
+
+static pid_t launch(const char *part)
+{
+	char launcher[PATH_MAX + 32], init[PATH_MAX + 32], self[PATH_MAX + 32];
+	char *argv[] = { launcher,     "--init",         init,        "--uid-base",
+			 "2100000000", "--name",         bench_name,  "--cells",
+			 "2",          "--daemon-uid",   "64102",     "--daemon-gid",
+			 "64103",      "--daemon-group", "64104",     "--",
+			 self,         (char *)part,     bench_build, NULL };
+
+	snprintf(launcher, sizeof launcher, "%s/assay-launcher", bench_build);
+	snprintf(init, sizeof init, "%s/assay-init", bench_build);
+	snprintf(self, sizeof self, "%s/launcher_test", bench_build);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execv(launcher, argv);
+		_exit(127);
+	}
+	return pid;
+}
+
+static int end_of(pid_t pid)
+{
+	int status = -1;
+
+	for (int i = 0; i < 2000; i++, usleep(5000))
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+	kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0), -1;
+}
+
+/* The daemon's side: its number tells which condition did not hold. */
+#define MUST_BE(number, condition)     \
+	do {                           \
+		if (!(condition))      \
+			return number; \
+	} while (0)
+
+static int daemon_checks(void)
+{
+	gid_t groups[2] = { 0 };
+
+	MUST_BE(1, getuid() == DAEMON_UID && geteuid() == DAEMON_UID);
+	MUST_BE(2, getgid() == DAEMON_GID && getegid() == DAEMON_GID);
+	MUST_BE(3, getgroups(2, groups) == 1 && groups[0] == DAEMON_GROUP);
+	MUST_BE(4, !environ || !environ[0]);
+	for (int fd = 4; fd < 1024; fd++)
+		MUST_BE(5, fcntl(fd, F_GETFD) == -1);
+	MUST_BE(6, getsid(0) == getpid());
+	MUST_BE(7, setuid(0) == -1);
+	return 0;
+}
+
+static int daemon_run(const char *argument)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(fd) int fd = -1;
+	struct package package;
+	struct sandbox *box;
+	struct sandbox_image *image;
+	struct run run;
+
+	MUST_BE(10, sandbox_attach(3, &box) == OK);
+	MUST_BE(11, sandbox_facts(box)->privileged);
+	MUST_BE(9, bench_pack("act", argument, "5", NULL, &raw) == OK);
+	MUST_BE(12, package_parse(buf_slice(&raw), &package) == OK);
+	MUST_BE(13, io_memfd("package", buf_slice(&raw), &fd) == OK);
+	MUST_BE(14, sandbox_image_add(box, fd, package.measurement, &image) == OK);
+	enum err e = sandbox_run(image, slice_text("x"), NULL, &run);
+	MUST_BE(15, e == OK || e == ERR_GONE);
+	if (e == ERR_GONE)
+		return 0;
+	MUST_BE(16, run.kind == RUN_EXIT && run.code == 5);
+	run_free(&run);
+	sandbox_image_drop(image);
+	sandbox_close(box);
+	return 0;
+}
+
+static int daemon_main(const char *part)
+{
+	int e = daemon_checks();
+
+	if (e)
+		return e;
+	if (strcmp(part, "run") == 0)
+		return (e = daemon_run("exit")) ? e : DAEMON_CODE;
+	if (strcmp(part, "stay") == 0)
+		for (;;)
+			pause(); /* SIGTERM ends it */
+	return daemon_run("sleep");
+}
+
+START_TEST(the_daemon_runs_as_its_own_user_and_its_code_comes_back)
+{
+	int status = end_of(launch("run"));
+
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_CODE, "status %x", status);
+	ck_assert(!bench_left_behind());
+}
+END_TEST
+
+START_TEST(a_terminated_launcher_ends_the_daemon_first)
+{
+	pid_t pid = launch("stay");
+
+	usleep(300000);
+	ck_assert_int_eq(kill(pid, SIGTERM), 0);
+	int status = end_of(pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+	ck_assert(!bench_left_behind());
+}
+END_TEST
+
+START_TEST(a_killed_launcher_leaves_no_run_and_no_daemon)
+{
+	/* What it leaves becomes ours. */
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	pid_t pid = launch("sleep");
+	int status, left = 0;
+
+	usleep(500000);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	/* The daemon, with its good end, and the cell's init. */
+	for (int i = 0; i < 1000 && waitpid(-1, &status, WNOHANG) >= 0; i++, usleep(5000))
+		left = i;
+	ck_assert_int_lt(left, 999);
+	ck_assert_int_eq(waitpid(-1, &status, WNOHANG), -1);
+	/* Its groups are there; the next one sweeps them. */
+	status = end_of(launch("run"));
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_CODE, "status %x", status);
+	ck_assert(!bench_left_behind());
+}
+END_TEST
+
+START_TEST(a_second_launcher_of_the_same_name_is_refused)
+{
+	pid_t first = launch("stay");
+
+	usleep(300000);
+	int status = end_of(launch("run"));
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+	kill(first, SIGTERM);
+	end_of(first);
+	ck_assert(!bench_left_behind());
+}
+END_TEST
+
+static Suite *suite(const char *name)
+{
+	Suite *s = suite_create(name);
+	TCase *t = tcase_create(name);
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, the_daemon_runs_as_its_own_user_and_its_code_comes_back);
+	tcase_add_test(t, a_terminated_launcher_ends_the_daemon_first);
+	tcase_add_test(t, a_killed_launcher_leaves_no_run_and_no_daemon);
+	tcase_add_test(t, a_second_launcher_of_the_same_name_is_refused);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3) {
+		snprintf(bench_build, sizeof bench_build, "%s", argv[2]);
+		return daemon_main(argv[1]);
+	}
+	if (geteuid()) {
+		puts("100%: Checks: 0, Failures: 0, Errors: 0 (needs root)");
+		return 0;
+	}
+	return bench_copied(suite);
+}
