@@ -25,8 +25,8 @@ static struct audit_recovery recovery;
 struct fault {
 	atomic_bool armed;
 	atomic_int after;
-	int error; /* 0: none, but only half of it is written */
-	bool half; /* the first of them writes half, and only then comes the error */
+	int error; /* 0: none, but only a part of it is written */
+	bool half; /* the first of them writes a part, and only then comes the error */
 };
 static struct fault at_fdatasync, at_fsync, at_pwrite, at_rename;
 
@@ -78,7 +78,7 @@ ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
 		return __real_pwrite(fd, p, n, at);
 	if (!at_pwrite.error || at_pwrite.half) {
 		at_pwrite.half = false;
-		return __real_pwrite(fd, p, n / 2 + 1, at);
+		return __real_pwrite(fd, p, n / 16 + 1, at);
 	}
 	errno = at_pwrite.error;
 	return -1;
