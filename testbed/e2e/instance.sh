@@ -12,7 +12,8 @@ FRONT_UID=64001 DAEMON_UID=64002 CLIENT_GID=64003 ADMIN_UID=64004
 SOFTHSM=${SOFTHSM:-/usr/lib/softhsm/libsofthsm2.so}
 A_PIN=1234 A_SO_PIN=12345678 B_PIN=4321 B_SO_PIN=87654321
 
-# CKM_VENDOR_DEFINED | 0x4159xxxx: what this module adds.
+# What this module adds: the loader (its CKA_ID) and CKM_VENDOR_DEFINED | 0x4159xxxx.
+LOADER_ID=a55a
 EXECUTE=0xC1590001 EXECUTE_FULL=0xC1590002 RUN=0xC1590003 LOAD=0xC1590004
 
 # Says what this machine lacks, one line each; nothing when all is there.
