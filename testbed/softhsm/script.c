@@ -281,7 +281,7 @@ static void make_pair(CK_SESSION_HANDLE s, CK_MECHANISM_TYPE type, CK_ATTRIBUTE 
 		abort();
 }
 
-void script_prepare(const char *module)
+void script_prepare(const char *module, char serial[17])
 {
 	static uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 	CK_ULONG bits = 1024; /* quick to make; nobody relies on it */
@@ -296,5 +296,10 @@ void script_prepare(const char *module)
 	make_pair(s, CKM_RSA_PKCS_KEY_PAIR_GEN, (CK_ATTRIBUTE)ATTRIBUTE(CKA_MODULUS_BITS, bits),
 		  SCRIPT_RSA);
 	make_pair(s, CKM_EC_KEY_PAIR_GEN, (CK_ATTRIBUTE)ATTRIBUTE(CKA_EC_PARAMS, p256), SCRIPT_EC);
+	CK_TOKEN_INFO info;
+	if (p11->C_GetTokenInfo(script_slot(SCRIPT_SPARE), &info))
+		abort();
+	memcpy(serial, info.serialNumber, 16);
+	serial[16] = 0;
 	p11->C_Finalize(NULL);
 }

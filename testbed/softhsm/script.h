@@ -25,8 +25,8 @@ struct chapter {
 extern const struct chapter script_chapters[];
 extern const size_t script_chapters_n;
 
-/* Puts the keys on the token, once, in the golden store. */
-void script_prepare(const char *module);
+/* Puts the keys on the token, once, in the golden store; @serial: the spare token's. */
+void script_prepare(const char *module, char serial[17]);
 /* Runs one chapter over a module and writes the record to stdout; 0, or 2 for an unknown one. */
 int script_run(const char *module, const char *chapter);
 

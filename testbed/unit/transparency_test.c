@@ -1,7 +1,7 @@
 /* transparency_test.c - one script of calls, once on the HSM's module and once through Assay: a
  * client that uses nothing of Assay can't tell which it has.
  */
-#include "testbed/unit/check.h"
+#include "testbed/unit/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +9,8 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "config/base/io.h"
 #include "testbed/softhsm/harness.h"
@@ -21,7 +19,8 @@
 #define RECORD_MAX ((size_t)16 << 20)
 
 static struct softhsm golden;
-static char self[PATH_MAX], assay[PATH_MAX];
+static char self[PATH_MAX], assay[PATH_MAX], spare_serial[17];
+static _Atomic unsigned listed, asked; /* requests for the partitions, and for anything else */
 
 /* Runs one chapter in a process of its own, with this environment and no more. */
 static void record(const char *module, const char *chapter, char *const environment[],
@@ -95,23 +94,78 @@ START_TEST(a_plain_module_is_the_hsm)
 }
 END_TEST
 
+static char dir[] = "/tmp/assay-transparency.XXXXXX", path[64], yaml[64], variable[96];
+
+static void write_config(const char *mode)
+{
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/socket", dir);
+	snprintf(yaml, sizeof yaml, "%s/assay.yaml", dir);
+	snprintf(variable, sizeof variable, "ASSAY_CONFIG=%s", yaml);
+	FILE *f = fopen(yaml, "we");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "mode: %s\nstate: %s/state\nsocket: %s\n", mode, dir, path);
+	fclose(f);
+	chmod(yaml, 0644);
+}
+
+static void remove_config(void)
+{
+	unlink(path);
+	unlink(yaml);
+	rmdir(dir);
+}
+
 /* A configuration whose daemon is not there, and no partition that anybody enrolled. What only
  * Assay knows (the last chapter) fails there, since nobody can say whether a partition would. */
 START_TEST(a_module_without_its_daemon_is_the_hsm)
 {
-	char dir[] = "/tmp/assay-transparency.XXXXXX", yaml[64], variable[96];
-
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(yaml, sizeof yaml, "%s/assay.yaml", dir);
-	FILE *f = fopen(yaml, "we");
-	ck_assert_ptr_nonnull(f);
-	fprintf(f, "mode: appliance\nstate: %s/state\nsocket: %s/socket\n", dir, dir);
-	fclose(f);
-	chmod(yaml, 0644);
-	snprintf(variable, sizeof variable, "ASSAY_CONFIG=%s", yaml);
+	write_config("appliance");
 	both(script_chapters[_i].name, variable);
-	unlink(yaml);
-	rmdir(dir);
+	remove_config();
+}
+END_TEST
+
+/* A daemon that knows one partition: the spare token. */
+static bool one_partition(struct wire_message *m, uint64_t number, struct slice in)
+{
+	(void)in;
+	if (number == REQ_HELLO) {
+		server_greet(m);
+	} else if (number == REQ_ATTACH) {
+		server_answer(m, 0, OK, "");
+	} else if (number == REQ_PARTITIONS) {
+		listed++;
+		server_answer(m, 1, OK, "");
+		cbor_put_array(&m->bytes, 1);
+		cbor_put_array(&m->bytes, 6);
+		cbor_put_text(&m->bytes, spare_serial);
+		cbor_put_uint(&m->bytes, 1);
+		cbor_put_text(&m->bytes, SCRIPT_SPARE);
+		cbor_put_bool(&m->bytes, true);
+		cbor_put_bytes(&m->bytes, slice_text("assay-role........"));
+		cbor_put_text(&m->bytes, "assay.test/spare");
+	} else {
+		asked++;
+		server_answer(m, 0, ERR_NOT_FOUND, "no such partition");
+	}
+	return true;
+}
+
+/* The other partition's client sees nothing of it, and the daemon nothing of that client. */
+START_TEST(a_partition_beside_an_enrolled_one_is_the_hsm)
+{
+	const char *name = script_chapters[_i].name;
+
+	if (strcmp(name, "pins") == 0 || strcmp(name, "init-token") == 0)
+		return; /* their token is the enrolled one */
+	write_config("development");
+	server_handler = one_partition;
+	server_start(path);
+	both(name, variable);
+	ck_assert_uint_gt(listed, 0);
+	ck_assert_uint_eq(asked, 0);
+	remove_config();
 }
 END_TEST
 
@@ -168,7 +222,7 @@ END_TEST
 static void prepare(void)
 {
 	softhsm_use(&golden);
-	script_prepare(softhsm_module());
+	script_prepare(softhsm_module(), spare_serial);
 }
 
 static void add(TCase *t)
@@ -177,6 +231,8 @@ static void add(TCase *t)
 	tcase_add_loop_test(t, a_plain_module_is_the_hsm, 0, (int)script_chapters_n);
 	tcase_add_loop_test(t, a_module_without_its_daemon_is_the_hsm, 0,
 			    (int)script_chapters_n - 1);
+	tcase_add_loop_test(t, a_partition_beside_an_enrolled_one_is_the_hsm, 0,
+			    (int)script_chapters_n);
 	tcase_add_test(t, the_script_calls_every_function);
 }
 
