@@ -35,15 +35,6 @@ check "two identical payments are two executions" execute bank_a screen "$W/in" 
 if ! cmp -s "$W/proof.bin" "$W/proof-2.bin"; then ok "with a proof of its own each"; else
 	not_ok "the second payment got the first one's proof"; fi
 
-# EXECUTE_FULL and RUN.
-check "EXECUTE_FULL gives all in one" bank_a --sign -m $EXECUTE_FULL --id "$(app_id screen)" -i "$W/in" -o "$W/full"
-check "which verifies as it is" assay verify "$W/full" --ca "$D/ca.pem" --input "$W/in" \
-	--package "$D/samples/screen.pkg"
-check "RUN gives the raw output" bank_a --encrypt -m $RUN --id "$(app_id screen)" -i "$W/in" -o "$W/raw"
-check "the same decision" cmp "$W/raw" "$W/output"
-check "whose proof is fetched by the output's hash" fetch bank_a "$(result_label "$W/raw")" proof "$W/proof-3"
-check "and verifies" assay verify "$W/proof-3" --ca "$D/ca.pem"
-
 # The way of data objects.
 check "a data object runs it too" bank_a --write-object "$W/in" --type data --label order-77 \
 	--application-label assay:run:screen

@@ -11,6 +11,7 @@ import sys
 import PyKCS11
 
 EXECUTE = PyKCS11.CKM_VENDOR_DEFINED | 0x41590001
+EXECUTE_FULL = PyKCS11.CKM_VENDOR_DEFINED | 0x41590002
 RUN = PyKCS11.CKM_VENDOR_DEFINED | 0x41590003
 bad = 0
 
@@ -55,8 +56,16 @@ def main():
         check("the %s is fetched as an object" % kind, len(value) > 0)
         with open(os.path.join(directory, "py-" + kind), "wb") as f:
             f.write(value)
+    full = bytes(session.sign(app, payment, PyKCS11.Mechanism(EXECUTE_FULL, None)))
+    check("EXECUTE_FULL gives everything in one", len(full) > 1000)
+    with open(os.path.join(directory, "py-full"), "wb") as f:
+        f.write(full)
     output = bytes(session.encrypt(app, payment, PyKCS11.Mechanism(RUN, None)))
     check("RUN gives the output itself", output == open(os.path.join(directory, "py-output"), "rb").read())
+    proof = fetch(session, hashlib.sha256(output).hexdigest()[:32], "proof")
+    check("whose proof is fetched by the output's hash", len(proof) > 0)
+    with open(os.path.join(directory, "py-proof-of-run"), "wb") as f:
+        f.write(proof)
 
     public, private = session.generateKeyPair(
         [(PyKCS11.CKA_EC_PARAMS, bytes.fromhex("06082a8648ce3d030107")), (PyKCS11.CKA_TOKEN, True),

@@ -7,9 +7,12 @@ check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 before=$(records execution)
 as_front /usr/bin/python3 testbed/e2e/pykcs11_client.py "$D/bin/assay.so" bank-a $A_PIN "$D/work" || failures=1
 after=$(records execution)
-if [ $((after - before)) -eq 2 ]; then ok "PyKCS11's two calls are two executions"; else
-	not_ok "$((after - before)) executions in the log, 2 expected"; fi
+if [ $((after - before)) -eq 3 ]; then ok "PyKCS11's three calls are three executions"; else
+	not_ok "$((after - before)) executions in the log, 3 expected"; fi
 check "what it fetched verifies" assay verify "$D/work/py-proof" --ca "$D/ca.pem" --input "$D/work/in" \
 	--output "$D/work/py-output" --keys "$D/work/py-keys" --package "$D/samples/screen.pkg"
+check "so does the result of EXECUTE_FULL, as it is" assay verify "$D/work/py-full" --ca "$D/ca.pem" \
+	--input "$D/work/in" --package "$D/samples/screen.pkg"
+check "and the proof of RUN" assay verify "$D/work/py-proof-of-run" --ca "$D/ca.pem"
 log_holds "at the end"
 done_testing
