@@ -55,7 +55,7 @@ struct check {
 		CHECK_FROM, argument, { least }, 1 \
 	}
 
-enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC };
+enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, LAUNCHER = 4 };
 
 static const struct rule {
 	uint32_t number;
@@ -156,26 +156,46 @@ static void emit_rule(struct filter *f, const struct rule *rule)
 		f->code[at].jf = (uint8_t)(f->n - at - 1);
 }
 
+static void emit_head(struct filter *f)
+{
+	f->n = 0;
+	load(f, offsetof(struct seccomp_data, arch));
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	answer(f, SECCOMP_RET_KILL_PROCESS);
+	load(f, offsetof(struct seccomp_data, nr));
+	emit(f, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+	answer(f, SECCOMP_RET_KILL_PROCESS);
+}
+
+static enum err emit_tail(struct filter *f)
+{
+	answer(f, FILTER_DENY);
+	if (f->n > FILTER_MAX)
+		return failed(ERR_RANGE, "the seccomp filter has %u instructions", f->n);
+	return OK;
+}
+
 enum err filter_build(bool dynamic, struct filter *out)
 {
 	unsigned class = dynamic ? DYNAMIC : STATIC;
 
-	out->n = 0;
-	load(out, offsetof(struct seccomp_data, arch));
-	emit(out, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-	answer(out, SECCOMP_RET_KILL_PROCESS);
-	load(out, offsetof(struct seccomp_data, nr));
-	emit(out, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-	answer(out, SECCOMP_RET_KILL_PROCESS);
+	emit_head(out);
 	for (size_t i = 0; i < RULES; i++)
 		if (rules[i].class & class)
 			emit_rule(out, &rules[i]);
 	emit(out, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
 	answer(out, SECCOMP_RET_ERRNO | ENOSYS);
-	answer(out, FILTER_DENY);
-	if (out->n > FILTER_MAX)
-		return failed(ERR_RANGE, "the seccomp filter has %u instructions", out->n);
-	return OK;
+	return emit_tail(out);
+}
+
+enum err filter_build_launcher(struct filter *out)
+{
+	emit_head(out);
+	for (size_t i = 0; i < RULES; i++) {
+		emit(out, BPF_JMP | BPF_JEQ | BPF_K, rules[i].number, 0, 1);
+		answer(out, SECCOMP_RET_ALLOW);
+	}
+	return emit_tail(out);
 }
 
 struct slice filter_bytes(const struct filter *filter)
@@ -191,7 +211,8 @@ void filter_describe(struct buf *out)
 
 	buf_put_text(out, "| call | profile | reason |\n|---|---|---|\n");
 	for (size_t i = 0; i < RULES; i++)
-		buf_printf(out, "| %s%s | %s | %s |\n", rules[i].name,
-			   rules[i].check.kind == CHECK_NONE ? "" : " (arguments checked)",
-			   names[rules[i].class], rules[i].reason);
+		if (rules[i].class & ALL)
+			buf_printf(out, "| %s%s | %s | %s |\n", rules[i].name,
+				   rules[i].check.kind == CHECK_NONE ? "" : " (arguments checked)",
+				   names[rules[i].class], rules[i].reason);
 }

@@ -62,6 +62,9 @@ MUST enum err host_probe(struct launcher *launcher);
 /* Leaves the host's file system for a small one of its own, which holds @init and no more. */
 MUST enum err host_leave(struct launcher *launcher, struct slice init);
 
+/* confine.c: keeps the capabilities and system calls that cells and images take; for good. */
+MUST enum err launcher_confine(const struct launcher *launcher);
+
 /* image.c */
 MUST enum err image_add(struct launcher *launcher, int package_fd,
 			const uint8_t measurement[SHA256_SIZE], uint32_t *id);

@@ -24,7 +24,7 @@
 
 #define PROGRAM_MAX ((size_t)64 << 20)
 #define DAEMON_END_TRIES 500 /* of 10 ms */
-#define DAEMON_FD 3 /* where the daemon finds its end of the socket */
+#define DAEMON_FD 3          /* where the daemon finds its end of the socket */
 
 static const char usage[] =
 	"usage: assay-launcher --init PATH --uid-base N --name HEX [--allow-missing \"memory "
@@ -226,7 +226,9 @@ static enum err prepare(const struct options *o, pid_t *daemon)
 		return e;
 	if ((e = host_probe(&launcher)) || (o->daemon && (e = start_daemon(o, daemon))))
 		return e;
-	return host_leave(&launcher, buf_slice(&init));
+	if ((e = host_leave(&launcher, buf_slice(&init))))
+		return e;
+	return launcher_confine(&launcher);
 }
 
 /* Requests until the socket closes, the daemon ends or a signal asks to; the daemon's wait status,
