@@ -181,7 +181,8 @@ void slot_news(const char *serial, struct partition **partitions, size_t n)
 		strncpy(daemon_serial, serial, sizeof daemon_serial - 1);
 	for (size_t i = 0; i < known_n; i++)
 		partition_release(known[i]);
-	memcpy(known, partitions, n * sizeof *partitions);
+	if (n)
+		memcpy(known, partitions, n * sizeof *partitions);
 	known_n = n;
 	for (struct slot *slot = slots; slot; slot = slot->next)
 		match_locked(slot);
