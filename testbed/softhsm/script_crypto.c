@@ -127,7 +127,8 @@ void chapter_sign_errors(void)
 	m = plain(CKM_RSA_PKCS);
 	CALL(SignInit, s, &m, rsa);
 	out_reset(&out, OUT_ROOM);
-	CALL(Sign, s, TEXT, 34 * 8, out.bytes, &out.n);
+	static CK_BYTE too_long[300];
+	CALL(Sign, s, too_long, sizeof too_long, out.bytes, &out.n);
 	out_show(&out);
 	CALL(SignInit, s, &m, rsa);
 	CALL(SignInit, s, NULL, 0);
