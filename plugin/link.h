@@ -26,7 +26,8 @@ enum config_mode link_mode(const struct link *link);
 const char *link_token_serial(const struct link *link); /* the daemon's own token */
 
 /* Sends @request, receives @answer, and takes its result and reason: returns the daemon's err, with
- * err_reason() the daemon's words; @in is left at the first result. ERR_GONE: the daemon ended. */
+ * err_reason() the daemon's words; @in is left at the first result, and is not touched when no
+ * answer came. Both messages were started with wire_init. ERR_GONE: the daemon ended. */
 MUST enum err link_call(struct link *link, struct wire_message *request,
 			struct wire_message *answer, struct slice *in);
 /* Starts a request: array head of 1 + @arguments items, and the number. */
