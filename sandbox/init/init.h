@@ -21,6 +21,9 @@ enum { INIT_READY = 'R', INIT_FAILED = 'F' };
 enum { INIT_HAS_MDWE = 1 };
 
 struct init_setup {
+#ifdef ASSAY_FAULTS
+	char fault[32]; /* the step that a test lets fail */
+#endif
 	uint32_t have;
 	uint32_t landlock_abi;
 	uint32_t uid, gid; /* of the application, in the namespace */

@@ -102,6 +102,9 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 	if (e)
 		return e;
 	head.filter_n = filter.n;
+#ifdef ASSAY_FAULTS
+	snprintf(head.fault, sizeof head.fault, "%s", launcher->fault);
+#endif
 	buf_add(out, sizeof head);
 	for (size_t i = 0; i < manifest->argc + manifest->envc; i++) {
 		buf_put_slice(out, i < manifest->argc ? manifest->argv[i]

@@ -55,6 +55,9 @@ struct launcher {
 	uint8_t launcher_hash[SHA256_SIZE], init_hash[SHA256_SIZE];
 	struct image images[IMAGES_MAX];
 	struct cell cells[CELLS_MAX];
+#ifdef ASSAY_FAULTS
+	const char *fault;
+#endif
 };
 
 /* host.c */

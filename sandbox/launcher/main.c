@@ -79,6 +79,11 @@ static enum err take_option(int c, struct options *o)
 		e = take_number(optarg, 1 << 20, &number);
 		o->fd = (int)number;
 		return e;
+#ifdef ASSAY_FAULTS
+	case 'F':
+		launcher.fault = optarg;
+		return OK;
+#endif
 	case 'u':
 		return take_number(optarg, 4294967294u, &o->daemon_uid);
 	case 'g':
@@ -117,6 +122,9 @@ static enum err take_options(int argc, char **argv, struct options *o)
 		{ "allow-missing", required_argument, NULL, 'm' },
 		{ "cells", required_argument, NULL, 'c' },
 		{ "fd", required_argument, NULL, 'f' },
+#ifdef ASSAY_FAULTS
+		{ "fault", required_argument, NULL, 'F' },
+#endif
 		{ "daemon-uid", required_argument, NULL, 'u' },
 		{ "daemon-gid", required_argument, NULL, 'g' },
 		{ "daemon-group", required_argument, NULL, 'G' },

@@ -1,9 +1,12 @@
-#include <string.h>
+#include <poll.h>
+#include <stdio.h>
 
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "sandbox/launcher/launcher.h"
 #include "sandbox/protocol.h"
+
+#define REFUSE_MS 5000
 
 /* Handlers get exactly the bytes and descriptors that requests.def says; they put their result into
  * @out and may set @fd, which is sent along and closed. */
@@ -106,16 +109,22 @@ static enum err dispatch(struct launcher *launcher, struct slice message, int fd
 	return requests[number].handle(launcher, &request, reply);
 }
 
-/* The answer to a request that was not read yet: why there will be no other. */
+/* Answers the first request with the reason why there is no launcher. It must be read first: a
+ * socket that is closed with something unread resets the other end, and the answer is lost. */
 void requests_refuse(int sock, enum err e)
 {
-	struct buf body = BUF_INIT;
+	CLEANUP(buf) struct buf message = BUF_INIT;
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	struct pollfd watched = { sock, POLLIN, 0 };
+	char reason[ERR_REASON_MAX];
 
-	buf_put_u8(&body, (uint8_t)e);
-	buf_put_text(&body, err_reason());
-	if (buf_check(&body) || io_send_message(sock, buf_slice(&body), NULL, 0))
-		log_error("the daemon is gone");
-	buf_free(&body);
+	snprintf(reason, sizeof reason, "%s", err_reason());
+	buf_put_u8(&answer, (uint8_t)e);
+	buf_put_text(&answer, reason);
+	if (poll(&watched, 1, REFUSE_MS) != 1 ||
+	    io_recv_message(sock, LAUNCHER_MESSAGE_MAX, &message, NULL, 0, NULL) ||
+	    io_send_message(sock, buf_slice(&answer), NULL, 0))
+		log_error("nobody to tell");
 }
 
 enum err requests_serve_one(struct launcher *launcher)

@@ -570,8 +570,19 @@ START_TEST(a_dynamic_program_alone_is_refused)
 }
 END_TEST
 
-int main(void)
+/* For sandbox/README.md: make syscalls. */
+static int print_syscalls(void)
 {
+	CLEANUP(buf) struct buf text = BUF_INIT;
+
+	filter_describe(&text);
+	return buf_check(&text) || io_write_all(1, buf_slice(&text));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "syscalls") == 0)
+		return print_syscalls();
 	Suite *s = suite_create("package");
 	TCase *t = tcase_create("package"), *p = tcase_create("pack");
 

@@ -68,8 +68,7 @@ static inline enum err bench_pack(const char *program, const char *argument, con
 	m.env[m.envc++] = slice_text("LANG=C");
 	if (limits)
 		m.limits = *limits;
-	const struct entry entry = { slice_text("bin/app"), ENTRY_FILE, 0555,
-				     buf_slice(&content) };
+	const struct entry entry = { slice_text("bin/app"), ENTRY_FILE, 0555, buf_slice(&content) };
 	return package_build(&m, &entry, 1, out);
 }
 
@@ -166,7 +165,8 @@ static inline const char *bench_copy(void)
 	if (!mkdtemp(copy))
 		return "";
 	snprintf(command, sizeof command,
-		 "cd '%s' && cp -r assay-launcher assay-init escape %s && cp /proc/%d/exe %s/%s && "
+		 "cd '%s' && cp -r assay-launcher assay-init escape faults %s && cp /proc/%d/exe "
+		 "%s/%s && "
 		 "chmod -R a+rX %s",
 		 bench_build, copy, (int)getpid(), copy, program_invocation_short_name, copy);
 	if (system(command) != 0)

@@ -222,6 +222,26 @@ START_TEST(the_least_memory_is_enough_for_a_small_program)
 }
 END_TEST
 
+START_TEST(a_missing_controller_is_refused_in_words)
+{
+	char launcher[PATH_MAX + 32], init[PATH_MAX + 32];
+	const struct sandbox_options options = { .launcher = launcher,
+						 .init = init,
+						 .uid_base = BENCH_UID_BASE,
+						 .name = "7e57",
+						 .allow_missing = "pids",
+						 .cells_max = 1 };
+	struct sandbox *other;
+
+	if (geteuid() == 0)
+		return; /* has them all */
+	snprintf(launcher, sizeof launcher, "%s/assay-launcher", bench_build);
+	snprintf(init, sizeof init, "%s/assay-init", bench_build);
+	ck_assert_int_eq(sandbox_start(&options, &other), ERR_UNSUPPORTED);
+	ck_assert_msg(strstr(err_reason(), "\"memory\""), "%s", err_reason());
+}
+END_TEST
+
 START_TEST(several_cells_run_side_by_side)
 {
 	struct limits limits = small();
@@ -359,6 +379,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, leftover_processes_cost_the_cell);
 	tcase_add_test(t, narrower_limits_hold_and_wider_ones_do_not);
 	tcase_add_test(t, the_least_memory_is_enough_for_a_small_program);
+	tcase_add_test(t, a_missing_controller_is_refused_in_words);
 	tcase_add_test(t, several_cells_run_side_by_side);
 	tcase_add_test(t, another_measurement_is_refused);
 	tcase_add_test(t, many_threads_share_the_cells);
