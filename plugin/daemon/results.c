@@ -29,7 +29,8 @@ enum err result_set_new(enum wire_role role, struct slice label, struct result_s
 		return failed(ERR_MEMORY, "result");
 	set->refs = 1;
 	set->role = role;
-	memcpy(set->label, label.p, label.left);
+	if (label.left)
+		memcpy(set->label, label.p, label.left);
 	*out = set;
 	return OK;
 }

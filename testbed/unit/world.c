@@ -509,12 +509,12 @@ enum err world_fetch(struct link *link, unsigned bank, const char *label, const 
 	struct slice in, payload;
 	uint64_t id;
 	bool mapped;
-	enum err e = find_result(link, bank, label, application, &id);
+	enum err e;
 
-	if (e)
-		return e;
 	wire_init(&request);
 	wire_init(&answer);
+	if ((e = find_result(link, bank, label, application, &id)))
+		return e;
 	link_request(&request, REQ_FETCH, 2);
 	cbor_put_text(&request.bytes, world.banks[bank].serial);
 	cbor_put_uint(&request.bytes, id);
