@@ -5,6 +5,11 @@
 #include "audit/leaf.h"
 #include "config/base/cbor.h"
 
+/* What the forms of single claims have in common for their writer and their reader. */
+#define CLAIM_ALG_SHA256 1           /* Named Information registry */
+#define CLAIM_MEASURED_COMPONENT 295 /* CoAP content format, RFC 10013 */
+#define CLAIM_HSM_NAME "hsm"         /* of the submodule */
+
 enum claim_kind {
 	CLAIM_TEXT,
 	CLAIM_REASON,

@@ -9,11 +9,6 @@
 
 #define IMAGE_NAME "image"
 
-static void leaf_cleanup(struct leaf **leaf)
-{
-	free(*leaf);
-}
-
 static const uint8_t *image_of(const struct leaf *leaf)
 {
 	for (size_t i = 0; i < leaf->components_n; i++)

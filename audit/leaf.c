@@ -6,7 +6,7 @@
 
 #define UCCS_TAG 601 /* RFC 9781 */
 
-static void leaf_cleanup(struct leaf **leaf)
+void leaf_cleanup(struct leaf **leaf)
 {
 	free(*leaf);
 }

@@ -118,6 +118,8 @@ MUST enum err leaf_components_digest(const struct leaf *leaf, uint8_t digest[SHA
 /* SHA-256(0x00 || raw), RFC 9162 section 2.1.1. */
 void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE]);
 
+/* For CLEANUP(leaf): frees one that was allocated. A leaf is large: keep it off small stacks. */
+void leaf_cleanup(struct leaf **leaf);
 const char *leaf_type_name(enum leaf_type type); /* "execution" */
 
 #endif
