@@ -373,7 +373,7 @@ int main(void)
 
 	confine();
 	for (;;) {
-		struct init_run wanted;
+		struct init_run wanted = { 0 };
 		struct init_report report;
 		int fds[3];
 
