@@ -271,21 +271,59 @@ START_TEST(a_claim_of_another_life_is_not_proved)
 }
 END_TEST
 
-START_TEST(a_missing_role_key_is_reported)
+static CK_OBJECT_HANDLE role_key(CK_SESSION_HANDLE s)
 {
-	CK_SESSION_HANDLE s = login(CKU_USER, HARNESS_PIN);
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_ATTRIBUTE a[] = { { CKA_CLASS, &class, sizeof class },
 			     { CKA_ID, key_id, sizeof key_id } };
-	CK_OBJECT_HANDLE key;
-	CK_ULONG n;
+	CK_OBJECT_HANDLE key = 0;
+	CK_ULONG n = 0;
 
 	ck_assert_uint_eq(hsm->C_FindObjectsInit(s, a, 2), CKR_OK);
 	ck_assert_uint_eq(hsm->C_FindObjects(s, &key, 1, &n), CKR_OK);
 	ck_assert_uint_eq(hsm->C_FindObjectsFinal(s), CKR_OK);
-	ck_assert_uint_eq(hsm->C_DestroyObject(s, key), CKR_OK);
+	ck_assert_uint_eq(n, 1);
+	return key;
+}
+
+START_TEST(a_missing_role_key_is_reported)
+{
+	CK_SESSION_HANDLE s = login(CKU_USER, HARNESS_PIN);
+
+	ck_assert_uint_eq(hsm->C_DestroyObject(s, role_key(s)), CKR_OK);
 	ck_assert_err(try(WIRE_USER), ERR_NOT_FOUND);
 	ck_assert_uint_eq(suspensions, 1);
+}
+END_TEST
+
+/* What the user's proof rests on: the key does nothing but sign, stays here, and stays one. */
+START_TEST(the_role_key_can_neither_leave_nor_change)
+{
+	CK_SESSION_HANDLE s = login(CKU_USER, HARNESS_PIN);
+	CK_OBJECT_HANDLE key = role_key(s), copy, wrapping;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG bytes = 32, n;
+	uint8_t value[256];
+	CK_ATTRIBUTE label = { CKA_LABEL, (void *)"other", 5 },
+		     extractable = { CKA_EXTRACTABLE, &yes, 1 }, session = { CKA_TOKEN, &no, 1 },
+		     secret = { CKA_VALUE, value, sizeof value };
+	CK_ATTRIBUTE aes[] = { { CKA_VALUE_LEN, &bytes, sizeof bytes }, { CKA_WRAP, &yes, 1 } };
+	CK_MECHANISM make = { CKM_AES_KEY_GEN, NULL, 0 }, wrap = { CKM_AES_KEY_WRAP, NULL, 0 },
+		     derive = { CKM_ECDH1_DERIVE, NULL, 0 };
+
+	ck_assert_uint_eq(hsm->C_GetAttributeValue(s, key, &secret, 1), CKR_ATTRIBUTE_SENSITIVE);
+	ck_assert_uint_ne(hsm->C_SetAttributeValue(s, key, &label, 1), CKR_OK);
+	ck_assert_uint_ne(hsm->C_SetAttributeValue(s, key, &extractable, 1), CKR_OK);
+	ck_assert_uint_ne(hsm->C_CopyObject(s, key, &session, 1, &copy), CKR_OK);
+	ck_assert_uint_eq(hsm->C_GenerateKey(s, &make, aes, 2, &wrapping), CKR_OK);
+	n = sizeof value;
+	ck_assert_uint_eq(hsm->C_WrapKey(s, &wrap, wrapping, key, value, &n),
+			  CKR_KEY_UNEXTRACTABLE);
+	ck_assert_uint_ne(hsm->C_DeriveKey(s, &derive, key, aes, 1, &copy), CKR_OK);
+	ck_assert_uint_eq(hsm->C_Logout(s), CKR_OK);
+	ck_assert_uint_ne(hsm->C_GetAttributeValue(s, key, &label, 1), CKR_OK);
+	login(CKU_USER, HARNESS_PIN);
+	ck_assert_ok(try(WIRE_USER));
 }
 END_TEST
 
@@ -374,6 +412,7 @@ static void add(TCase *t)
 	tcase_add_test(t, nobody_proves_nothing);
 	tcase_add_test(t, a_claim_of_another_life_is_not_proved);
 	tcase_add_test(t, a_missing_role_key_is_reported);
+	tcase_add_test(t, the_role_key_can_neither_leave_nor_change);
 	tcase_add_test(t, others_than_the_so_cannot_trust_a_certificate);
 	tcase_add_test(t, the_probe_answers_or_says_why_not);
 	tcase_add_test(t, knows_its_own_ids);
