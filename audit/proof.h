@@ -36,7 +36,7 @@ MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out
 /* What the verifier expects; NULL or has_ false: not checked, and the report says so. */
 struct proof_expect {
 	struct slice ca;            /* DER certificate of the appliance's CA: required */
-	const uint8_t *measurement; /* 32 bytes: the application */
+	const uint8_t *measurement; /* 32 bytes: the application that must have run */
 	struct slice nonce;         /* empty: none */
 	struct slice keys;          /* the keys file; needed for the three below */
 	bool has_input, has_output, has_messages;

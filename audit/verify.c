@@ -119,6 +119,12 @@ static enum err check_application(struct verifier *v)
 
 	if (v->leaf->type != LEAF_EXECUTION && !v->expect->measurement)
 		return skip(v, "no measurement was asked for");
+	/* A record of a load names the application too, and must not pass for a run of it. */
+	if (v->leaf->type != LEAF_EXECUTION)
+		return failed(
+			ERR_MISMATCH,
+			"the application does not match: nothing ran, the record is of type %s",
+			leaf_type_name(v->leaf->type));
 	if ((e = proof_measurement(v->leaf, measurement)))
 		return failed(ERR_MISMATCH, "the application does not match: %s", err_reason());
 	hex_put(found, measurement, sizeof measurement);

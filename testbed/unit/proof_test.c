@@ -222,6 +222,20 @@ START_TEST(another_application_does_not_match)
 }
 END_TEST
 
+START_TEST(a_record_of_a_load_is_no_proof_of_a_run)
+{
+	struct sample s;
+
+	sample_init(&s);
+	s.leaf->type = LEAF_MANAGEMENT;
+	sample_seal(&s);
+	assert_refused(&s, ERR_MISMATCH, "nothing ran, the record is of type management");
+	s.expect.measurement = NULL;
+	ck_assert_ok(verify(&s));
+	sample_free(&s);
+}
+END_TEST
+
 START_TEST(another_nonce_or_none_does_not_match)
 {
 	struct sample s;
@@ -416,6 +430,7 @@ static void add(TCase *t)
 	tcase_add_test(t, no_cut_or_longer_proof_verifies);
 	tcase_add_test(t, another_payload_does_not_match);
 	tcase_add_test(t, another_application_does_not_match);
+	tcase_add_test(t, a_record_of_a_load_is_no_proof_of_a_run);
 	tcase_add_test(t, another_nonce_or_none_does_not_match);
 	tcase_add_test(t, another_appliance_does_not_match);
 	tcase_add_test(t, development_evidence_is_refused_unless_allowed);
