@@ -133,6 +133,33 @@ static enum err lock(int dir, const char *name)
 	return failed(ERR_EXISTS, "another launcher uses the cgroup %s", name);
 }
 
+/* Our group, locked; @out stays -1 when it can't be had. A launcher that ends removes it while the
+ * next one waits for its lock: then what was locked is gone, and is made again. */
+static enum err open_parent(int top, const char *name, int *out)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		struct stat held, named;
+		enum err e;
+
+		if (mkdirat(top, name, 0755) && errno != EEXIST)
+			return OK;
+		CLEANUP(fd)
+		int dir = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir < 0 && errno != ENOENT)
+			return OK;
+		if (dir < 0)
+			continue;
+		if ((e = lock(dir, name)))
+			return e;
+		if (!fstat(dir, &held) && !fstatat(top, name, &named, AT_SYMLINK_NOFOLLOW) &&
+		    held.st_ino == named.st_ino) {
+			*out = fd_steal(&dir);
+			return OK;
+		}
+	}
+	return failed(ERR_EXISTS, "the cgroup %s comes and goes", name);
+}
+
 static enum err add_hierarchy(struct cgroups *g, const char *path, int version, unsigned bits)
 {
 	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,14 +173,11 @@ static enum err add_hierarchy(struct cgroups *g, const char *path, int version, 
 		return OK;
 	if (version == 2 && !(bits = enable(top, bits)))
 		return OK;
-	if (mkdirat(top, g->parent, 0755) && errno != EEXIST)
-		return OK; /* not ours to use: the controller is missing */
-	CLEANUP(fd)
-	int parent = openat(top, g->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (parent < 0 || (version == 2 && !(bits = enable(parent, bits))))
+	CLEANUP(fd) int parent = -1;
+	if ((e = open_parent(top, g->parent, &parent)) || parent < 0)
+		return e; /* not ours to use: the controller is missing */
+	if (version == 2 && !(bits = enable(parent, bits)))
 		return OK;
-	if ((e = lock(parent, g->parent)))
-		return e;
 	sweep(parent);
 	g->at[g->n].version = version;
 	g->at[g->n].controllers = bits;
