@@ -45,7 +45,11 @@ if [ $((after - before)) -eq 1 ]; then ok "a failure is run once, though the cli
 
 # It sees nothing of the machine.
 behave probe "$W/in"
-check "a probe of the cell runs" bank_a --encrypt -m $RUN --id "$(app_id unruly)" -i "$W/in" -o "$W/seen"
+run_object() { # LABEL OUTPUT
+	bank_a --write-object "$W/in" --type data --label "$1" --application-label assay:run:unruly &&
+		fetch bank_a "$1" output "$2"
+}
+check "a probe of the cell runs" run_object probe "$W/seen"
 hides "the cell has no /proc, no devices of the host" "self|sda|vda|mem$" cat "$W/seen"
 
 # Sizes.
@@ -53,7 +57,8 @@ hides "the cell has no /proc, no devices of the host" "self|sda|vda|mem$" cat "$
 try execute bank_a unruly "$W/in" "$W/out"
 if [ $rc -eq 0 ]; then ok "an empty input runs"; else not_ok "an empty input: status $rc"; fi
 { echo echo; head -c $((64 * 1024 * 1024 - 5)) /dev/zero; } >"$W/in"
-check "64 MiB are echoed" bank_a --encrypt -m $RUN --id "$(app_id unruly)" -i "$W/in" -o "$W/out"
+check "64 MiB are echoed" execute bank_a unruly "$W/in" "$W/proof.bin"
+check "and fetched" fetch bank_a "$(result_label "$W/proof.bin")" output "$W/out"
 check "unchanged" cmp <(tail -c +6 "$W/in") "$W/out"
 echo more >>"$W/in"
 refuses "more than 64 MiB is CKR_DATA_LEN_RANGE" "CKR_DATA_LEN_RANGE" execute bank_a unruly "$W/in" "$W/out"

@@ -14,7 +14,7 @@ mine() { SOFTHSM2_CONF=$D/tokens.conf ASSAY_CONFIG=$D/assay.yaml setpriv --reuid
 tool() { mine pkcs11-tool --module "$D/bin/assay.so" "$@"; }
 dev() { tool --token-label bank-a --login --pin $A_PIN "$@"; }
 dev_so() { tool --token-label bank-a --login --login-type so --so-pin $A_SO_PIN --session-rw "$@"; }
-daemons() { pgrep -u $USER_ID -x assayd | wc -l; }
+daemons() { pgrep -u $USER_ID -r S,R,D -x assayd | wc -l; }
 
 install -d -m 0755 "$D/bin" "$D/samples"
 install -m 0755 "$BUILD"/{assay,assayd,assay-probe,assay-launcher,assay-init,assay.so} "$D/bin"
@@ -61,7 +61,7 @@ check "the module starts it for a load" load dev_so "$D/samples/screen.pkg"
 check "an execution" execute dev screen "$D/work/in" "$D/work/proof.bin"
 label=$(result_label "$D/work/proof.bin")
 for kind in output proof keys; do check "its $kind is fetched" fetch dev "$label" $kind "$D/work/$kind"; done
-refuses "a verifier refuses development evidence" "development|debug" "$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem"
+refuses "a verifier refuses development evidence" "development evidence|development|debug status" "$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem"
 check "unless it is told to take it" "$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem" --allow-dev \
 	--input "$D/work/in" --output "$D/work/output" --keys "$D/work/keys"
 
@@ -81,5 +81,5 @@ for i in $(seq 10); do wait "${pids[i]}" || lost=$((lost + 1)); done
 check "the log verifies" mine "$D/bin/assay" audit verify
 check "assay stop" mine "$D/bin/assay" stop
 for i in $(seq 30); do [ "$(daemons)" -eq 0 ] || sleep 0.1; done
-[ -z "$(pgrep -u $USER_ID)" ] && ok "nothing of that user is left running" || not_ok "left running: $(pgrep -lu $USER_ID)"
+[ -z "$(pgrep -u $USER_ID -r S,R,D)" ] && ok "nothing of that user is left running" || not_ok "left running: $(pgrep -lu $USER_ID -r S,R,D)"
 done_testing

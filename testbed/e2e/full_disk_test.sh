@@ -39,4 +39,5 @@ assay stop >/dev/null 2>&1
 check "with room again it starts" instance_start
 check "and works" execute bank_a screen "$W/in" "$W/out"
 log_holds "after that"
+
 done_testing

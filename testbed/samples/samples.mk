@@ -22,7 +22,8 @@ $(SAMPLES)/screen-awk.pkg: testbed/samples/screen.awk $(SCREEN_LISTS) testbed/sa
 		--label "Payment screening in awk" --version 1.0 --refuse-code 65 -o $@
 
 $(SAMPLES)/unruly.pkg: $(SAMPLES)/unruly $(BUILD)/assay
-	$(BUILD)/assay pack $< --id unruly --version 1.0 --refuse-code 65 --wall-ms 2000 -o $@
+	$(BUILD)/assay pack $< --id unruly --version 1.0 --refuse-code 65 --wall-ms 3000 \
+		--output-bytes 67108864 --memory 402653184 -o $@
 
 $(SAMPLES)/payment.xml: testbed/samples/pain001
 	@mkdir -p $(@D)
