@@ -43,13 +43,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	CLEANUP(wire) struct wire_message sent, got;
 	int pair[2];
 
+	wire_init(&sent);
+	wire_init(&got);
 	if (n < 2 || n > WIRE_MESSAGE_MAX)
 		return 0;
 	size_t inside = (n - 1) * data[0] / 256;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		abort();
-	wire_init(&sent);
-	wire_init(&got);
 	if (inside && io_memfd("fuzz", slice_of(data + 1, inside), &sent.fds[0]) == OK)
 		sent.fds_n = 1;
 	buf_put(&sent.bytes, data + 1 + inside, n - 1 - inside);
