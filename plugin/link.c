@@ -337,6 +337,20 @@ static void have_enough(struct link *link, struct lane *lane)
 	pthread_mutex_unlock(&link->lock);
 }
 
+/* Its place is this thread's, but others count the lanes meanwhile. */
+static enum err connect_lane(struct link *link, struct lane *lane)
+{
+	CLEANUP(fd) int fd = -1;
+	enum err e;
+
+	if ((e = connect_daemon(link, &fd)) || (e = attach(link, fd)))
+		return e;
+	pthread_mutex_lock(&link->lock);
+	lane->fd = fd_steal(&fd);
+	pthread_mutex_unlock(&link->lock);
+	return OK;
+}
+
 static enum err connected_lane(struct link *link, struct lane **out)
 {
 	for (;;) {
@@ -345,7 +359,7 @@ static enum err connected_lane(struct link *link, struct lane **out)
 
 		if (e)
 			return e;
-		if (lane->fd < 0 && (connect_daemon(link, &lane->fd) || attach(link, lane->fd))) {
+		if (lane->fd < 0 && connect_lane(link, lane)) {
 			have_enough(link, lane);
 			continue;
 		}
