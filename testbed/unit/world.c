@@ -241,7 +241,8 @@ void world_end(void)
 	config_free(world.config);
 	softhsm_remove(&world.token);
 	softhsm_remove(&world.partitions);
-	remove_tree(world.dir);
+	if (!getenv("ASSAY_KEEP"))
+		remove_tree(world.dir);
 }
 
 CK_SESSION_HANDLE world_login(unsigned bank, enum wire_role role)
