@@ -1,7 +1,6 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -12,43 +11,13 @@
 #include <unistd.h>
 
 #include "config/base/io.h"
-#include "sandbox/protocol.h"
+#include "sandbox/pool.h"
 #include "sandbox/run.h"
 
-#define CELLS_MAX 64
 #define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
 #define ADDRESS_SPACE_MORE ((uint64_t)64 << 20) /* program, libraries, stack: mapped, not used */
 #define LAUNCHER_FD 3
 #define ANSWER_SECONDS 60
-
-struct cell {
-	bool used, busy, ended, out_of_memory;
-	uint32_t id;
-	struct sandbox_image *image;
-	int control;
-	uint64_t memory;
-	uint32_t processes;
-	unsigned runs;
-};
-
-struct sandbox {
-	pthread_mutex_t lock; /* guards all that follows, and the socket: one request at a time */
-	pthread_cond_t freed; /* a cell became idle or ended */
-	int sock;
-	bool gone;      /* the launcher is lost, or out of step */
-	pid_t launcher; /* started here; 0: attached */
-	struct sandbox_facts facts;
-	uint32_t cells_max;
-	struct cell cells[CELLS_MAX];
-};
-
-struct sandbox_image {
-	struct sandbox *box;
-	uint32_t id;
-	struct limits limits;
-	bool dropped; /* guarded by box->lock */
-	size_t running;
-};
 
 void run_free(struct run *run)
 {
@@ -59,51 +28,6 @@ void run_free(struct run *run)
 void run_cleanup(struct run *run)
 {
 	run_free(run);
-}
-
-static enum err take_answer(struct buf *answer, struct slice *out)
-{
-	uint8_t code = 0;
-	enum err e;
-
-	*out = buf_slice(answer);
-	if ((e = slice_take_u8(out, &code)))
-		return e;
-	if (code >= ERR_COUNT)
-		return failed(ERR_FORMAT, "the launcher answered %u", code);
-	return code == OK ? OK
-			  : failed((enum err)code, "launcher: %.*s", (int)out->left,
-				   (const char *)out->p);
-}
-
-/* One request and its answer; @out points into @answer. @fd: sent with it, or -1; @got: a
- * descriptor that is expected, or NULL. */
-static enum err request_locked(struct sandbox *box, struct slice message, int fd,
-			       struct buf *answer, struct slice *out, int *got)
-{
-	size_t fds_n = 0;
-	enum err e;
-
-	if (box->gone)
-		return failed(ERR_GONE, "the launcher is gone");
-	if ((e = io_send_message(box->sock, message, &fd, fd >= 0)) ||
-	    (e = io_recv_message(box->sock, LAUNCHER_MESSAGE_MAX, answer, got, got != NULL,
-				 &fds_n))) {
-		box->gone = true;
-		return failed(ERR_GONE, "launcher: %s", err_reason());
-	}
-	e = take_answer(answer, out);
-	if (!e && got && fds_n != 1)
-		e = failed(ERR_FORMAT, "launcher: a descriptor is missing");
-	return e;
-}
-
-static struct buf message_start(enum launcher_request request)
-{
-	struct buf b = BUF_INIT;
-
-	buf_put_u8(&b, (uint8_t)request);
-	return b;
 }
 
 static enum err take_facts(struct slice in, struct sandbox *box)
@@ -221,32 +145,6 @@ const struct sandbox_facts *sandbox_facts(const struct sandbox *box)
 	return &box->facts;
 }
 
-/* Kills what runs in it. Once only, whoever comes first: the run or the drop of its image. */
-static void cell_end_locked(struct sandbox *box, struct cell *cell)
-{
-	struct buf message = message_start(LAUNCHER_CELL_END), answer = BUF_INIT;
-	struct slice out;
-	uint8_t oom = 0;
-
-	if (!cell->ended) {
-		cell->ended = true;
-		buf_put_u32(&message, cell->id);
-		if (request_locked(box, buf_slice(&message), -1, &answer, &out, NULL) == OK &&
-		    slice_take_u8(&out, &oom) == OK)
-			cell->out_of_memory = oom;
-	}
-	buf_free(&message);
-	buf_free(&answer);
-}
-
-static void cell_free_locked(struct sandbox *box, struct cell *cell)
-{
-	cell_end_locked(box, cell);
-	fd_cleanup(&cell->control);
-	*cell = (struct cell){ 0 };
-	pthread_cond_broadcast(&box->freed);
-}
-
 void sandbox_close(struct sandbox *box)
 {
 	if (!box)
@@ -254,11 +152,11 @@ void sandbox_close(struct sandbox *box)
 	pthread_mutex_lock(&box->lock);
 	for (size_t i = 0; i < CELLS_MAX; i++) {
 		if (box->cells[i].used)
-			cell_end_locked(box, &box->cells[i]);
+			pool_end_locked(box, &box->cells[i]);
 		while (box->cells[i].busy)
 			pthread_cond_wait(&box->freed, &box->lock);
 		if (box->cells[i].used)
-			cell_free_locked(box, &box->cells[i]);
+			pool_free_locked(box, &box->cells[i]);
 	}
 	fd_cleanup(&box->sock);
 	pthread_mutex_unlock(&box->lock);
@@ -323,12 +221,12 @@ void sandbox_image_drop(struct sandbox_image *image)
 	pthread_cond_broadcast(&box->freed);
 	for (size_t i = 0; i < CELLS_MAX; i++)
 		if (box->cells[i].used && box->cells[i].image == image)
-			cell_end_locked(box, &box->cells[i]);
+			pool_end_locked(box, &box->cells[i]);
 	while (image->running)
 		pthread_cond_wait(&box->freed, &box->lock);
 	for (size_t i = 0; i < CELLS_MAX; i++)
 		if (box->cells[i].used && box->cells[i].image == image)
-			cell_free_locked(box, &box->cells[i]);
+			pool_free_locked(box, &box->cells[i]);
 	/* When this fails the launcher is gone, and the image with it. */
 	if (request_locked(box, buf_slice(&message), -1, &answer, &out, NULL))
 		box->gone = true;
@@ -336,112 +234,6 @@ void sandbox_image_drop(struct sandbox_image *image)
 	buf_free(&message);
 	buf_free(&answer);
 	free(image);
-}
-
-static enum err cell_make_locked(struct sandbox_image *image, const struct limits *limits,
-				 struct cell *cell)
-{
-	CLEANUP(buf) struct buf message = message_start(LAUNCHER_CELL);
-	CLEANUP(buf) struct buf answer = BUF_INIT;
-	struct slice in;
-	int control = -1;
-	enum err e;
-
-	buf_put_u32(&message, image->id);
-	buf_put_u64(&message, limits->memory_bytes);
-	buf_put_u32(&message, limits->processes);
-	*cell = (struct cell){ .image = image,
-			       .control = -1,
-			       .memory = limits->memory_bytes,
-			       .processes = limits->processes };
-	if ((e = request_locked(image->box, buf_slice(&message), -1, &answer, &in, &control)) ||
-	    (e = slice_take_u32(&in, &cell->id))) {
-		fd_cleanup(&control);
-		return e;
-	}
-	cell->control = control;
-	cell->used = true;
-	return OK;
-}
-
-static bool cell_fits(const struct cell *cell, const struct sandbox_image *image,
-		      const struct limits *limits)
-{
-	return cell->used && !cell->busy && !cell->ended && cell->image == image &&
-	       cell->memory == limits->memory_bytes && cell->processes == limits->processes;
-}
-
-/* An idle cell that fits; else a place for a new one, which may cost another image's idle cell. */
-static struct cell *find_cell_locked(struct sandbox *box, const struct sandbox_image *image,
-				     const struct limits *limits)
-{
-	struct cell *place = NULL, *idle = NULL;
-
-	for (uint32_t i = 0; i < box->cells_max; i++) {
-		struct cell *cell = &box->cells[i];
-
-		if (cell_fits(cell, image, limits))
-			return cell;
-		if (!cell->used && !place)
-			place = cell;
-		else if (cell->used && !cell->busy && !idle)
-			idle = cell;
-	}
-	if (!place && idle) {
-		cell_free_locked(box, idle);
-		place = idle;
-	}
-	return place;
-}
-
-static enum err acquire(struct sandbox_image *image, const struct limits *limits, struct cell **out)
-{
-	struct sandbox *box = image->box;
-	struct cell *cell = NULL;
-	enum err e = OK;
-
-	pthread_mutex_lock(&box->lock);
-	while (!box->gone && !image->dropped && !(cell = find_cell_locked(box, image, limits)))
-		pthread_cond_wait(&box->freed, &box->lock);
-	if (box->gone)
-		e = failed(ERR_GONE, "the launcher is gone");
-	else if (image->dropped)
-		e = failed(ERR_NOT_FOUND, "the image was dropped");
-	else if (!cell->used)
-		e = cell_make_locked(image, limits, cell);
-	if (!e) {
-		cell->busy = true;
-		image->running++;
-		*out = cell;
-	}
-	pthread_mutex_unlock(&box->lock);
-	return e;
-}
-
-static void release(struct cell *cell, bool keep)
-{
-	struct sandbox_image *image = cell->image;
-	struct sandbox *box = image->box;
-
-	pthread_mutex_lock(&box->lock);
-	cell->busy = false;
-	image->running--;
-	if (!keep || cell->ended)
-		cell_free_locked(box, cell);
-	pthread_cond_broadcast(&box->freed);
-	pthread_mutex_unlock(&box->lock);
-}
-
-/* Ends the cell and says whether memory ran out in it. */
-static bool end_now(struct cell *cell)
-{
-	struct sandbox *box = cell->image->box;
-
-	pthread_mutex_lock(&box->lock);
-	cell_end_locked(box, cell);
-	bool oom = cell->out_of_memory;
-	pthread_mutex_unlock(&box->lock);
-	return oom;
 }
 
 static void set_end(struct run *run, enum run_kind kind, uint32_t code)
@@ -475,7 +267,7 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 
 	*keep = x->end == EXCHANGE_REPORTED && x->report.clean && !x->report.out_of_memory &&
 		x->report.status != -1 && WIFEXITED(x->report.status) && cell->runs < RUNS_MAX;
-	bool oom = !*keep && end_now(cell);
+	bool oom = !*keep && pool_end(cell);
 	exchange_finish(x);
 	switch (x->end) {
 	case EXCHANGE_REPORTED:
@@ -547,9 +339,9 @@ enum err sandbox_run(struct sandbox_image *image, struct slice input, const stru
 	enum err e;
 
 	*run = (struct run){ .output = BUF_INIT, .messages = BUF_INIT };
-	if ((e = acquire(image, &narrowed, &cell)))
+	if ((e = pool_acquire(image, &narrowed, &cell)))
 		return e;
 	e = run_in(cell, input, &narrowed, run, &keep);
-	release(cell, keep);
+	pool_release(cell, keep);
 	return e;
 }

@@ -161,9 +161,15 @@ static int step_rlimits(void)
 	};
 
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-		struct rlimit r = { limits[i].value, limits[i].value };
+		__rlimit_resource_t resource = (__rlimit_resource_t)limits[i].resource;
+		struct rlimit r;
 
-		if (setrlimit((__rlimit_resource_t)limits[i].resource, &r))
+		if (getrlimit(resource, &r))
+			return -1;
+		if (limits[i].value < r.rlim_max)
+			r.rlim_max = limits[i].value;
+		r.rlim_cur = r.rlim_max;
+		if (setrlimit(resource, &r))
 			return -1;
 	}
 	return 0;
