@@ -214,9 +214,11 @@ static void reap(pid_t next)
 
 enum err link_start_daemon(const struct config *config, const char *self, unsigned wait_ms)
 {
+	/* A second launcher would only find out that it is one too many. */
+	if (somebody_listens(config->socket))
+		return OK;
 	struct command *c = calloc(1, sizeof *c);
 	pid_t pid = 0;
-
 	if (!c)
 		return failed(ERR_MEMORY, "out of memory");
 	CLEANUP(fd) int log = -1;
