@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	struct sandbox_options options = { .launcher = launcher,
 					   .init = init,
 					   .uid_base = 2100000000,
-					   .name = "bench",
+					   .name = "be7c0de0",
 					   .allow_missing = "",
 					   .cells_max = (uint32_t)atoi(argv[6]) };
 	int n = atoi(argv[4]);
