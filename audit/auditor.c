@@ -178,7 +178,8 @@ static enum err verify(struct walk *walk, const char *path, struct auditor_repor
 	if ((e = open_log(path, &wal, &trees)) || (e = public_read(trees, &published)))
 		return e;
 	scan_start(&scan, wal, NULL, NULL);
-	if ((e = walk_log(walk, &scan)) || (e = public_check(&published, &walk->ledger)))
+	if ((e = scan_to_present(&scan)) || (e = walk_log(walk, &scan)) ||
+	    (e = public_check(&published, &walk->ledger)))
 		return e;
 	return fill_report(walk, &scan, report);
 }

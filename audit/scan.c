@@ -94,7 +94,7 @@ static enum err nothing_beyond(const struct scan *scan, uint64_t last)
 	return e;
 }
 
-static enum err check_header(struct scan *scan, const struct segment *next)
+static enum err check_header(const struct scan *scan, const struct segment *next)
 {
 	bool recovered = next->flags & SEGMENT_RECOVERED, begins = next->number == 0;
 
@@ -331,6 +331,34 @@ static enum err leave(struct scan *scan, const struct segment *next)
 	return enter(scan, next->number);
 }
 
+/* The writer went on to another segment since we began: it continues this one, and more need not
+ * be known. */
+static enum err leave_off(const struct scan *scan, const struct segment *next)
+{
+	enum err e;
+
+	if (!(next->flags & SEGMENT_RECOVERED) &&
+	    ((e = rest_is_zero(scan)) || (e = check_header(scan, next))))
+		return e;
+	return ERR_NOT_FOUND;
+}
+
+enum err scan_to_present(struct scan *scan)
+{
+	struct segment segment;
+	enum found found;
+	enum err e;
+
+	for (scan->last = 0;; scan->last++) {
+		if ((e = peek(scan, scan->last + 1, &found, &segment)))
+			return e;
+		if (found != IN_USE)
+			break;
+	}
+	scan->has_last = true;
+	return OK;
+}
+
 enum err scan_next(struct scan *scan, struct frame *out)
 {
 	for (;;) {
@@ -349,6 +377,8 @@ enum err scan_next(struct scan *scan, struct frame *out)
 		if (scan->fd >= 0 && !at_limit && (e = try_frame(scan, out)) != ERR_NOT_FOUND)
 			return e;
 		if (found == IN_USE) {
+			if (scan->has_last && number > scan->last)
+				return leave_off(scan, &next);
 			if ((e = leave(scan, &next)))
 				return e;
 			continue;

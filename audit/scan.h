@@ -34,6 +34,9 @@ struct scan {
 	bool has_limit;  /* the next segment was recovered: it goes on from @limit */
 	uint64_t limit;
 
+	bool has_last; /* nothing beyond segment @last is read, nor what is behind it judged */
+	uint64_t last;
+
 	/* What the next frame must carry. */
 	uint64_t sequence, first, epoch;
 	uint8_t previous[SHA256_SIZE];
@@ -47,6 +50,9 @@ struct scan {
 };
 
 void scan_start(struct scan *scan, int dir, scan_key *key, void *context);
+/* For a log that is being written, maybe faster than it can be read: ends no later than with the
+ * segment that is the last one now. */
+MUST enum err scan_to_present(struct scan *scan);
 /* The next frame, valid until the next call. ERR_NOT_FOUND: that was the last. Its @leaves must be
  * told to scan_advance() before the next call, once the caller has counted them. */
 MUST enum err scan_next(struct scan *scan, struct frame *out);
