@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/proof.h"
 #include "config/base/log.h"
 #include "plugin/daemon/request.h"
 
@@ -56,22 +57,29 @@ static void drop_unused(struct daemon *daemon, const uint8_t sha256[SHA256_SIZE]
 		state_drop_package(daemon->state, sha256);
 }
 
-static void fill_app(const struct app *app, struct leaf *leaf)
+/* The proof of the load, to be fetched by the SO under the digest of its receipt. */
+static enum err keep_proof(struct call *call, struct slice compact, const struct proof_parts *parts)
 {
-	leaf->subject = slice_text(app->id);
-	leaf->swname = slice_text(app->label);
-	leaf->swversion = slice_text(app->version);
-	leaf->components[0].name = slice_text("image");
-	memcpy(leaf->components[0].sha256, app->image, SHA256_SIZE);
-	leaf->components[1].name = slice_text("profile");
-	memcpy(leaf->components[1].sha256, app->profile, SHA256_SIZE);
-	leaf->components_n = 2;
+	CLEANUP(result_set) struct result_set *set = NULL;
+	uint8_t digest[SHA256_SIZE];
+	enum err e = result_set_new(WIRE_SO, slice_of(NULL, 0), &set);
+
+	if (e)
+		return e;
+	sha256_once(compact, digest);
+	hex_put(set->label, digest, 16);
+	proof_write(parts, &set->parts[RESULT_PROOF]);
+	set->has[RESULT_PROOF] = true;
+	if ((e = buf_check(&set->parts[RESULT_PROOF])))
+		return e;
+	return results_put(&call->partition->results, STEAL(set), io_monotonic_ms());
 }
 
-/* The load's record, its compact proof as the receipt, and its full proof as a result of the SO. */
+/* The load's record, and its compact proof as the receipt. */
 static enum err record_load(struct call *call, const struct app *app, struct buf *compact)
 {
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+	CLEANUP(tcb_record) struct tcb_record *tcb = tcb_hold(&call->daemon->tcb);
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
 	struct partition *p = call->partition;
 	struct leaf leaf;
@@ -79,19 +87,34 @@ static enum err record_load(struct call *call, const struct app *app, struct buf
 
 	if (e)
 		return e;
-	fill_app(app, &leaf);
-	leaf.has_epoch = true;
-	leaf.epoch = registry_epoch(&p->registry);
+	record_fill_app(app, registry_epoch(&p->registry) + 1, &leaf);
+	leaf.has_tcb = true;
+	memcpy(leaf.tcb, tcb->digest, sizeof leaf.tcb);
 	leaf.reason = slice_text("application loaded");
 	if ((e = audit_begin(p->tree, &leaf, &ticket)) ||
-	    (e = audit_compact(p->tree, audit_ticket_leaf(ticket), compact)))
+	    (e = audit_compact(p->tree, audit_ticket_leaf(ticket), compact)) ||
+	    (e = audit_finish(ticket, &receipt)))
 		return e;
-	return audit_finish(ticket, &receipt);
+	struct proof_parts parts = { audit_ticket_leaf(ticket), buf_slice(&receipt),
+				     buf_slice(&tcb->leaf), buf_slice(&tcb->receipt) };
+	if (keep_proof(call, buf_slice(compact), &parts))
+		log_warning("the load's proof can't be fetched: %s", err_reason());
+	return OK;
 }
 
-/* Record and change can't be one step. The application is there first and the record next, so a
- * crash between the two shows as an epoch without a record; the answer waits for both, and when
- * there can be no record the application goes again. */
+static enum err record_no_load(struct call *call, const struct app *app, enum err e)
+{
+	char reason[ERR_REASON_MAX];
+
+	snprintf(reason, sizeof reason, "%s", err_reason());
+	if (record_write(call->daemon, call->partition, &call->caller, LEAF_MANAGEMENT,
+			 slice_text(app->id), "application not loaded after all: %s", reason))
+		log_error("a load that failed is recorded as done: %s", err_reason());
+	return failed(e, "%s", reason);
+}
+
+/* Record and change can't be one step. The record comes first, so nothing runs that the log does not
+ * know; a crash between the two leaves an application out whose loader got no answer. */
 static enum err load_managing(struct call *call, struct slice package, struct app *app,
 			      struct buf *compact)
 {
@@ -101,16 +124,10 @@ static enum err load_managing(struct call *call, struct slice package, struct ap
 
 	if (registry_get(registry, slice_text(app->id), &old, NULL))
 		old = NULL;
-	if ((e = registry_put(registry, package, app)))
+	if ((e = record_load(call, app, compact)))
 		return e;
-	if ((e = record_load(call, app, compact))) {
-		char reason[ERR_REASON_MAX];
-
-		snprintf(reason, sizeof reason, "%s", err_reason());
-		if (registry_remove(registry, slice_text(app->id)))
-			log_error("%s stays loaded without a record: %s", app->id, err_reason());
-		return failed(e, "the load could not be recorded: %s", reason);
-	}
+	if ((e = registry_put(registry, package, app)))
+		return record_no_load(call, app, e);
 	if (old)
 		drop_unused(call->daemon, old->package);
 	return OK;
@@ -154,6 +171,8 @@ enum err request_LOAD(struct call *call)
 	return e;
 }
 
+/* Here the change comes first: what a crash leaves is a removal without a record, never an
+ * application that the log takes for removed. */
 static enum err unload_managing(struct call *call, struct slice id)
 {
 	CLEANUP(app) struct app *app = NULL;

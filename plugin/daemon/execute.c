@@ -23,6 +23,7 @@ struct execution {
 	struct proof_keys keys;
 	struct result_set *set;
 	struct buf compact, returned;
+	enum err unsigned_compact; /* the record is there, the compact proof is not */
 };
 
 static void execution_cleanup(struct execution *x)
@@ -78,6 +79,8 @@ static enum err judge(struct call *call, const struct order *order, struct execu
 	if ((e = call_role(call, WIRE_USER)) ||
 	    (e = registry_get(&call->partition->registry, order->id, &x->app, &x->epoch)))
 		return e;
+	if (tcb_unknown(&call->daemon->tcb))
+		return failed(ERR_STATE, "the platform can't be measured: restart the daemon");
 	if (order->input.left > most)
 		return failed(ERR_RANGE, "an input of %zu bytes, at most %llu allowed",
 			      order->input.left, (unsigned long long)most);
@@ -155,20 +158,6 @@ static void fill_run(const struct daemon *daemon, const struct execution *x, str
 	leaf->launched_us = run->launched_us;
 }
 
-static void fill_app(const struct execution *x, struct leaf *leaf)
-{
-	leaf->subject = slice_text(x->app->id);
-	leaf->swname = slice_text(x->app->label);
-	leaf->swversion = slice_text(x->app->version);
-	leaf->components[0].name = slice_text("image");
-	memcpy(leaf->components[0].sha256, x->app->image, SHA256_SIZE);
-	leaf->components[1].name = slice_text("profile");
-	memcpy(leaf->components[1].sha256, x->app->profile, SHA256_SIZE);
-	leaf->components_n = 2;
-	leaf->has_epoch = true;
-	leaf->epoch = x->epoch;
-}
-
 /* @end: err_reason() of a run that failed, else empty. */
 static enum err fill_leaf(struct call *call, const struct order *order, struct execution *x,
 			  struct slice end, struct leaf *leaf)
@@ -178,7 +167,7 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 
 	if (e)
 		return e;
-	fill_app(x, leaf);
+	record_fill_app(x->app, x->epoch, leaf);
 	leaf->nonce = order->nonce;
 	leaf->request = order->request;
 	leaf->reason = end;
@@ -205,17 +194,15 @@ static enum err record(struct call *call, const struct order *order, struct exec
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
 	struct audit_tree *tree = call->partition->tree;
 	struct leaf leaf;
-	enum err e, compact = OK;
+	enum err e;
 
 	if ((e = fill_leaf(call, order, x, end, &leaf)) || (e = audit_begin(tree, &leaf, &ticket)))
 		return e;
 	/* Signed while the batch is being synced. */
 	if (order->operation == OP_EXECUTE && !end.left)
-		compact = audit_compact(tree, audit_ticket_leaf(ticket), &x->compact);
+		x->unsigned_compact = audit_compact(tree, audit_ticket_leaf(ticket), &x->compact);
 	if ((e = audit_finish(ticket, &receipt)))
 		return e;
-	if (compact)
-		return compact;
 	struct proof_parts parts = { audit_ticket_leaf(ticket), buf_slice(&receipt),
 				     buf_slice(&x->tcb->leaf), buf_slice(&x->tcb->receipt) };
 	proof_write(&parts, proof);
@@ -275,6 +262,20 @@ static enum err collect(const struct order *order, struct execution *x, struct b
 	return OK;
 }
 
+/* What is over the quota alone leaves its proof and keys at least. */
+static enum err shrink(struct call *call, struct execution *x)
+{
+	static const enum result_part large[] = { RESULT_OUTPUT, RESULT_STDERR };
+
+	if (results_fit(&call->partition->results, x->set))
+		return OK;
+	for (size_t i = 0; i < 2; i++) {
+		buf_free(&x->set->parts[large[i]]);
+		x->set->has[large[i]] = false;
+	}
+	return failed(ERR_LIMIT, "the output is over the quota of results");
+}
+
 /* The set is held once more, because its bytes go into the answer. */
 static enum err keep(struct call *call, struct execution *x)
 {
@@ -282,18 +283,18 @@ static enum err keep(struct call *call, struct execution *x)
 	return results_put(&call->partition->results, x->set, io_monotonic_ms());
 }
 
+/* @end: how the run or what came after it failed; then the answer is a label alone. */
 static enum err answer(struct call *call, const struct order *order, struct execution *x,
 		       enum err end)
 {
-	struct slice bytes = { NULL, 0 };
-	enum err e = OK;
+	struct slice bytes = buf_slice(&x->set->parts[RESULT_PROOF]);
+	enum err e;
 
-	if (!end) {
+	if (!end)
 		bytes = returned(order, x);
-		if ((e = buf_check(&x->returned)))
-			return e;
-	}
-	label_set(order, x->set, end ? buf_slice(&x->set->parts[RESULT_PROOF]) : bytes);
+	if ((e = buf_check(&x->returned)))
+		return e;
+	label_set(order, x->set, bytes);
 	if ((e = keep(call, x)))
 		return e;
 	if (!end)
@@ -316,6 +317,18 @@ static enum err record_unknown(struct call *call, const struct order *order, str
 	return recorded ? recorded : failed(e, "%s", reason);
 }
 
+/* What is known now is the first reason why the caller gets no result; "" when there is none. */
+static enum err first_failure(struct call *call, struct execution *x, enum err end, char *reason)
+{
+	if (!end && (end = x->unsigned_compact))
+		snprintf(reason, ERR_REASON_MAX, "the compact proof could not be signed");
+	if (shrink(call, x) && !end) {
+		end = ERR_LIMIT;
+		snprintf(reason, ERR_REASON_MAX, "%s", err_reason());
+	}
+	return end;
+}
+
 static enum err execute(struct call *call, const struct order *order, struct execution *x)
 {
 	CLEANUP(buf) struct buf proof = BUF_INIT;
@@ -331,7 +344,10 @@ static enum err execute(struct call *call, const struct order *order, struct exe
 	if ((end = judge_end(x)))
 		snprintf(reason, sizeof reason, "%s", err_reason());
 	if ((e = record(call, order, x, slice_text(reason), &proof)) ||
-	    (e = collect(order, x, &proof)) || (e = answer(call, order, x, end)))
+	    (e = collect(order, x, &proof)))
+		return e;
+	end = first_failure(call, x, end, reason);
+	if ((e = answer(call, order, x, end)))
 		return e;
 	call->results_with_error = true;
 	return end ? failed(end, "%s", reason) : OK;

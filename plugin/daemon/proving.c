@@ -89,6 +89,7 @@ enum err request_PROVE(struct call *call)
 		return e;
 	if ((e = prove(call, role, proof))) {
 		e = failed(e, "%s not proved: %s", role == WIRE_USER ? "user" : "SO", err_reason());
+		call->proving = true;
 		return call_refuse(call, e, slice_of(NULL, 0));
 	}
 	cbor_put_uint(&call->results.bytes, AUTH_GRANT_MS / 1000);

@@ -82,6 +82,20 @@ enum err record_fill(struct daemon *daemon, const struct partition *partition,
 	return io_random(leaf->cti, sizeof leaf->cti);
 }
 
+void record_fill_app(const struct app *app, uint64_t epoch, struct leaf *leaf)
+{
+	leaf->subject = slice_text(app->id);
+	leaf->swname = slice_text(app->label);
+	leaf->swversion = slice_text(app->version);
+	leaf->components[0].name = slice_text("image");
+	memcpy(leaf->components[0].sha256, app->image, SHA256_SIZE);
+	leaf->components[1].name = slice_text("profile");
+	memcpy(leaf->components[1].sha256, app->profile, SHA256_SIZE);
+	leaf->components_n = 2;
+	leaf->has_epoch = true;
+	leaf->epoch = epoch;
+}
+
 struct audit_tree *record_tree(struct daemon *daemon, const struct partition *partition)
 {
 	return partition ? partition->tree : daemon->tree;

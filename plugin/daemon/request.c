@@ -109,6 +109,7 @@ enum err call_refuse(struct call *call, enum err refused, struct slice subject)
 {
 	struct record_caller caller = call->caller;
 	const struct partition *partition = refusal_tree(call, &caller);
+	enum leaf_type type = call->proving ? LEAF_AUTHORIZATION : LEAF_REFUSAL;
 	char reason[ERR_REASON_MAX];
 	enum err e;
 
@@ -116,10 +117,9 @@ enum err call_refuse(struct call *call, enum err refused, struct slice subject)
 	connection_slow_down(call->connection, io_monotonic_ms());
 	atomic_fetch_add(&call->daemon->refusals, 1);
 	if (partition == call->partition || !call->partition)
-		e = record_write(call->daemon, partition, &caller, LEAF_REFUSAL, subject, "%s",
-				 reason);
+		e = record_write(call->daemon, partition, &caller, type, subject, "%s", reason);
 	else
-		e = record_write(call->daemon, partition, &caller, LEAF_REFUSAL, subject,
+		e = record_write(call->daemon, partition, &caller, type, subject,
 				 "partition %s: %s", call->partition->serial, reason);
 	if (e)
 		return failed(e, "a refusal could not be recorded: %s", err_reason());

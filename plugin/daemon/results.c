@@ -94,11 +94,16 @@ void results_purge(struct results *results)
 	pthread_mutex_unlock(&results->lock);
 }
 
+bool results_fit(const struct results *results, const struct result_set *set)
+{
+	return weight(set) <= results->quota;
+}
+
 enum err results_put(struct results *results, struct result_set *set, uint64_t now_ms)
 {
 	uint64_t bytes = weight(set);
 
-	if (bytes > results->quota) {
+	if (!results_fit(results, set)) {
 		result_set_release(set);
 		return failed(ERR_LIMIT, "a result of %llu bytes is over the quota of %llu",
 			      (unsigned long long)bytes, (unsigned long long)results->quota);

@@ -41,7 +41,9 @@ void results_purge(struct results *results); /* also frees all, at the end */
 MUST enum err result_set_new(enum wire_role role, struct slice label, struct result_set **out);
 void result_set_release(struct result_set *set); /* NULL is allowed */
 void result_set_cleanup(struct result_set **set);
-/* Takes the set over, whatever it answers. ERR_LIMIT: it alone is over the quota. */
+/* Whether the set alone is within the quota. */
+bool results_fit(const struct results *results, const struct result_set *set);
+/* Takes the set over, whatever it answers. ERR_LIMIT: it does not fit. */
 MUST enum err results_put(struct results *results, struct result_set *set, uint64_t now_ms);
 /* Takes out for reading the set that has the part @id; ERR_NOT_FOUND, for another role too. */
 MUST enum err results_get(struct results *results, enum wire_role role, uint64_t id,

@@ -183,8 +183,9 @@ static bool tick(struct daemon *daemon, uint64_t now_ms, uint64_t *busy_ms)
 {
 	uint64_t idle_ms = daemon->config->daemon_idle_seconds * 1000;
 
-	if (partitions_each(&daemon->partitions, expire, &now_ms) || tcb_renew(daemon))
+	if (partitions_each(&daemon->partitions, expire, &now_ms))
 		log_error("%s", err_reason());
+	(void)!tcb_renew(daemon); /* keeps in mind that it failed */
 	if (clients_count(&daemon->clients))
 		*busy_ms = now_ms;
 	return daemon->config->mode == MODE_APPLIANCE || idle_ms == 0 ||

@@ -13,6 +13,7 @@
 
 #include "config/base/cbor.h"
 #include "config/base/io.h"
+#include "config/base/log.h"
 #include "plugin/daemon/record.h"
 
 #define NAME_ROOM 320
@@ -128,6 +129,8 @@ struct mapping {
 	char path[NAME_ROOM];
 };
 
+static const char deleted[] = " (deleted)";
+
 /* One line of /proc/self/maps; true for an executable mapping of a file. */
 static bool parse_mapping(const char *line, struct mapping *m)
 {
@@ -139,6 +142,10 @@ static bool parse_mapping(const char *line, struct mapping *m)
 	    path == 0 || rights[2] != 'x' || line[path] != '/')
 		return false;
 	snprintf(m->path, sizeof m->path, "%s", line + path);
+	/* What is mapped does not change when its name goes, by an upgrade for example. */
+	size_t n = strlen(m->path), tail = strlen(deleted);
+	if (n > tail && !strcmp(m->path + n - tail, deleted))
+		m->path[n - tail] = 0;
 	return true;
 }
 
@@ -379,7 +386,7 @@ static void parts_cleanup(struct parts **parts)
 	free(*parts);
 }
 
-enum err tcb_renew(struct daemon *daemon)
+static enum err renew(struct daemon *daemon)
 {
 	CLEANUP(parts) struct parts *parts = NULL;
 	uint64_t mapped;
@@ -400,4 +407,26 @@ enum err tcb_renew(struct daemon *daemon)
 		return e;
 	put_in_force(&daemon->tcb, STEAL(record), mapped);
 	return OK;
+}
+
+enum err tcb_renew(struct daemon *daemon)
+{
+	struct tcb *tcb = &daemon->tcb;
+	enum err e = renew(daemon);
+
+	pthread_mutex_lock(&tcb->lock);
+	bool news = e && !tcb->unknown;
+	tcb->unknown = e != OK;
+	pthread_mutex_unlock(&tcb->lock);
+	if (news)
+		log_error("the platform can't be measured, nothing is run: %s", err_reason());
+	return e;
+}
+
+bool tcb_unknown(struct tcb *tcb)
+{
+	pthread_mutex_lock(&tcb->lock);
+	bool unknown = tcb->unknown;
+	pthread_mutex_unlock(&tcb->lock);
+	return unknown;
 }

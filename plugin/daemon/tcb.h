@@ -27,11 +27,15 @@ struct tcb {
 	pthread_mutex_t lock; /* guards what follows */
 	struct tcb_record *current;
 	uint64_t mapped; /* a fingerprint of which files were mapped */
+	bool unknown;    /* something was mapped since that can't be measured */
 };
 
 void tcb_init(struct tcb *tcb);
-/* Measures, writes the record and puts it in force; cheap when nothing was mapped since. */
+/* Measures, writes the record and puts it in force; cheap when nothing was mapped since. One thread
+ * at a time. */
 MUST enum err tcb_renew(struct daemon *daemon);
+/* Whether the last tcb_renew failed: nothing may run then. */
+bool tcb_unknown(struct tcb *tcb);
 struct tcb_record *tcb_hold(struct tcb *tcb);
 void tcb_record_release(struct tcb_record *record); /* NULL is allowed */
 void tcb_record_cleanup(struct tcb_record **record);

@@ -35,7 +35,8 @@ static enum err look(void *context, const char *origin, uint64_t index, struct s
 	(void)index;
 	(void)raw;
 
-	if (leaf->type == LEAF_REFUSAL && !strcmp(origin, found->origin) &&
+	if ((leaf->type == LEAF_REFUSAL || leaf->type == LEAF_AUTHORIZATION) &&
+	    !strcmp(origin, found->origin) &&
 	    memmem(leaf->reason.p, leaf->reason.left, found->words, strlen(found->words)))
 		found->n++;
 	return OK;
@@ -123,7 +124,7 @@ START_TEST(another_partition_sees_nothing_and_its_attempts_stay_in_its_tree)
 	/* Straight at the other partition. */
 	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_LOGIN);
 	ck_assert_uint_eq(refusals(BANK_B, world.banks[BANK_A].serial), 1);
-	ck_assert_uint_eq(refusals(BANK_A, ""), 0);
+	ck_assert_uint_eq(refusals(BANK_A, "unruly"), 0);
 }
 END_TEST
 
