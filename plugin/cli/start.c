@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,7 +49,36 @@ static enum err stay(struct cli *cli)
 	}
 }
 
-static enum err start(struct cli *cli, const struct config *config, bool foreground)
+/* Launcher and daemon keep the descriptor that is standard error here for as long as they live, so
+ * it may become a file for them: a script that waits for the end of our words must not wait for
+ * theirs. Gives back the one from before, or -1. */
+static enum err redirect(const char *path, int *before)
+{
+	CLEANUP(fd) int fd = -1;
+
+	if (!path)
+		return OK;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd < 0 || (*before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) < 0 ||
+	    dup2(fd, STDERR_FILENO) < 0)
+		return failed(ERR_IO, "%s: %m", path);
+	return OK;
+}
+
+static enum err start_daemon(struct cli *cli, const struct config *config, const char *log)
+{
+	CLEANUP(fd) int before = -1;
+	enum err e = redirect(log, &before);
+
+	if (!e)
+		e = link_start_daemon(config, cli->self, START_WAIT_MS);
+	if (before >= 0 && dup2(before, STDERR_FILENO) < 0)
+		return failed(ERR_IO, "standard error: %m");
+	return e && log ? failed(e, "%s (see %s)", err_reason(), log) : e;
+}
+
+static enum err start(struct cli *cli, const struct config *config, bool foreground,
+		      const char *log)
 {
 	struct link *link = NULL;
 	sigset_t set;
@@ -62,7 +92,7 @@ static enum err start(struct cli *cli, const struct config *config, bool foregro
 		ends(&set);
 		sigprocmask(SIG_BLOCK, &set, NULL);
 	}
-	e = link_start_daemon(config, cli->self, START_WAIT_MS);
+	e = start_daemon(cli, config, log);
 	return e || !foreground ? e : stay(cli);
 }
 
@@ -70,10 +100,13 @@ int cmd_start(struct cli *cli)
 {
 	CLEANUP(config) struct config *config = NULL;
 	bool foreground = false;
+	const char *log = NULL;
 	const struct cli_option options[] = {
 		CLI_FLAG("foreground", &foreground, "stay until the daemon ends; SIGTERM ends it"),
+		CLI_TEXT("log", "FILE", &log,
+			 "appliance mode: where both write, appended; default: standard error"),
 	};
-	enum cli_exit code = cli_options(cli, options, 1);
+	enum cli_exit code = cli_options(cli, options, 2);
 
 	if (code)
 		return code;
@@ -82,7 +115,7 @@ int cmd_start(struct cli *cli)
 		e = failed(ERR_DENIED, "appliance mode is started by root");
 	if (e)
 		return cli_failed(cli, e);
-	if ((e = start(cli, config, foreground)))
+	if ((e = start(cli, config, foreground, log)))
 		return cli_answered(cli, e);
 	if (!foreground)
 		buf_printf(&cli->out, "the daemon answers at %s\n", config->socket);
