@@ -73,6 +73,15 @@ static enum err use_environment(const struct config_list *list)
 	return OK;
 }
 
+static enum err check_settings(const struct config *config, const char *module)
+{
+	if (!*module)
+		return failed(ERR_USAGE, "neither token.module nor hsm.module is set");
+	if (!*config->token_pin_file)
+		return failed(ERR_USAGE, "token.pin_file is not set");
+	return OK;
+}
+
 enum err attest_open(const struct config *config, struct attest **out)
 {
 	CLEANUP(attest) struct attest *attest = calloc(1, sizeof *attest);
@@ -82,11 +91,8 @@ enum err attest_open(const struct config *config, struct attest **out)
 
 	if (!attest)
 		return failed(ERR_MEMORY, "token");
-	if (!*module)
-		return failed(ERR_USAGE, "neither token.module nor hsm.module is set");
-	if (!*config->token_pin_file)
-		return failed(ERR_USAGE, "token.pin_file is not set");
-	if ((e = secret_from_file(&pin, config->token_pin_file)) ||
+	if ((e = check_settings(config, module)) ||
+	    (e = secret_from_file(&pin, config->token_pin_file)) ||
 	    (e = use_environment(&config->token_environment)) ||
 	    (e = token_open(module, config->token_label, NULL, &attest->token)) ||
 	    (e = token_login(attest->token, CKU_USER, &pin)))

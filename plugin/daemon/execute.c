@@ -93,7 +93,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* ERR_GONE and the like: nothing ran, or how it went can't be known. */
-static enum err run(struct call *call, const struct order *order, struct execution *x)
+static enum err run_app(struct call *call, const struct order *order, struct execution *x)
 {
 	const struct config *config = call->daemon->config;
 	struct limits limits = x->app->limits;
@@ -339,7 +339,7 @@ static enum err execute(struct call *call, const struct order *order, struct exe
 		return call_refuse(call, e, order->id);
 	x->tcb = tcb_hold(&call->daemon->tcb);
 	atomic_fetch_add(&call->daemon->executions, 1);
-	if ((e = run(call, order, x)))
+	if ((e = run_app(call, order, x)))
 		return record_unknown(call, order, x, e);
 	if ((end = judge_end(x)))
 		snprintf(reason, sizeof reason, "%s", err_reason());

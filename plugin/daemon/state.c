@@ -96,9 +96,9 @@ enum err state_open(const char *path, bool make, struct state **out)
 	if (!state)
 		return failed(ERR_MEMORY, "state directory");
 	state->dir = state->lock = -1;
-	if (!(state->path = strdup(path)))
-		return failed(ERR_MEMORY, "state directory");
-	if ((e = io_open_dir(AT_FDCWD, path, make, &state->dir)) ||
+	state->path = strdup(path);
+	if ((e = state->path ? OK : failed(ERR_MEMORY, "state directory")) ||
+	    (e = io_open_dir(AT_FDCWD, path, make, &state->dir)) ||
 	    (e = check_owner(state->dir, path)) || (e = take_lock(state)) ||
 	    (e = make_folders(state)))
 		return e;
