@@ -120,7 +120,8 @@ static void wait_for_room_locked(struct audit *audit)
 static enum err admit_locked(struct audit *audit, size_t most)
 {
 	for (;;) {
-		uint64_t need = audit->reserved + COST_OF(most) + audit->trees_n * ENTRY_HEAD_MAX;
+		uint64_t need = audit->reserved + COST_OF(most) +
+				FRAME_BYTES(atomic_load(&audit->pending_n) * ENTRY_HEAD_MAX);
 		bool full;
 
 		if (audit->poisoned)

@@ -154,6 +154,7 @@ static void carry_heads(struct audit *audit, struct batch *batch, size_t room)
 		*carried = head;
 		carried = &head->next;
 		batch->entries++;
+		atomic_fetch_sub(&audit->pending_n, 1);
 	}
 	if (!audit->pending)
 		audit->pending_last = &audit->pending;
@@ -275,6 +276,7 @@ static void release_tree_locked(struct audit *audit, struct head *head)
 		audit->pending_due_ms = io_monotonic_ms() + HEADS_WITHIN_MS;
 	*audit->pending_last = head; /* with the batch's own reference */
 	audit->pending_last = &head->next;
+	atomic_fetch_add(&audit->pending_n, 1);
 }
 
 /* Wakes the tickets' owners; without the lock, which all of them will want next. */

@@ -119,6 +119,11 @@ size_t frame_claims(const uint8_t block[FRAME_BLOCK])
 	return FRAME_BYTES(length);
 }
 
+uint64_t frame_claims_sequence(const uint8_t block[FRAME_BLOCK])
+{
+	return get_u64(block + AT_SEQUENCE);
+}
+
 enum err frame_read(struct slice raw, struct frame *out)
 {
 	const uint8_t *h = raw.p;

@@ -48,6 +48,8 @@ struct frame {
 MUST enum err frame_seal(struct frame *frame, const uint8_t key[FRAME_KEY], struct buf *out);
 /* How many bytes the frame that starts with this block claims; 0 when it is none. */
 size_t frame_claims(const uint8_t block[FRAME_BLOCK]);
+/* And the sequence that it claims. */
+uint64_t frame_claims_sequence(const uint8_t block[FRAME_BLOCK]);
 /* @raw is exactly what frame_claims() said. ERR_FORMAT: no frame, or a torn one. The HMAC is left
  * to frame_authentic(). */
 MUST enum err frame_read(struct slice raw, struct frame *out);

@@ -240,6 +240,14 @@ static enum err no_frame_behind(const struct scan *scan, struct slice debris, ui
 	return OK;
 }
 
+/* Where the torn batch's own header survived, it says how far its debris may reach. */
+static size_t reach(const struct scan *scan, const uint8_t *first)
+{
+	size_t claims = frame_claims(first);
+
+	return claims && frame_claims_sequence(first) == scan->sequence ? claims : TORN_MAX;
+}
+
 /* Measures what lies in @fd from @from on: nothing, or one torn batch. */
 static enum err debris(struct scan *scan, int fd, uint64_t from, uint64_t bytes)
 {
@@ -260,6 +268,12 @@ static enum err debris(struct scan *scan, int fd, uint64_t from, uint64_t bytes)
 	if ((e = io_read_at(fd, from, to, n)) ||
 	    (e = no_frame_behind(scan, buf_slice(&raw), scan->sequence)))
 		return e;
+	if (end - from > reach(scan, raw.data))
+		return failed(
+			ERR_MISMATCH,
+			"batch %llu is damaged, and there was more behind it: a crash does not "
+			"leave that",
+			ull(scan->sequence));
 	if (scan->torn_bytes)
 		return failed(ERR_MISMATCH, "two segments have a torn tail");
 	scan->torn_bytes = end - from;

@@ -102,6 +102,7 @@ struct audit {
 	/* The committer's. */
 	struct head *pending, **pending_last; /* signed, released, not yet in the log */
 	uint64_t pending_due_ms;
+	atomic_size_t pending_n;
 	struct buf raw;
 
 	pthread_t committer, signer_thread, publisher;

@@ -115,6 +115,7 @@ static enum err temporary(int dir, int *out)
 {
 	if (unlinkat(dir, TEMPORARY, 0) && errno != ENOENT)
 		return failed(ERR_IO, "%s: %m", TEMPORARY);
+	fd_cleanup(out);
 	*out = openat(dir, TEMPORARY, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return *out < 0 ? failed(ERR_IO, "%s: %m", TEMPORARY) : OK;
 }
@@ -237,6 +238,22 @@ static enum err seal_copy(struct wal *wal, const struct frame *copy, struct buf 
 	return OK;
 }
 
+/* The temporary file for a segment, zeros from @from on. One that was made ready before is taken
+ * for it: recovery must not fail for want of space just after a crash. */
+static enum err blank_file(struct wal *wal, const struct segment *header, uint64_t from, int *out)
+{
+	char name[24];
+	enum err e;
+
+	snprintf(name, sizeof name, SCAN_NAME, ull(header->number));
+	if (header->bytes == wal->segment_bytes && unused_file(wal, header->number, out) &&
+	    !renameat(wal->dir, name, wal->dir, TEMPORARY))
+		return OK;
+	if ((e = temporary(wal->dir, out)))
+		return e;
+	return zeros_to(*out, from, header->bytes);
+}
+
 /* A new segment, whole before it gets its name, so that a crash here changes nothing. */
 static enum err begin_anew(struct wal *wal, const struct scan *scan, const struct frame *copy)
 {
@@ -253,15 +270,16 @@ static enum err begin_anew(struct wal *wal, const struct scan *scan, const struc
 	if ((e = fresh_key(wal->signer, &wal->now)) || (copy && (e = seal_copy(wal, copy, &raw))))
 		return e;
 	header->bytes = wal->segment_bytes;
-	if (header->bytes < FRAME_BLOCK + raw.len + WAL_SEGMENT_MIN)
+	if (header->bytes < FRAME_BLOCK + raw.len + WAL_SEGMENT_MIN / 2)
 		header->bytes = FRAME_BLOCK + raw.len + WAL_SEGMENT_MIN;
 	segment_seal(header, wal->now.key.p, block);
-	if ((e = temporary(wal->dir, &wal->now.fd)) ||
+	if ((e = blank_file(wal, header, FRAME_BLOCK + raw.len, &wal->now.fd)) ||
 	    (e = io_write_at(wal->now.fd, 0, SLICE(block))) ||
 	    (e = io_write_at(wal->now.fd, FRAME_BLOCK, buf_slice(&raw))) ||
-	    (e = zeros_to(wal->now.fd, FRAME_BLOCK + raw.len, header->bytes)) ||
-	    (e = settle(wal->dir, wal->now.fd, header->number)))
-		return e;
+	    (e = settle(wal->dir, wal->now.fd, header->number))) {
+		unlinkat(wal->dir, TEMPORARY, 0);
+		return failed(e, "the log needs a new segment: %s", err_reason());
+	}
 	wal->begun = true;
 	wal->at = FRAME_BLOCK + raw.len;
 	wal->bytes = header->bytes;

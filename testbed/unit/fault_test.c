@@ -263,6 +263,36 @@ START_TEST(no_new_segment_refuses_records_before_they_run_and_heals)
 }
 END_TEST
 
+START_TEST(a_full_disk_does_not_keep_a_crashed_log_from_opening)
+{
+	char crashed[80];
+
+	start_in(NULL);
+	atomic_store(&signer.closed, true);
+	struct leaf *leaf = malloc(sizeof *leaf);
+	struct audit_ticket *ticket;
+	signer_leaf(leaf, "unsigned");
+	ck_assert_ok(audit_begin(tree, leaf, &ticket));
+	audit_ticket_free(ticket);
+	usleep(50000);
+	atomic_store(&signer.failures, 1000);
+	close_log();
+	atomic_store(&signer.failures, 0);
+	atomic_store(&signer.closed, false);
+	snprintf(crashed, sizeof crashed, "%s/wal/00000001", path);
+	ck_assert_int_eq(access(crashed, F_OK), 0);
+	/* Room for what goes into the segment that is there already, and for no other. */
+	arm(&at_pwrite, 2, ENOSPC);
+	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
+	ck_assert_uint_eq(recovery.unsigned_kept, 1);
+	disarm();
+	close_log();
+	check_log(7, 7);
+	free(leaf);
+	end();
+}
+END_TEST
+
 START_TEST(a_full_disk_refuses_records_and_loses_none)
 {
 	char mounted[64], file[80];
@@ -336,6 +366,7 @@ static void add(TCase *t)
 	tcase_add_test(t, short_writes_are_completed);
 	tcase_add_test(t, a_write_that_fails_half_way_leaves_a_torn_tail);
 	tcase_add_table(t, no_new_segment_refuses_records_before_they_run_and_heals, no_segment);
+	tcase_add_test(t, a_full_disk_does_not_keep_a_crashed_log_from_opening);
 	tcase_add_test(t, a_full_disk_refuses_records_and_loses_none);
 	tcase_add_test(t, of_many_in_flight_none_is_released_after_a_failed_sync);
 }

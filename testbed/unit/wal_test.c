@@ -329,6 +329,18 @@ START_TEST(damage_before_the_last_batch_is_refused)
 }
 END_TEST
 
+START_TEST(damage_in_the_last_two_batches_is_refused)
+{
+	make_log(8);
+	ck_assert_err(scan_log(path), ERR_NOT_FOUND);
+	copy_log();
+	for (size_t i = places_n - 2; i < places_n; i++)
+		flip((unsigned)places[i].number, places[i].at + 200);
+	check_refused(ERR_MISMATCH);
+	done();
+}
+END_TEST
+
 START_TEST(a_batch_that_is_wiped_is_refused)
 {
 	static uint8_t zeros[FRAME_BLOCK * 8];
@@ -555,6 +567,7 @@ static void add(TCase *t)
 	tcase_add_test(t, whole_records_that_nobody_signed_are_kept_and_signed);
 	tcase_add_test(t, a_crash_before_the_first_batch_leaves_an_empty_log);
 	tcase_add_test(t, damage_before_the_last_batch_is_refused);
+	tcase_add_test(t, damage_in_the_last_two_batches_is_refused);
 	tcase_add_test(t, a_batch_that_is_wiped_is_refused);
 	tcase_add_test(t, wiping_everything_after_a_signed_batch_shows_in_the_checkpoint);
 	tcase_add_test(t, a_forged_batch_behind_the_last_one_is_refused);
