@@ -47,7 +47,7 @@ static void put(const struct entry *entry)
 /* The entries so far become a batch, which claims to have @extra more. */
 static void batch(uint32_t extra)
 {
-	struct frame frame = { .sequence = sequence++,
+	struct frame frame = { .sequence = sequence,
 			       .first = leaves_before,
 			       .count = entries_n + extra };
 
@@ -55,6 +55,7 @@ static void batch(uint32_t extra)
 	ck_assert_ok(frame_seal(&frame, frame_key, &raw));
 	buf_put_slice(&file, buf_slice(&raw));
 	memcpy(previous, frame.hash, SHA256_SIZE);
+	sequence++;
 	leaves_before += leaves_n;
 	entries_n = leaves_n = 0;
 	buf_reset(&raw);
