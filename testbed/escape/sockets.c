@@ -17,6 +17,7 @@ int main(void)
 	static const int families[] = { AF_UNIX,   AF_INET, AF_INET6, AF_NETLINK,
 					AF_PACKET, AF_ALG,  AF_VSOCK };
 	int pair[2];
+	const struct sockaddr address = { .sa_family = AF_UNIX };
 	char byte = 0;
 	struct iovec part = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -34,8 +35,8 @@ int main(void)
 		FAILS(recvmsg(fd, &message, MSG_DONTWAIT), EBADF, EBADF);
 		FAILS(sendmsg(fd, &message, MSG_DONTWAIT), EBADF, EBADF);
 	}
-	DENIED(connect(0, NULL, 0));
-	DENIED(bind(0, NULL, 0));
+	DENIED(connect(0, &address, sizeof address));
+	DENIED(bind(0, &address, sizeof address));
 	DENIED(listen(0, 1));
 	DENIED(accept(0, NULL, NULL));
 	DENIED(send(1, &byte, 1, 0));
