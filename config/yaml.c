@@ -333,6 +333,29 @@ static enum err read_document(struct walk *walk)
 	return OK;
 }
 
+static size_t line_seen(const struct walk *walk, const char *key)
+{
+	for (size_t i = 0; i < walk->seen_n; i++)
+		if (!strcmp(walk->seen[i].key, key))
+			return walk->seen[i].line;
+	return 0;
+}
+
+/* What each value alone can't tell: an appliance's daemon that is root would be kept from nothing. */
+static enum err check_together(const struct walk *walk)
+{
+	const struct config *config = walk->config;
+	const char *key = config->users_daemon == 0  ? "users.daemon"
+			  : config->users_group == 0 ? "users.group"
+						     : NULL;
+
+	if (config->mode != MODE_APPLIANCE || !key)
+		return OK;
+	size_t line = line_seen(walk, key);
+	return failed(ERR_RANGE, "%s:%zu: %s: an id other than 0 expected in appliance mode",
+		      walk->name, line ? line : line_seen(walk, "mode"), key);
+}
+
 enum err yaml_read(struct slice text, const char *name, struct config *config)
 {
 	struct walk walk = { .text = text, .name = name, .config = config };
@@ -343,6 +366,8 @@ enum err yaml_read(struct slice text, const char *name, struct config *config)
 	yaml_parser_set_encoding(&walk.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&walk.parser, text.p, text.left);
 	enum err e = read_document(&walk);
+	if (!e)
+		e = check_together(&walk);
 	yaml_event_delete(&walk.event);
 	yaml_parser_delete(&walk.parser);
 	return e;

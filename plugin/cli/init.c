@@ -123,11 +123,6 @@ static enum err init(struct cli *cli, const struct config *config, const char *c
 	if (config->mode == MODE_APPLIANCE) {
 		if (geteuid() != 0)
 			return failed(ERR_DENIED, "appliance mode is initialised by root");
-		if (config->users_daemon == 0)
-			return failed(ERR_USAGE,
-				      "%s: users.daemon: a user other than 0 expected "
-				      "in appliance mode",
-				      config->path);
 		if ((e = prepare_directories(config)))
 			return e;
 	}

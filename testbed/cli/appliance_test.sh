@@ -20,7 +20,7 @@ pem_names() { openssl x509 -in "$1" -noout -subject; }
 
 # init
 sed "s/daemon: $DAEMON_UID/daemon: 0/" "$D/assay.yaml" >"$D/root.yaml"
-exits 2 "a daemon that is root is refused" "users.daemon: a user other than 0" assay init --config "$D/root.yaml"
+exits 1 "a daemon that is root is refused" "users.daemon: an id other than 0" assay init --config "$D/root.yaml"
 exits 1 "init is for root" "initialised by root" as_front "$D/bin/assay" init
 sed "s/daemon: $DAEMON_UID/daemon: 64009/" "$D/assay.yaml" >"$D/other.yaml"
 exits 1 "a state directory of another user is refused" "belongs to user $DAEMON_UID" assay init --config "$D/other.yaml"

@@ -103,6 +103,12 @@ static const struct {
 	{ "? [mode]\n: appliance\n",
 	  "f:1: one of the settings mode, state, socket, hsm, token, users, programs, sandbox, "
 	  "limits, results, daemon, audit expected, found a list" },
+	{ "state: /a\nmode: appliance\n",
+	  "f:2: users.daemon: an id other than 0 expected in appliance mode" },
+	{ "mode: appliance\nusers:\n  daemon: 0\n",
+	  "f:3: users.daemon: an id other than 0 expected in appliance mode" },
+	{ "mode: appliance\nusers:\n  daemon: 5\n  group: 0\n",
+	  "f:4: users.group: an id other than 0 expected in appliance mode" },
 	{ "mode: appliance\nstate: /a\nmode: appliance\n",
 	  "f:3: mode: each key once expected, found it in line 1 already" },
 	{ "limits:\n  wall_ms: 5\naudit: {}\nlimits:\n  cpu: 4\n",
@@ -187,12 +193,13 @@ END_TEST
 
 START_TEST(values_of_every_type_arrive)
 {
-	const char *text = "mode: \"appliance\"\n"
-			   "state: '/srv/a b'\n"
-			   "hsm: {environment: [A=1, \"B=x=y\"]}\n"
-			   "token: {label: 'true'}\n"
-			   "users:\n  daemon: 64002\n  administrators: [0, 4294967294]\n"
-			   "sandbox: {allow_missing: [pids, memory]}\n";
+	const char *text =
+		"mode: \"appliance\"\n"
+		"state: '/srv/a b'\n"
+		"hsm: {environment: [A=1, \"B=x=y\"]}\n"
+		"token: {label: 'true'}\n"
+		"users:\n  daemon: 64002\n  group: 64003\n  administrators: [0, 4294967294]\n"
+		"sandbox: {allow_missing: [pids, memory]}\n";
 	CLEANUP(config) struct config *config = parsed(text);
 	uint8_t digest[SHA256_SIZE];
 
@@ -256,7 +263,7 @@ static void make_file(void)
 	ck_assert_int_eq(chmod(top, 0755), 0);
 	FILE *f = fopen(file, "we");
 	ck_assert_ptr_nonnull(f);
-	fputs("mode: appliance\n", f);
+	fputs("mode: development\n", f);
 	fclose(f);
 	ck_assert_int_eq(chmod(file, 0644), 0);
 }
