@@ -239,7 +239,7 @@ struct object *object_get(const struct session *session, CK_OBJECT_HANDLE handle
 /* A list from the daemon while it becomes objects. */
 struct building {
 	struct slot *slot;
-	struct object *list;
+	struct object *list, *last;
 	enum wire_role *role;
 	uint64_t listing;
 	bool failed;
@@ -252,8 +252,8 @@ static void build(struct building *b, struct object *object)
 		object_put(object);
 		return;
 	}
-	object->next = b->list;
-	b->list = object;
+	*(b->last ? &b->last->next : &b->list) = object;
+	b->last = object;
 }
 
 static void build_facet(struct building *b, enum object_kind kind, const struct app_info *app,

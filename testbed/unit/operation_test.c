@@ -1,0 +1,395 @@
+/* operation_test.c - an application runs once for what a client does with it, however it calls. */
+#include "testbed/mock/world.h"
+
+#include "plugin/mechanism.h"
+
+static CK_BYTE out[1024];
+static CK_ULONG n;
+
+static CK_RV sign_init(CK_MECHANISM_TYPE type)
+{
+	CK_MECHANISM m = { type, NULL, 0 };
+
+	return w.f->C_SignInit(w.s, &m, world_app());
+}
+
+static void started(CK_MECHANISM_TYPE type)
+{
+	CK_MECHANISM m = { type, NULL, 0 };
+
+	world_enrolled();
+	world_login(CKU_USER);
+	if (type == CKM_ASSAY_RUN)
+		ck_assert_rv(w.f->C_EncryptInit(w.s, &m, world_app()), CKR_OK);
+	else if (type)
+		ck_assert_rv(sign_init(type), CKR_OK);
+}
+
+static CK_RV sign(const char *input, void *buffer, CK_ULONG room)
+{
+	n = room;
+	return w.f->C_Sign(w.s, (CK_BYTE *)input, strlen(input), buffer, &n);
+}
+
+static void ran(unsigned times)
+{
+	ck_assert_uint_eq(fake.asked[REQ_EXECUTE], times);
+}
+
+START_TEST(execute_answers_for_its_length_without_running)
+{
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(sign("pay", NULL, 0), CKR_OK);
+	ck_assert_uint_eq(n, 512);
+	ran(0);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_uint_eq(n, strlen(FAKE_PROOF));
+	ck_assert_mem_eq(out, FAKE_PROOF, n);
+	ran(1);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OPERATION_NOT_INITIALIZED);
+	world_end();
+}
+END_TEST
+
+START_TEST(full_runs_once_for_a_question_and_a_small_buffer)
+{
+	started(CKM_ASSAY_EXECUTE_FULL);
+	ck_assert_rv(sign("pay", NULL, 0), CKR_OK);
+	ck_assert_uint_eq(n, strlen("full:3"));
+	ck_assert_rv(sign("pay", out, 2), CKR_BUFFER_TOO_SMALL);
+	ck_assert_uint_eq(n, strlen("full:3"));
+	ck_assert_rv(sign("pay", out, n), CKR_OK);
+	ck_assert_mem_eq(out, "full:3", n);
+	ran(1);
+	world_end();
+}
+END_TEST
+
+START_TEST(another_input_does_not_get_the_first_ones_result)
+{
+	started(CKM_ASSAY_EXECUTE_FULL);
+	ck_assert_rv(sign("pay", NULL, 0), CKR_OK);
+	ck_assert_rv(sign("PAY", out, sizeof out), CKR_DATA_INVALID);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OPERATION_NOT_INITIALIZED);
+	ran(1);
+	world_end();
+}
+END_TEST
+
+START_TEST(two_equal_payments_are_two)
+{
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ran(2);
+	world_end();
+}
+END_TEST
+
+START_TEST(parts_are_one_input)
+{
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, (CK_BYTE *)"one ", 4), CKR_OK);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, NULL, 0), CKR_OK);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, (CK_BYTE *)"two", 3), CKR_OK);
+	ck_assert_rv(w.f->C_SignFinal(w.s, NULL, &n), CKR_OK);
+	ck_assert_uint_eq(n, 512);
+	ran(0);
+	ck_assert_rv(w.f->C_SignFinal(w.s, out, &n), CKR_OK);
+	ran(1);
+	ck_assert_mem_eq(fake.last_input, "one two", 7);
+	world_end();
+}
+END_TEST
+
+START_TEST(no_part_at_all_is_an_empty_input)
+{
+	started(CKM_ASSAY_EXECUTE);
+	n = sizeof out;
+	ck_assert_rv(w.f->C_SignFinal(w.s, out, &n), CKR_OK);
+	ck_assert_uint_eq(fake.last_input_n, 0);
+	world_end();
+}
+END_TEST
+
+/* What pkcs11-tool does after any error. */
+START_TEST(a_failure_is_told_again_to_a_second_try_in_parts)
+{
+	started(CKM_ASSAY_EXECUTE);
+	fake.execute = ERR_FAILED;
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_FUNCTION_FAILED);
+	/* The first is told the failure, the next one runs: it may well succeed by now. */
+	for (unsigned runs = 1; runs <= 2; runs++) {
+		ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+		ck_assert_rv(w.f->C_SignUpdate(w.s, (CK_BYTE *)"pay", 3), CKR_OK);
+		n = sizeof out;
+		ck_assert_rv(w.f->C_SignFinal(w.s, out, &n), CKR_FUNCTION_FAILED);
+		ran(runs);
+	}
+	world_end();
+}
+END_TEST
+
+START_TEST(another_input_after_a_failure_runs)
+{
+	started(CKM_ASSAY_EXECUTE);
+	fake.execute = ERR_FAILED;
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_FUNCTION_FAILED);
+	fake.execute = OK;
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(sign("pays", out, sizeof out), CKR_OK);
+	ran(2);
+	world_end();
+}
+END_TEST
+
+START_TEST(run_is_a_filter)
+{
+	started(CKM_ASSAY_RUN);
+	n = 0;
+	ck_assert_rv(w.f->C_EncryptUpdate(w.s, (CK_BYTE *)"abc", 3, NULL, &n), CKR_OK);
+	ck_assert_uint_ge(n, 1);
+	n = sizeof out;
+	ck_assert_rv(w.f->C_EncryptUpdate(w.s, (CK_BYTE *)"abc", 3, out, &n), CKR_OK);
+	ck_assert_uint_eq(n, 0);
+	n = sizeof out;
+	ck_assert_rv(w.f->C_EncryptUpdate(w.s, (CK_BYTE *)"de", 2, out, &n), CKR_OK);
+	ck_assert_rv(w.f->C_EncryptFinal(w.s, NULL, &n), CKR_OK);
+	ck_assert_uint_eq(n, strlen("ran:5"));
+	ck_assert_rv(w.f->C_EncryptFinal(w.s, out, &n), CKR_OK);
+	ck_assert_mem_eq(out, "ran:5", n);
+	ran(1);
+	world_end();
+}
+END_TEST
+
+START_TEST(a_large_input_goes_by_descriptor_and_a_larger_one_not_at_all)
+{
+	static CK_BYTE big[WORLD_INPUT_MAX + 1];
+
+	started(CKM_ASSAY_EXECUTE);
+	n = sizeof out;
+	ck_assert_rv(w.f->C_Sign(w.s, big, WORLD_INPUT_MAX, out, &n), CKR_OK);
+	ck_assert_uint_eq(fake.last_input_n, WORLD_INPUT_MAX);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(w.f->C_Sign(w.s, big, sizeof big, out, &n), CKR_DATA_LEN_RANGE);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, big, WORLD_INPUT_MAX), CKR_OK);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, big, 1), CKR_DATA_LEN_RANGE);
+	ran(1);
+	world_end();
+}
+END_TEST
+
+static const struct {
+	enum err said;
+	CK_RV at_init, at_call;
+} errors[] = {
+	{ ERR_LOGIN, CKR_USER_NOT_LOGGED_IN, CKR_USER_NOT_LOGGED_IN },
+	{ ERR_DENIED, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_FUNCTION_NOT_PERMITTED },
+	{ ERR_NOT_FOUND, CKR_KEY_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID },
+	{ ERR_RANGE, CKR_DATA_LEN_RANGE, CKR_DATA_LEN_RANGE },
+	{ ERR_INPUT, CKR_DATA_INVALID, CKR_DATA_INVALID },
+	{ ERR_FAILED, CKR_FUNCTION_FAILED, CKR_FUNCTION_FAILED },
+	{ ERR_TIMEOUT, CKR_FUNCTION_CANCELED, CKR_FUNCTION_CANCELED },
+	{ ERR_LIMIT, CKR_DEVICE_MEMORY, CKR_DEVICE_MEMORY },
+	{ ERR_MEMORY, CKR_DEVICE_MEMORY, CKR_DEVICE_MEMORY },
+	{ ERR_GONE, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR },
+	{ ERR_IO, CKR_DEVICE_ERROR, CKR_DEVICE_ERROR },
+	{ ERR_CRYPTO, CKR_DEVICE_REMOVED, CKR_DEVICE_REMOVED },
+};
+
+START_TEST(the_daemons_errors_have_their_codes)
+{
+	started(CKM_ASSAY_EXECUTE);
+	fake.execute = errors[_i].said;
+	ck_assert_rv(sign("pay", out, sizeof out), errors[_i].at_call);
+	fake.begin = errors[_i].said;
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), errors[_i].at_init);
+	world_end();
+}
+END_TEST
+
+START_TEST(nobody_logged_in_is_recorded_and_refused_at_init)
+{
+	world_enrolled();
+	fake.begin = ERR_LOGIN;
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_USER_NOT_LOGGED_IN);
+	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 1);
+	ck_assert_uint_eq(fake.asked[REQ_PROVE], 0);
+	world_end();
+}
+END_TEST
+
+START_TEST(a_role_is_proved_once_and_again_when_asked)
+{
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_PROVE], 1);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	fake.login_wanted = 1;
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_PROVE], 2);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	fake.login_wanted = 2;
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_USER_NOT_LOGGED_IN);
+	ck_assert_uint_eq(w.mock->sessions, 1);
+	world_end();
+}
+END_TEST
+
+static unsigned revoked_before;
+static void look(void)
+{
+	revoked_before = fake.asked[REQ_REVOKE];
+}
+
+enum ending { LOGOUT, CLOSE, CLOSE_ALL, INIT_TOKEN, FINALIZE, ENDINGS };
+
+START_TEST(a_grant_ends_before_the_hsm_is_told)
+{
+	CK_BYTE label[32] = "mock";
+
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_uint_eq(fake.asked[REQ_PROVE], 1);
+	w.mock->on_logout = w.mock->on_close = w.mock->on_finalize = w.mock->on_init_token = look;
+	if (_i == LOGOUT)
+		ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
+	else if (_i == CLOSE)
+		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
+	else if (_i == CLOSE_ALL)
+		ck_assert_rv(w.f->C_CloseAllSessions(MOCK_SLOT), CKR_OK);
+	else if (_i == INIT_TOKEN)
+		ck_assert_rv(w.f->C_InitToken(MOCK_SLOT, label, 4, label), CKR_OK);
+	else
+		ck_assert_rv(w.f->C_Finalize(NULL), CKR_OK);
+	ck_assert_uint_eq(revoked_before, 1);
+	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 1);
+	if (_i == LOGOUT)
+		ck_assert_rv(sign("pay", out, sizeof out), CKR_OPERATION_NOT_INITIALIZED);
+	world_end();
+}
+END_TEST
+
+START_TEST(one_session_of_two_ends_no_grant)
+{
+	CK_SESSION_HANDLE second;
+
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
+		     CKR_OK);
+	ck_assert_rv(w.f->C_CloseSession(second), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 0);
+	world_end();
+}
+END_TEST
+
+START_TEST(a_daemon_that_dies_is_an_error_of_ours_alone)
+{
+	CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
+
+	started(CKM_ASSAY_EXECUTE);
+	fake.broken = true;
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_DEVICE_ERROR);
+	ck_assert_rv(w.f->C_SignInit(w.s, &m, 3), CKR_KEY_HANDLE_INVALID);
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_rv(w.f->C_SignInit(w.s, &m, 5), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	fake.broken = false;
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(sign("other", out, sizeof out), CKR_OK);
+	world_end();
+}
+END_TEST
+
+START_TEST(keys_and_mechanisms_are_not_mixed)
+{
+	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 },
+		     run = { CKM_ASSAY_RUN, NULL, 0 }, load = { CKM_ASSAY_LOAD, NULL, 0 },
+		     param = { CKM_ASSAY_EXECUTE, "x", 1 };
+
+	started(0);
+	CK_OBJECT_HANDLE app = world_app();
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_rv(w.f->C_SignInit(w.s, &ecdsa, app), CKR_KEY_TYPE_INCONSISTENT);
+	ck_assert_rv(w.f->C_SignInit(w.s, &execute, 5), CKR_KEY_TYPE_INCONSISTENT);
+	ck_assert_rv(w.f->C_SignInit(w.s, &execute, 6), CKR_KEY_HANDLE_INVALID);
+	ck_assert_rv(w.f->C_SignInit(w.s, &execute, app + 1000), CKR_KEY_HANDLE_INVALID);
+	ck_assert_rv(w.f->C_SignInit(w.s, &run, app), CKR_MECHANISM_INVALID);
+	ck_assert_rv(w.f->C_SignInit(w.s, &load, app), CKR_KEY_TYPE_INCONSISTENT);
+	ck_assert_rv(w.f->C_SignInit(w.s, &param, app), CKR_MECHANISM_PARAM_INVALID);
+	ck_assert_rv(w.f->C_VerifyInit(w.s, &execute, app), CKR_KEY_FUNCTION_NOT_PERMITTED);
+	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 0);
+	world_end();
+}
+END_TEST
+
+START_TEST(one_operation_at_a_time_and_null_cancels_it)
+{
+	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
+
+	started(CKM_ASSAY_EXECUTE);
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_SignInit(w.s, &ecdsa, 5), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_SignInit(w.s, NULL, 0), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OPERATION_NOT_INITIALIZED);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(w.f30->C_SessionCancel(w.s, CKF_SIGN), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(w.s, &ecdsa, 5), CKR_OK);
+	ran(0);
+	world_end();
+}
+END_TEST
+
+START_TEST(the_so_loads_through_the_loader)
+{
+	CK_MECHANISM load = { CKM_ASSAY_LOAD, NULL, 0 };
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_ATTRIBUTE templ[] = { { CKA_CLASS, &class, sizeof class }, { CKA_ID, "\xa5\x5a", 2 } };
+	CK_OBJECT_HANDLE found[4];
+
+	world_enrolled();
+	ck_assert_uint_eq(world_find(templ, 2, found, 4), 0);
+	world_login(CKU_SO);
+	ck_assert_uint_eq(world_find(templ, 2, found, 4), 1);
+	ck_assert_rv(w.f->C_SignInit(w.s, &load, found[0]), CKR_OK);
+	ck_assert_rv(sign("package", NULL, 0), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_LOAD], 0);
+	ck_assert_rv(sign("package", out, sizeof out), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_LOAD], 1);
+	fake.load = ERR_FORMAT;
+	ck_assert_rv(w.f->C_SignInit(w.s, &load, found[0]), CKR_OK);
+	ck_assert_rv(sign("no package", out, sizeof out), CKR_DATA_INVALID);
+	world_end();
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_test(t, execute_answers_for_its_length_without_running);
+	tcase_add_test(t, full_runs_once_for_a_question_and_a_small_buffer);
+	tcase_add_test(t, another_input_does_not_get_the_first_ones_result);
+	tcase_add_test(t, two_equal_payments_are_two);
+	tcase_add_test(t, parts_are_one_input);
+	tcase_add_test(t, no_part_at_all_is_an_empty_input);
+	tcase_add_test(t, a_failure_is_told_again_to_a_second_try_in_parts);
+	tcase_add_test(t, another_input_after_a_failure_runs);
+	tcase_add_test(t, run_is_a_filter);
+	tcase_add_test(t, a_large_input_goes_by_descriptor_and_a_larger_one_not_at_all);
+	tcase_add_table(t, the_daemons_errors_have_their_codes, errors);
+	tcase_add_test(t, nobody_logged_in_is_recorded_and_refused_at_init);
+	tcase_add_test(t, a_role_is_proved_once_and_again_when_asked);
+	tcase_add_loop_test(t, a_grant_ends_before_the_hsm_is_told, 0, ENDINGS);
+	tcase_add_test(t, one_session_of_two_ends_no_grant);
+	tcase_add_test(t, a_daemon_that_dies_is_an_error_of_ours_alone);
+	tcase_add_test(t, keys_and_mechanisms_are_not_mixed);
+	tcase_add_test(t, one_operation_at_a_time_and_null_cancels_it);
+	tcase_add_test(t, the_so_loads_through_the_loader);
+}
+
+int main(void)
+{
+	return check_run("operation", add);
+}
