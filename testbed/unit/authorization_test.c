@@ -373,6 +373,79 @@ START_TEST(malformed_request_is_answered_and_harms_nobody)
 }
 END_TEST
 
+/* Every request in a well-formed version, to be spoilt. */
+static void sample(unsigned which, struct buf *out)
+{
+	static const struct {
+		unsigned number, arguments;
+	} samples[] = {
+#define REQUEST(name, number, who) { number, 0 },
+#include "plugin/requests.def"
+#undef REQUEST
+	};
+	unsigned n = which % (sizeof samples / sizeof *samples);
+
+	cbor_put_array(out, 8);
+	cbor_put_uint(out, samples[n].number);
+	cbor_put_text(out, world.banks[BANK_A].serial);
+	cbor_put_text(out, "unruly");
+	cbor_put_uint(out, 1);
+	cbor_put_bytes(out, slice_of(NULL, 0));
+	cbor_put_bytes(out, slice_of(NULL, 0));
+	cbor_put_text(out, "label");
+	cbor_put_bytes(out, slice_text("echo\n"));
+}
+
+START_TEST(spoilt_requests_never_end_the_daemon)
+{
+	pid_t daemon = world_daemon();
+	unsigned seed = 7;
+
+	for (unsigned i = 0; i < 1500; i++) {
+		CLEANUP(fd) int fd = raw_connection();
+		CLEANUP(buf) struct buf request = BUF_INIT;
+
+		ck_assert_int_eq(raw_call(fd, "\x83\x01\x01\x40", 4), OK);
+		sample((unsigned)rand_r(&seed), &request);
+		for (unsigned j = rand_r(&seed) % 4; j; j--)
+			request.data[(unsigned)rand_r(&seed) % request.len] ^=
+				(uint8_t)(1 << rand_r(&seed) % 8);
+		request.len -=
+			(unsigned)rand_r(&seed) % 3 ? 0 : (unsigned)rand_r(&seed) % request.len;
+		/* Whole or in part, STOP would be obeyed. */
+		if (request.len < 2 || request.data[1] == REQ_STOP)
+			continue;
+		(void)!raw_call(fd, request.data, request.len);
+	}
+	ck_assert_int_eq(world_daemon(), daemon);
+	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_LOGIN);
+}
+END_TEST
+
+START_TEST(one_user_does_not_take_every_connection)
+{
+	int fds[256];
+	size_t open = 0;
+
+	for (size_t i = 0; i < 256; i++) {
+		CLEANUP(wire) struct wire_message answer;
+
+		wire_init(&answer);
+		fds[i] = raw_connection();
+		if (!io_send_message(fds[i], slice_of("\x83\x01\x01\x40", 4), NULL, 0) &&
+		    !wire_recv(fds[i], &answer))
+			open++;
+	}
+	ck_assert_uint_gt(open, 100);
+	ck_assert_uint_le(open, 192);
+	for (size_t i = 0; i < 256; i++)
+		close(fds[i]);
+	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_LOGIN);
+	struct link *link = another_link();
+	link_close(link);
+}
+END_TEST
+
 START_TEST(flood_of_refusals_is_slowed_down)
 {
 	uint64_t start = io_monotonic_ms();
@@ -401,6 +474,8 @@ static void add(TCase *t)
 	tcase_add_test(t, grants_end_with_their_link);
 	tcase_add_test(t, partition_whose_token_was_initialised_is_suspended);
 	tcase_add_table(t, malformed_request_is_answered_and_harms_nobody, malformed);
+	tcase_add_test(t, spoilt_requests_never_end_the_daemon);
+	tcase_add_test(t, one_user_does_not_take_every_connection);
 	tcase_add_test(t, flood_of_refusals_is_slowed_down);
 }
 

@@ -94,6 +94,62 @@ START_TEST(an_execution_is_proved_and_its_results_are_fetched)
 }
 END_TEST
 
+static const char *const parts[] = { "daemon", "launcher", "init", "configuration" };
+
+static enum err look_at_tcb(void *context, const char *origin, uint64_t index, struct slice raw,
+			    const struct leaf *leaf)
+{
+	size_t *found = context;
+	(void)origin;
+	(void)index;
+	(void)raw;
+
+	for (size_t i = 0; leaf->type == LEAF_TCB && i < leaf->components_n; i++)
+		for (size_t j = 0; j < sizeof parts / sizeof *parts; j++)
+			*found += slice_is(leaf->components[i].name, parts[j]);
+	return OK;
+}
+
+START_TEST(tcb_record_names_every_part_once)
+{
+	struct auditor_report report;
+	char path[256];
+	size_t found = 0;
+
+	snprintf(path, sizeof path, "%s/state/log", world.dir);
+	ck_assert_ok(auditor_verify(path, buf_slice(&world.ca), look_at_tcb, &found, &report));
+	auditor_report_free(&report);
+	ck_assert_uint_eq(found, sizeof parts / sizeof *parts);
+}
+END_TEST
+
+START_TEST(so_fetches_the_proof_of_a_load)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	CLEANUP(buf) struct buf package = BUF_INIT, proof = BUF_INIT;
+	CLEANUP(proof_report) struct proof_report report = { 0 };
+	struct slice in, compact;
+	uint8_t digest[SHA256_SIZE];
+	char label[33];
+
+	world_package("unruly", &package);
+	world_become(BANK_A, WIRE_SO);
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_LOAD, 2);
+	cbor_put_text(&request.bytes, world.banks[BANK_A].serial);
+	ck_assert_ok(wire_put_payload(&request, buf_slice(&package)));
+	ck_assert_ok(link_call(world.link, &request, &answer, &in));
+	ck_assert_ok(cbor_take_bytes(&in, COMPACT_MAX, &compact));
+	sha256_once(compact, digest);
+	hex_put(label, digest, 16);
+	ck_assert_ok(world_fetch(world.link, BANK_A, label, "assay:proof", &proof));
+	struct proof_expect expect = { .ca = buf_slice(&world.ca), .allow_development = true };
+	ck_assert_ok(proof_verify(buf_slice(&proof), &expect, &report));
+	ck_assert_int_eq(report.leaf->type, LEAF_MANAGEMENT);
+}
+END_TEST
+
 START_TEST(full_result_holds_everything)
 {
 	CLEANUP(outcome) struct outcome out = { 0 };
@@ -279,6 +335,8 @@ static void add(TCase *t)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, world_end);
 	tcase_add_test(t, an_execution_is_proved_and_its_results_are_fetched);
+	tcase_add_test(t, tcb_record_names_every_part_once);
+	tcase_add_test(t, so_fetches_the_proof_of_a_load);
 	tcase_add_test(t, full_result_holds_everything);
 	tcase_add_test(t, run_gives_the_output_and_an_object_run_its_label);
 	tcase_add_test(t, large_input_and_output_travel_whole);

@@ -127,16 +127,31 @@ START_TEST(daemon_killed_during_executions_released_only_what_is_in_the_log)
 }
 END_TEST
 
+static void *load_on(void *context)
+{
+	struct buf *package = context;
+
+	while (!world_load_package(BANK_A, buf_slice(package)))
+		;
+	return NULL;
+}
+
 START_TEST(daemon_killed_during_loads_starts_with_a_whole_application)
 {
 	CLEANUP(outcome) struct outcome out = { 0 };
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	pthread_t thread;
 
+	world_package("unruly", &package);
 	world_logout(BANK_A);
-	pid_t daemon = world_daemon();
-	for (unsigned i = 0; i < 3; i++)
-		ck_assert_ok(world_load(BANK_A, "unruly"));
-	kill_both(daemon);
+	world_become(BANK_A, WIRE_SO);
+	ck_assert_int_eq(pthread_create(&thread, NULL, load_on, &package), 0);
+	nanosleep(&(struct timespec){ 0, 50000000 + _i * 3700000 }, NULL);
+	kill_both(world_daemon());
+	pthread_join(thread, NULL);
+	check_log();
 	world_start();
+	world_logout(BANK_A);
 	world_become(BANK_A, WIRE_USER);
 	ck_assert_ok(
 		world_execute(world.link, BANK_A, "unruly", OP_RUN, slice_text("echo\nx"), &out));
@@ -183,7 +198,7 @@ static void add(TCase *t)
 	tcase_add_test(t, daemon_killed_between_executions_loses_nothing);
 	tcase_add_loop_test(t, daemon_killed_during_executions_released_only_what_is_in_the_log, 0,
 			    3);
-	tcase_add_test(t, daemon_killed_during_loads_starts_with_a_whole_application);
+	tcase_add_loop_test(t, daemon_killed_during_loads_starts_with_a_whole_application, 0, 3);
 	tcase_add_test(t, lost_launcher_is_an_error_and_the_daemon_ends_with_a_closed_log);
 }
 

@@ -377,7 +377,7 @@ void world_revoke(struct link *link, unsigned bank, enum wire_role role)
 	ck_assert_ok(link_call(link, &request, &answer, &in));
 }
 
-static void make_package(const char *id, struct buf *package)
+void world_package(const char *id, struct buf *package)
 {
 	CLEANUP(buf) struct buf program = BUF_INIT;
 	char path[PATH_MAX + 32];
@@ -399,20 +399,26 @@ static void make_package(const char *id, struct buf *package)
 	ck_assert_ok(package_build(&manifest, &entry, 1, package));
 }
 
-enum err world_load(unsigned bank, const char *id)
+enum err world_load_package(unsigned bank, struct slice package)
 {
 	CLEANUP(wire) struct wire_message request, answer;
-	CLEANUP(buf) struct buf package = BUF_INIT;
 	struct slice in;
 
-	make_package(id, &package);
-	world_become(bank, WIRE_SO);
 	wire_init(&request);
 	wire_init(&answer);
 	link_request(&request, REQ_LOAD, 2);
 	cbor_put_text(&request.bytes, world.banks[bank].serial);
-	ck_assert_ok(wire_put_payload(&request, buf_slice(&package)));
-	enum err e = link_call(world.link, &request, &answer, &in);
+	ck_assert_ok(wire_put_payload(&request, package));
+	return link_call(world.link, &request, &answer, &in);
+}
+
+enum err world_load(unsigned bank, const char *id)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT;
+
+	world_package(id, &package);
+	world_become(bank, WIRE_SO);
+	enum err e = world_load_package(bank, buf_slice(&package));
 	if (e != ERR_GONE)
 		world_revoke(world.link, bank, WIRE_SO);
 	world_logout(bank);

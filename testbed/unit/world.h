@@ -69,7 +69,11 @@ void world_become(unsigned bank, enum wire_role role);
 /* Ends the grants of a link, as a module does when it sees a logout. */
 void world_revoke(struct link *link, unsigned bank, enum wire_role role);
 
-/* Loads the application "unruly" of testbed/samples, as the SO; logs out again. */
+/* The application "unruly" of testbed/samples as a package. */
+void world_package(const char *id, struct buf *package);
+/* Loads it, with the SO's grant. */
+enum err world_load_package(unsigned bank, struct slice package);
+/* Becomes the SO, loads "unruly", logs out again. */
 enum err world_load(unsigned bank, const char *id);
 /* What an execution answered. */
 struct outcome {
