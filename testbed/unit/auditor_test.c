@@ -30,6 +30,9 @@ static void begin(void)
 	struct segment segment = { .bytes = BYTES };
 	uint8_t block[FRAME_BLOCK];
 
+	sequence = leaves_before = 0;
+	entries_n = leaves_n = 0;
+	memset(previous, 0, sizeof previous);
 	signer_start(&signer, NULL);
 	signer_folder(path);
 	segment_seal(&segment, frame_key, block);
