@@ -28,7 +28,7 @@ struct audit_key {
 	struct slice chain;       /* DER of its issuer (the appliance's CA) */
 };
 
-/* What the log needs of the HSM. Called from the committer and from callers' threads at once. */
+/* What the log needs of the HSM. Called from several threads at once: callers and the log's own. */
 struct audit_signer {
 	void *context;
 	/* ES256: CKM_ECDSA over a SHA-256 digest; appends r || s. An error is tried again. */
