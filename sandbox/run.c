@@ -177,7 +177,7 @@ static enum err start(struct exchange *x, const struct init_run *wanted)
 
 	x->in = x->out = x->messages = -1;
 	(void)((e = open_pipe(1, &x->in, &theirs[0], x->input.left > READ_STEP)) ||
-	       (e = open_pipe(0, &x->out, &theirs[1], x->limits->output_bytes > READ_STEP)) ||
+	       (e = open_pipe(0, &x->out, &theirs[1], x->input.left > READ_STEP)) ||
 	       (e = open_pipe(0, &x->messages, &theirs[2], false)));
 	x->run->start_us = x->run->launched_us = io_realtime_us();
 	if (!e)

@@ -288,8 +288,9 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 	return e;
 }
 
+/* @lost: nothing ran, since the cell had ended while it was idle. */
 static enum err run_in(struct cell *cell, struct slice input, const struct limits *limits,
-		       struct run *run, bool *keep)
+		       struct run *run, bool *keep, bool *lost)
 {
 	const struct sandbox_facts *facts = &cell->image->box->facts;
 	const struct init_run wanted = {
@@ -306,10 +307,12 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 	};
 	enum err e;
 
-	*keep = false;
+	*keep = *lost = false;
 	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
-	if ((e = exchange_run(&x, &wanted)))
+	if ((e = exchange_run(&x, &wanted))) {
+		*lost = e == ERR_GONE && run->start == RUN_REUSED;
 		return e;
+	}
 	return judge(&x, cell, run, keep);
 }
 
@@ -335,13 +338,15 @@ enum err sandbox_run(struct sandbox_image *image, struct slice input, const stru
 {
 	struct limits narrowed = narrow(image->limits, limits);
 	struct cell *cell;
-	bool keep;
+	bool keep, lost;
 	enum err e;
 
 	*run = (struct run){ .output = BUF_INIT, .messages = BUF_INIT };
-	if ((e = pool_acquire(image, &narrowed, &cell)))
-		return e;
-	e = run_in(cell, input, &narrowed, run, &keep);
-	pool_release(cell, keep);
+	do {
+		if ((e = pool_acquire(image, &narrowed, &cell)))
+			return e;
+		e = run_in(cell, input, &narrowed, run, &keep, &lost);
+		pool_release(cell, keep);
+	} while (lost);
 	return e;
 }

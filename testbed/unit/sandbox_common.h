@@ -103,19 +103,25 @@ static inline struct sandbox_image *bench_image(struct sandbox *box, const char 
 	return bench_add(box, buf_slice(&raw));
 }
 
-/* The one child of this process whose program is the launcher. */
-static inline pid_t bench_launcher(void)
+/* The first child of a process; -1 when it has none. */
+static inline pid_t bench_child_of(pid_t parent)
 {
 	char path[64];
 	pid_t pid = -1;
 
-	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
 	FILE *f = fopen(path, "re");
 	if (f && fscanf(f, "%d", &pid) != 1)
 		pid = -1;
 	if (f)
 		fclose(f);
 	return pid;
+}
+
+/* The one child of this process. */
+static inline pid_t bench_launcher(void)
+{
+	return bench_child_of(getpid());
 }
 
 /* Whether a cgroup of ours is still there in any hierarchy. */

@@ -50,6 +50,7 @@ static const struct {
 	{ "term", NULL, 5000, RUN_SIGNAL, SIGTERM, false },
 	{ "loop", NULL, 300, RUN_TIMEOUT, 0, false },
 	{ "sleep", NULL, 300, RUN_TIMEOUT, 0, false },
+	{ "loop", NULL, 60000, RUN_TIMEOUT, 1, false },
 	{ "flood", NULL, 5000, RUN_OUTPUT, 1, false },
 	{ "flood-messages", NULL, 5000, RUN_OUTPUT, 2, false },
 	{ "bomb", NULL, 5000, RUN_MEMORY, 0, true },
@@ -67,6 +68,7 @@ START_TEST(each_end_has_its_kind_and_code_and_the_next_run_works)
 	if (ends[_i].privileged && !sandbox_facts(box)->privileged)
 		return;
 	limits.wall_ms = ends[_i].wall_ms;
+	limits.cpu_ms = 1000;
 	struct sandbox_image *image =
 		bench_image(box, "act", ends[_i].what, ends[_i].argument, &limits);
 	for (int i = 0; i < 2; i++) {
@@ -318,6 +320,27 @@ START_TEST(many_threads_share_the_cells)
 }
 END_TEST
 
+START_TEST(a_cell_that_ended_while_idle_is_replaced)
+{
+	struct limits limits = small();
+	struct sandbox_image *image = bench_image(box, "act", "cat", NULL, &limits);
+	pid_t init;
+
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(run) struct run run = { 0 };
+
+		ck_assert_int_eq(sandbox_run(image, slice_text("x"), NULL, &run), OK);
+		ck_assert_int_eq(run.start, RUN_FRESH);
+		ck_assert(slice_is(buf_slice(&run.output), "x"));
+		init = bench_child_of(bench_launcher());
+		ck_assert_int_gt(init, 0);
+		ck_assert_int_eq(kill(init, SIGKILL), 0);
+		usleep(100000);
+	}
+	sandbox_image_drop(image);
+}
+END_TEST
+
 START_TEST(dropping_an_image_ends_its_runs)
 {
 	struct limits limits = small();
@@ -385,6 +408,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, several_cells_run_side_by_side);
 	tcase_add_test(t, another_measurement_is_refused);
 	tcase_add_test(t, many_threads_share_the_cells);
+	tcase_add_test(t, a_cell_that_ended_while_idle_is_replaced);
 	tcase_add_test(t, dropping_an_image_ends_its_runs);
 	tcase_add_test(t, a_killed_launcher_is_gone_and_takes_the_run_along);
 	suite_add_tcase(s, t);
