@@ -122,17 +122,17 @@ static enum err admit_locked(struct audit *audit, size_t most)
 	for (;;) {
 		uint64_t need = audit->reserved + COST_OF(most) +
 				FRAME_BYTES(atomic_load(&audit->pending_n) * ENTRY_HEAD_MAX);
-		bool full;
+		char why[ERR_REASON_MAX];
 
 		if (audit->poisoned)
 			return failed(ERR_IO, "the log has stopped: %s", audit->why);
 		if (audit->closing)
 			return failed(ERR_STATE, "the log is being closed");
-		bool fits = need <= wal_budget(audit->wal, &full);
+		bool fits = need <= wal_budget(audit->wal, why);
 		if (fits && audit->queued < audit->queue_max)
 			return OK;
-		if (!fits && full)
-			return failed(ERR_IO, "the log's disk is full");
+		if (!fits && *why)
+			return failed(ERR_IO, "the log can take no more: %s", why);
 		wait_for_room_locked(audit);
 	}
 }

@@ -40,7 +40,8 @@ struct wal {
 	pthread_cond_t change;
 	pthread_t thread;
 	bool has_thread, stop;
-	bool has_next, full;
+	bool has_next;
+	char why[ERR_REASON_MAX]; /* the last attempt to make it ready failed; else empty */
 	struct ready next;
 	uint64_t wanted; /* number of the segment to make ready */
 };
@@ -154,8 +155,10 @@ static enum err make_ready(const struct wal *wal, uint64_t number, struct ready 
 	if (!unused_file(wal, number, &fd) &&
 	    ((e = temporary(wal->dir, &fd)) || (e = zeros_to(fd, 0, wal->segment_bytes)) ||
 	     (e = settle(wal->dir, fd, number)))) {
+		bool full = errno == ENOSPC || errno == EDQUOT;
+
 		unlinkat(wal->dir, TEMPORARY, 0);
-		return e;
+		return full ? failed(e, "the log's disk is full") : e;
 	}
 	if ((e = fresh_key(wal->signer, out))) {
 		ready_free(out);
@@ -189,7 +192,7 @@ static void *preparer(void *argument)
 		pthread_mutex_unlock(&wal->lock);
 		enum err e = make_ready(wal, number, &made);
 		pthread_mutex_lock(&wal->lock);
-		wal->full = e != OK;
+		snprintf(wal->why, sizeof wal->why, "%s", e ? err_reason() : "");
 		wal->has_next = e == OK;
 		if (!e)
 			wal->next = made;
@@ -348,11 +351,11 @@ void wal_close(struct wal *wal)
 	free(wal);
 }
 
-uint64_t wal_budget(struct wal *wal, bool *full)
+uint64_t wal_budget(struct wal *wal, char why[ERR_REASON_MAX])
 {
 	pthread_mutex_lock(&wal->lock);
 	uint64_t left = wal->has_next ? wal->segment_bytes - FRAME_BLOCK : wal->bytes - wal->at;
-	*full = wal->full;
+	memcpy(why, wal->why, ERR_REASON_MAX);
 	pthread_mutex_unlock(&wal->lock);
 	return left;
 }
@@ -363,11 +366,11 @@ static enum err await_next(struct wal *wal, bool need, bool *has)
 	enum err e = OK;
 
 	pthread_mutex_lock(&wal->lock);
-	while (need && !wal->has_next && !wal->full)
+	while (need && !wal->has_next && !*wal->why)
 		pthread_cond_wait(&wal->change, &wal->lock);
 	*has = wal->has_next;
 	if (need && !wal->has_next)
-		e = failed(ERR_IO, "the log's disk is full");
+		e = failed(ERR_IO, "no new segment: %s", wal->why);
 	pthread_mutex_unlock(&wal->lock);
 	return e;
 }

@@ -38,8 +38,8 @@ MUST enum err wal_write(struct wal *wal, struct buf *raw, uint32_t entries, uint
  * Never to be tried again after a failure: the kernel forgets what it could not write. */
 MUST enum err wal_sync(struct wal *wal);
 
-/* Any thread: bytes that frames can surely still have; @full when the disk has no room for another
- * segment. */
-uint64_t wal_budget(struct wal *wal, bool *full);
+/* Any thread: bytes that frames can surely still have. Where the next segment could not be made
+ * ready, @why says so ("the log's disk is full"); else it is empty. */
+uint64_t wal_budget(struct wal *wal, char why[ERR_REASON_MAX]);
 
 #endif
