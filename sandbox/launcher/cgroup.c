@@ -17,6 +17,7 @@
 
 #define MOUNTINFO_MAX (1 << 20)
 #define INIT_MEMORY ((uint64_t)2 << 20) /* init, and what the kernel keeps for the cell itself */
+#define PARENT_PREFIX "assay-"
 #define REMOVE_TRIES 200 /* of 5 ms: a dead process leaves its group a little later */
 
 const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu" };
@@ -121,6 +122,30 @@ static void sweep(int parent)
 	closedir(list);
 }
 
+/* Groups of other launchers that were killed and never started again: nobody holds their lock. */
+static void sweep_orphans(int top, const char *own)
+{
+	int copy = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!list) {
+		fd_cleanup(&copy);
+		return;
+	}
+	for (struct dirent *d; (d = readdir(list));) {
+		if (strncmp(d->d_name, PARENT_PREFIX, strlen(PARENT_PREFIX)) != 0 ||
+		    strcmp(d->d_name, own) == 0)
+			continue;
+		CLEANUP(fd)
+		int dir = openat(top, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB))
+			continue;
+		sweep(dir);
+		unlinkat(top, d->d_name, AT_REMOVEDIR);
+	}
+	closedir(list);
+}
+
 static enum err lock(int dir, const char *name)
 {
 	for (int i = 0; i < REMOVE_TRIES; i++) {
@@ -179,6 +204,7 @@ static enum err add_hierarchy(struct cgroups *g, const char *path, int version, 
 	if (version == 2 && !(bits = enable(parent, bits)))
 		return OK;
 	sweep(parent);
+	sweep_orphans(top, g->parent);
 	g->at[g->n].version = version;
 	g->at[g->n].controllers = bits;
 	g->at[g->n].top = fd_steal(&top);
@@ -209,7 +235,7 @@ enum err cgroups_open(const char *name, struct cgroups *out)
 	enum err e;
 
 	*out = (struct cgroups){ 0 };
-	snprintf(out->parent, sizeof out->parent, "assay-%s", name);
+	snprintf(out->parent, sizeof out->parent, PARENT_PREFIX "%s", name);
 	if ((e = io_read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text)))
 		return e;
 	if (!buf_text(&text))

@@ -162,6 +162,22 @@ START_TEST(a_second_launcher_of_the_same_name_is_refused)
 }
 END_TEST
 
+START_TEST(groups_that_nobody_holds_are_swept)
+{
+	static const char *const places[] = { "/sys/fs/cgroup/pids", "/sys/fs/cgroup" };
+	char orphan[64], cell[80];
+	const char *top = places[access("/sys/fs/cgroup/pids/cgroup.procs", F_OK) ? 1 : 0];
+
+	snprintf(orphan, sizeof orphan, "%s/assay-0%s", top, bench_name);
+	snprintf(cell, sizeof cell, "%s/cell0", orphan);
+	ck_assert_int_eq(mkdir(orphan, 0755), 0);
+	ck_assert_int_eq(mkdir(cell, 0755), 0);
+	int status = end_of(launch("run"));
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_CODE, "status %x", status);
+	ck_assert_int_eq(access(orphan, F_OK), -1);
+}
+END_TEST
+
 static Suite *suite(const char *name)
 {
 	Suite *s = suite_create(name);
@@ -172,6 +188,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, a_terminated_launcher_ends_the_daemon_first);
 	tcase_add_test(t, a_killed_launcher_leaves_no_run_and_no_daemon);
 	tcase_add_test(t, a_second_launcher_of_the_same_name_is_refused);
+	tcase_add_test(t, groups_that_nobody_holds_are_swept);
 	suite_add_tcase(s, t);
 	return s;
 }
