@@ -11,6 +11,8 @@
 #include "plugin/module.h"
 
 #define MODULE_FILE_MAX ((size_t)64 << 20)
+/* A daemon that could not be started is not started again so soon: each try takes seconds. */
+#define START_AGAIN_MS 60000
 
 struct contact {
 	atomic_uint refs;
@@ -21,6 +23,7 @@ struct contact {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; held briefly */
 static struct contact *current;
 static uint64_t last_number;
+static _Atomic uint64_t start_after_ms;
 
 struct link *contact_link(const struct contact *contact)
 {
@@ -90,7 +93,8 @@ static bool may_start(void)
 {
 	char path[PATH_MAX];
 
-	if (module.config->mode != MODE_DEVELOPMENT)
+	if (module.config->mode != MODE_DEVELOPMENT ||
+	    io_monotonic_ms() < atomic_load(&start_after_ms))
 		return false;
 	int n = snprintf(path, sizeof path, "%s/initialised", module.config->state);
 	return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;

@@ -56,7 +56,7 @@ static CK_RV take_template(const CK_ATTRIBUTE *templ, CK_ULONG n, struct slice a
 	c->load = slice_is(application, APP_NAME);
 	if ((!value->pValue && value->ulValueLen) || c->label.left > 255 || !is_text(c->label))
 		return CKR_ATTRIBUTE_VALUE_INVALID;
-	if (c->value.left > operation_input_max() && !c->load)
+	if (c->value.left > (c->load ? PACKAGE_MAX : operation_input_max()))
 		return CKR_DATA_LEN_RANGE;
 	if (c->load)
 		return CKR_OK;

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "config/base/sha256.h"
-#include "plugin/contact.h"
+#include "sandbox/package.h"
 
 #define FAILURE_MS 5000
 
@@ -114,6 +114,12 @@ CK_RV operation_begin(struct session *session, const struct mechanism *mechanism
 	return rv;
 }
 
+/* A package has a bound of its own. */
+static size_t input_max(const struct operation *op)
+{
+	return op->mechanism->target == TARGET_LOADER ? PACKAGE_MAX : operation_input_max();
+}
+
 static CK_RV end_with(struct session *session, CK_RV rv)
 {
 	operation_end(session);
@@ -125,7 +131,7 @@ static bool hash_input(const struct input *input, uint8_t digest[SHA256_SIZE])
 {
 	struct slice mapped = input->bytes;
 
-	if (input->fd >= 0 && io_map_sealed(input->fd, operation_input_max(), &mapped))
+	if (input->fd >= 0 && io_map_sealed(input->fd, WIRE_PAYLOAD_MAX, &mapped))
 		return false;
 	sha256_once(mapped, digest);
 	if (input->fd >= 0)
@@ -249,7 +255,7 @@ static CK_RV single_locked(struct session *session, struct slice data, CK_BYTE *
 		return CKR_OPERATION_ACTIVE;
 	if (!out_n || (!data.p && data.left))
 		return CKR_ARGUMENTS_BAD;
-	if (data.left > operation_input_max())
+	if (data.left > input_max(op))
 		return end_with(session, CKR_DATA_LEN_RANGE);
 	if (!out && op->mechanism->query && !op->kept) {
 		*out_n = op->mechanism->query;
@@ -290,7 +296,7 @@ static CK_RV update_locked(struct session *session, struct slice part)
 		return CKR_OPERATION_ACTIVE;
 	if (!part.p && part.left)
 		return CKR_ARGUMENTS_BAD;
-	if (part.left > operation_input_max() - op->spooled)
+	if (part.left > input_max(op) - op->spooled)
 		return end_with(session, CKR_DATA_LEN_RANGE);
 	op->parts = true;
 	if (part.left && spool(op, part))

@@ -35,7 +35,7 @@ void operation_end(struct session *session);
 void operation_free(struct operation *operation); /* NULL is allowed */
 void operation_forked(void);
 
-/* Bytes that an input may have. */
+/* Bytes that the input of an application may have. */
 size_t operation_input_max(void);
 
 #endif
