@@ -212,6 +212,15 @@ static void link_cleanup(struct link **link)
 	link_close(*link);
 }
 
+static enum err reach(struct link *link, struct slice frontend)
+{
+	int *fd = &link->lanes[0].fd;
+	enum err e;
+
+	fd_cleanup(fd);
+	return (e = connect_daemon(link, fd)) ? e : greet(link, *fd, frontend);
+}
+
 enum err link_open(const struct config *config, const char *self, bool start, struct slice frontend,
 		   struct link **out)
 {
@@ -223,13 +232,14 @@ enum err link_open(const struct config *config, const char *self, bool start, st
 	CLEANUP(link) struct link *link = new_link(config);
 	if (!link)
 		return failed(ERR_MEMORY, "out of memory");
-	e = connect_daemon(link, &link->lanes[0].fd);
+	e = reach(link, frontend);
+	/* One that was just ending may have taken the connection and closed it unanswered. */
 	if (e == ERR_GONE && start && config->mode == MODE_DEVELOPMENT) {
 		if ((e = link_start_daemon(config, self, START_MS)))
 			return e;
-		e = connect_daemon(link, &link->lanes[0].fd);
+		e = reach(link, frontend);
 	}
-	if (e || (e = greet(link, link->lanes[0].fd, frontend)))
+	if (e)
 		return e;
 	*out = STEAL(link);
 	return OK;

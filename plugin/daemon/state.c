@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
@@ -17,6 +18,8 @@
 #include "sandbox/package.h"
 
 #define MAC_SIZE 32
+#define LOCK_TRIES 50
+#define LOCK_PAUSE_NS 20000000
 #define BOOTCOUNT "bootcount"
 
 struct state {
@@ -68,12 +71,15 @@ static enum err take_lock(struct state *state)
 	state->lock = openat(state->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (state->lock < 0)
 		return failed(ERR_IO, "%s/lock: %m", state->path);
-	if (!flock(state->lock, LOCK_EX | LOCK_NB))
-		return OK;
-	if (errno == EWOULDBLOCK)
-		return failed(ERR_STATE, "%s: another daemon holds this state directory",
-			      state->path);
-	return failed(ERR_IO, "%s/lock: %m", state->path);
+	/* A daemon that is ending lets go in a moment. */
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(state->lock, LOCK_EX | LOCK_NB))
+			return OK;
+		if (errno != EWOULDBLOCK)
+			return failed(ERR_IO, "%s/lock: %m", state->path);
+		nanosleep(&(struct timespec){ 0, LOCK_PAUSE_NS }, NULL);
+	}
+	return failed(ERR_STATE, "%s: another daemon holds this state directory", state->path);
 }
 
 static enum err make_folders(const struct state *state)
