@@ -112,7 +112,11 @@ static void start_in(const char *folder)
 	open_log();
 	for (int i = 0; i < 5; i++)
 		ck_assert_ok(signer_record(tree, "before"));
-	usleep(60000); /* heads are in, the next segment is ready */
+	char next[96];
+	snprintf(next, sizeof next, "%s/wal/00000001", path);
+	for (int i = 0; i < 500 && access(next, F_OK); i++)
+		usleep(10000);
+	usleep(60000); /* heads are in, and the next segment is ready */
 }
 
 static void close_log(void)

@@ -114,6 +114,13 @@ static inline enum err signer_unwrap(void *context, struct slice wrapped, uint8_
 	return OK;
 }
 
+/* Waits until sign() was called again since @before calls: a batch is in the log's file by then. */
+static inline void signer_await(struct signer *s, unsigned long before)
+{
+	for (int i = 0; i < 2000 && atomic_load(&s->calls) == before; i++)
+		usleep(5000);
+}
+
 /* Reads what the folder holds under a name, or makes it with @make and keeps it there. */
 static inline bool signer_stored(struct signer *s, const char *name, struct buf *out)
 {

@@ -69,9 +69,10 @@ static void make_crashed_log(unsigned batch)
 	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
 	/* While the first one waits for its signature, the others gather. */
 	atomic_store(&signer.closed, true);
+	unsigned long calls = atomic_load(&signer.calls);
 	signer_leaf(leaf, "first");
 	ck_assert_ok(audit_begin(tree, leaf, &first));
-	usleep(20000);
+	signer_await(&signer, calls);
 	for (unsigned i = 0; i < batch; i++) {
 		signer_leaf(leaf,
 			    "in the last batch, with a long text to fill the block a bit more "
@@ -85,7 +86,9 @@ static void make_crashed_log(unsigned batch)
 		usleep(10000);
 	}
 	audit_ticket_free(first);
-	usleep(50000);
+	calls = atomic_load(&signer.calls);
+	signer_await(&signer, calls); /* tried again and again: the last batch is written */
+	signer_await(&signer, calls + 1);
 	copy_log();
 	atomic_store(&signer.closed, false);
 	audit_close(audit);
