@@ -104,7 +104,9 @@ static void write_config(const char *mode)
 	snprintf(variable, sizeof variable, "ASSAY_CONFIG=%s", yaml);
 	FILE *f = fopen(yaml, "we");
 	ck_assert_ptr_nonnull(f);
-	fprintf(f, "mode: %s\nstate: %s/state\nsocket: %s\n", mode, dir, path);
+	fprintf(f,
+		"mode: %s\nstate: %s/state\nsocket: %s\nusers:\n  daemon: 64002\n  group: 64003\n",
+		mode, dir, path);
 	fclose(f);
 	chmod(yaml, 0644);
 }
