@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 struct fake fake;
+sem_t fake_runs, fake_go;
 
 static void put_partitions(struct wire_message *m)
 {
@@ -93,6 +94,10 @@ static void execute(struct wire_message *m, struct slice in)
 	memcpy(fake.last_label, label.p, label.left);
 	fake.last_label[label.left] = 0;
 	take_input(m, &in);
+	if (fake.slow) {
+		sem_post(&fake_runs);
+		sem_wait(&fake_go);
+	}
 	if (fake.execute) {
 		server_answer(m, 1, fake.execute, "as told");
 		cbor_put_text(&m->bytes, "");
@@ -172,6 +177,8 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 
 void fake_start(const char *path)
 {
+	sem_init(&fake_runs, 0, 0);
+	sem_init(&fake_go, 0, 0);
 	server_handler = handle;
 	server_start(path);
 }

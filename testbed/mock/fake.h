@@ -4,6 +4,8 @@
 
 #include "testbed/unit/server.h"
 
+#include <semaphore.h>
+
 #include "testbed/mock/mock.h"
 
 #define FAKE_APP "screen"
@@ -18,6 +20,7 @@ struct fake {
 	enum err begin, execute, load; /* what these are answered */
 	unsigned login_wanted;         /* so many requests more are told ERR_LOGIN */
 	bool broken;                   /* the next EXECUTE ends the connection */
+	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
 	unsigned asked[32]; /* how often, by number of the request */
 	char last_input[64];
@@ -25,6 +28,7 @@ struct fake {
 	char last_label[64];
 };
 extern struct fake fake;
+extern sem_t fake_runs, fake_go;
 
 /* Answers at @path from now on. */
 void fake_start(const char *path);

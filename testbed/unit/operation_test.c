@@ -366,6 +366,80 @@ START_TEST(the_so_loads_through_the_loader)
 }
 END_TEST
 
+static CK_RV slow_rv;
+static void *sign_slowly(void *unused)
+{
+	static CK_BYTE proof[512];
+	CK_ULONG proof_n = sizeof proof;
+
+	(void)unused;
+	slow_rv = w.f->C_Sign(w.s, (CK_BYTE *)"slow", 4, proof, &proof_n);
+	return NULL;
+}
+
+static pthread_t run_slowly(void)
+{
+	pthread_t thread;
+
+	started(CKM_ASSAY_EXECUTE);
+	fake.slow = true;
+	ck_assert_int_eq(pthread_create(&thread, NULL, sign_slowly, NULL), 0);
+	sem_wait(&fake_runs);
+	fake.slow = false;
+	return thread;
+}
+
+static void let_it_end(pthread_t thread)
+{
+	sem_post(&fake_go);
+	pthread_join(thread, NULL);
+}
+
+/* While one application runs: everything else in the same slot, another run, and even the end of
+ * the session that waits for it. */
+START_TEST(a_run_holds_nobody_up)
+{
+	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 };
+	CK_SESSION_HANDLE slow_session, second;
+	pthread_t thread = run_slowly();
+
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
+		     CKR_OK);
+	slow_session = w.s;
+	w.s = second;
+	CK_OBJECT_HANDLE app = world_app();
+	ck_assert_rv(w.f->C_SignInit(second, &ecdsa, 5), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(slow_session, &execute, app), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_SignUpdate(slow_session, out, 1), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_Logout(second), CKR_OK);
+	let_it_end(thread);
+	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
+	world_end();
+}
+END_TEST
+
+static const enum ending hard_endings[] = { CLOSE, CLOSE_ALL, FINALIZE };
+
+START_TEST(a_session_may_end_while_its_application_runs)
+{
+	pthread_t thread = run_slowly();
+
+	if (hard_endings[_i] == CLOSE)
+		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
+	else if (hard_endings[_i] == CLOSE_ALL)
+		ck_assert_rv(w.f->C_CloseAllSessions(MOCK_SLOT), CKR_OK);
+	else
+		ck_assert_rv(w.f->C_Finalize(NULL), CKR_OK);
+	let_it_end(thread);
+	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
+	world_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, execute_answers_for_its_length_without_running);
@@ -387,6 +461,8 @@ static void add(TCase *t)
 	tcase_add_test(t, keys_and_mechanisms_are_not_mixed);
 	tcase_add_test(t, one_operation_at_a_time_and_null_cancels_it);
 	tcase_add_test(t, the_so_loads_through_the_loader);
+	tcase_add_test(t, a_run_holds_nobody_up);
+	tcase_add_table(t, a_session_may_end_while_its_application_runs, hard_endings);
 }
 
 int main(void)
