@@ -20,7 +20,9 @@ check: deps
 	@$(MAKE) --no-print-directory all unit
 	@BUILD=$(abspath $(BUILD)) testbed/run
 
-demo: deps
+demo:
+	@testbed/demo/demo --check
+	@testbed/deps
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(abspath $(BUILD)) testbed/demo/demo
 

@@ -24,6 +24,9 @@ if [ $((after - before)) -eq 1 ]; then ok "once: pkcs11-tool asks for the length
 size=$(stat -c %s "$W/proof.bin" 2>/dev/null || echo 0)
 if [ "$size" -gt 0 ] && [ "$size" -le 512 ]; then ok "its proof is $size bytes, at most 512"; else
 	not_ok "its proof is $size bytes"; fi
+check "the compact proof verifies" assay verify "$W/proof.bin" --ca "$D/ca.pem" --certificate "$D/certificates/bank-a.pem"
+refuses "but not with bank-b's certificate" "" assay verify "$W/proof.bin" --ca "$D/ca.pem" \
+	--certificate "$D/certificates/bank-b.pem"
 label=$(result_label "$W/proof.bin")
 for kind in output proof keys; do
 	check "another process of the user fetches $kind" fetch bank_a "$label" $kind "$W/$kind"

@@ -149,6 +149,7 @@ instance_make() {
 	install -d -m 0700 -o $DAEMON_UID -g $DAEMON_UID "$D/state"
 	install -d -m 0755 -o $DAEMON_UID -g $CLIENT_GID "$D/run"
 	install -d -m 0755 -o $FRONT_UID -g $FRONT_UID "$D/work"
+	install -d -m 0755 -o $ADMIN_UID -g $ADMIN_UID "$D/certificates"
 	instance_config
 	instance_tokens
 }
@@ -156,12 +157,11 @@ instance_make() {
 # instance_enroll_one a: the administrator enrols bank-a, its user and SO present.
 instance_enroll_one() {
 	as_admin "$D/bin/assay" partition enroll --token "bank-$1" --pin-file "$D/$1.pin" \
-		--so-pin-file "$D/$1.so"
+		--so-pin-file "$D/$1.so" -o "$D/certificates/bank-$1.pem"
 }
 instance_enroll() { pin_files && instance_enroll_one a && instance_enroll_one b; }
 
-# The daemon's words go where the starter's stderr goes, for as long as it lives: to a file.
-instance_start() { assay start 2>>"$D/daemon.log" || { tail -3 "$D/daemon.log"; return 1; }; }
+instance_start() { assay start --log "$D/daemon.log" || { tail -3 "$D/daemon.log"; return 1; }; }
 instance_daemon() { pgrep -f "^$D/bin/assayd" | head -1; }
 instance_launcher() { pgrep -f "^$D/bin/assay-launcher" | head -1; }
 
