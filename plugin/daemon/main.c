@@ -21,6 +21,7 @@
 
 #define LAUNCHER_FD 3
 #define USAGE 2
+#define OPEN_FILES 16384
 
 static enum err harden(void)
 {
@@ -33,6 +34,17 @@ static enum err harden(void)
 	    setrlimit(RLIMIT_CORE, &none))
 		return failed(ERR_IO, "hardening: %m");
 	return OK;
+}
+
+/* A connection may hold some descriptors; the usual soft limit is for small programs. */
+static enum err raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return failed(ERR_IO, "RLIMIT_NOFILE: %m");
+	limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
+	return setrlimit(RLIMIT_NOFILE, &limit) ? failed(ERR_IO, "RLIMIT_NOFILE: %m") : OK;
 }
 
 /* Threads inherit the mask, so the signals come here alone. */
@@ -63,7 +75,7 @@ static enum err serve(const struct config *config, const char *self)
 	CLEANUP(fd) int signals = -1;
 	enum err e;
 
-	if ((e = check_user(config)) || (e = take_signals(&signals)) ||
+	if ((e = check_user(config)) || (e = raise_open_files()) || (e = take_signals(&signals)) ||
 	    (e = daemon_open(config, self, LAUNCHER_FD, &daemon)))
 		return e;
 	e = server_run(daemon, signals, &why);

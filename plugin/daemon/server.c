@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
@@ -17,6 +18,7 @@
 
 #define BACKLOG 128
 #define TICK_MS 1000
+#define ACCEPT_PAUSE_NS 100000000
 #define SEND_SECONDS 30 /* a client that takes no answers loses its connection */
 #define STACK_BYTES ((size_t)1 << 20)
 #define DRAIN_EXTRA_MS 30000 /* beyond the longest run that is allowed */
@@ -104,6 +106,23 @@ static enum err accept_one(struct daemon *daemon, int listener)
 		connection_remove(&daemon->clients, connection);
 	}
 	return job ? e : failed(ERR_MEMORY, "connection");
+}
+
+/* Who is turned away may come again at once: the operator is told once a second, and a lack of
+ * descriptors, which leaves the caller in the queue, is waited out. */
+static void accept_next(struct daemon *daemon, int listener, uint64_t now_ms)
+{
+	static uint64_t told_ms; /* of the one thread that accepts */
+	enum err e = accept_one(daemon, listener);
+
+	if (!e)
+		return;
+	if (now_ms - told_ms >= TICK_MS) {
+		told_ms = now_ms;
+		log_warning("a connection was turned away: %s", err_reason());
+	}
+	if (e == ERR_IO)
+		nanosleep(&(struct timespec){ 0, ACCEPT_PAUSE_NS }, NULL);
 }
 
 static bool somebody_listens(const struct sockaddr_un *address)
@@ -211,8 +230,7 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 			return OK;
 		if (polled[LISTENER].revents) {
 			busy_ms = now_ms;
-			if (accept_one(daemon, polled[LISTENER].fd))
-				log_warning("%s", err_reason());
+			accept_next(daemon, polled[LISTENER].fd, now_ms);
 		}
 		if (now_ms - ticked_ms >= TICK_MS) {
 			ticked_ms = now_ms;
