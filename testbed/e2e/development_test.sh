@@ -85,6 +85,6 @@ starts=$(mine "$D/bin/assay" audit show --type open | grep -c "daemon started")
 [ "$starts" -eq $((before + 1)) ] && ok "and one start is in the log" || not_ok "$starts starts are in the log, $before before"
 check "the log verifies" mine "$D/bin/assay" audit verify
 check "assay stop" mine "$D/bin/assay" stop
-for i in $(seq 30); do [ "$(daemons)" -eq 0 ] || sleep 0.1; done
+for i in $(seq 150); do [ -z "$(pgrep -u $USER_ID -r S,R,D)" ] || sleep 0.1; done
 [ -z "$(pgrep -u $USER_ID -r S,R,D)" ] && ok "nothing of that user is left running" || not_ok "left running: $(pgrep -lu $USER_ID -r S,R,D)"
 done_testing
