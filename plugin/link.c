@@ -111,6 +111,51 @@ static enum err exchange(int fd, struct wire_message *request, struct wire_messa
 	return e ? e : wire_recv(fd, answer);
 }
 
+/* Whether the answer may take as long as an application, a token or an administrator does. */
+static bool takes_long(const struct wire_message *request)
+{
+	struct slice in = buf_slice(&request->bytes);
+	uint64_t number;
+	size_t items;
+
+	if (cbor_take_array(&in, 64, &items) || cbor_take_uint(&in, &number))
+		return true;
+	switch (number) {
+	case REQ_PROVE:
+	case REQ_SUSPEND:
+	case REQ_EXECUTE:
+	case REQ_LOAD:
+	case REQ_UNLOAD:
+	case REQ_ENROLL_BEGIN:
+	case REQ_ENROLL:
+	case REQ_STOP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A daemon that leaves a short question unanswered has stopped, and must not stop its clients. */
+static enum err await_answer(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, HANDSHAKE_SECONDS * 1000);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? OK : failed(ERR_TIMEOUT, "the daemon does not answer");
+}
+
+static enum err ask(int fd, struct wire_message *request, struct wire_message *answer)
+{
+	enum err e = wire_send(fd, request);
+
+	if (!e && !takes_long(request))
+		e = await_answer(fd);
+	return e ? e : wire_recv(fd, answer);
+}
+
 static enum err take_greeting(struct link *link, struct slice in)
 {
 	struct slice serial;
@@ -386,7 +431,7 @@ enum err link_call(struct link *link, struct wire_message *request, struct wire_
 
 	if (e || (e = connected_lane(link, &lane)))
 		return e;
-	e = exchange(lane->fd, request, answer);
+	e = ask(lane->fd, request, answer);
 	if (e) {
 		give_up(link, lane);
 		return e;

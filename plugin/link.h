@@ -27,7 +27,8 @@ const char *link_token_serial(const struct link *link); /* the daemon's own toke
 
 /* Sends @request, receives @answer, and takes its result and reason: returns the daemon's err, with
  * err_reason() the daemon's words; @in is left at the first result, and is not touched when no
- * answer came. Both messages were started with wire_init. ERR_GONE: the daemon ended. */
+ * answer came. Both messages were started with wire_init. ERR_GONE: the daemon ended. ERR_TIMEOUT: no
+ * answer in 10 seconds to a request that needs neither an application nor a token. */
 MUST enum err link_call(struct link *link, struct wire_message *request,
 			struct wire_message *answer, struct slice *in);
 /* Starts a request: array head of 1 + @arguments items, and the number. */

@@ -12,6 +12,7 @@
 #include "plugin/role.h"
 
 #define NEWS_MS 1000         /* how long the list of partitions is taken for fresh */
+#define WAIT_SHARE 10        /* a daemon that is slow to answer, or to start, is asked less often */
 #define GRANT_MARGIN_MS 5000 /* a grant that ends so soon is renewed before it is used */
 
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER; /* held by whoever asks for news */
@@ -140,9 +141,12 @@ void service_wake(void)
 	if (until ? pthread_mutex_trylock(&news_lock) != 0 : pthread_mutex_lock(&news_lock) != 0)
 		return;
 	until = atomic_load(&news_until_ms);
-	if (!until || io_monotonic_ms() >= until) {
+	uint64_t began = io_monotonic_ms();
+	if (!until || began >= until) {
 		atomic_store(&present, ask_news() == OK);
-		atomic_store(&news_until_ms, io_monotonic_ms() + NEWS_MS);
+		uint64_t took = io_monotonic_ms() - began;
+		uint64_t pause = took * WAIT_SHARE > NEWS_MS ? took * WAIT_SHARE : NEWS_MS;
+		atomic_store(&news_until_ms, io_monotonic_ms() + pause);
 	}
 	pthread_mutex_unlock(&news_lock);
 }
