@@ -52,19 +52,33 @@ static bool match(void *context, const struct object *object)
 	       attribute_match(object, search->templ, search->n);
 }
 
+static enum err refresh(struct session *session, const struct partition *p, struct search *search)
+{
+	struct slice label = attribute_slice(attribute_find(search->templ, search->n, CKA_LABEL));
+	enum err results = OK, apps = OK;
+
+	if (search->kinds & OBJECT_DATA)
+		results = object_refresh_results(session, p, label, &search->listing);
+	if (search->kinds & ~(unsigned)OBJECT_DATA)
+		apps = object_refresh_apps(session, p);
+	/* What could not be asked for is not shown as it was before. */
+	if (results)
+		search->kinds &= ~(unsigned)OBJECT_DATA;
+	if (apps)
+		search->kinds &= OBJECT_DATA;
+	return results ? results : apps;
+}
+
 /* A search that names us fails when the daemon can't be asked; others go on without us. */
 static CK_RV search_ours(struct session *session, const struct partition *p, struct search *search,
 			 CK_OBJECT_HANDLE **out, size_t *n)
 {
-	struct slice label = attribute_slice(attribute_find(search->templ, search->n, CKA_LABEL));
-	enum err e = search->kinds & OBJECT_DATA
-			     ? object_refresh_results(session, p, label, &search->listing)
-			     : OK;
-	if (!e && search->kinds & ~(unsigned)OBJECT_DATA)
-		e = object_refresh_apps(session, p);
-	if (!e)
-		e = object_collect(session, match, search, out, n);
-	return e && names_assay(search) ? service_rv(e) : CKR_OK;
+	enum err e = refresh(session, p, search);
+
+	if (e && names_assay(search))
+		return service_rv(e);
+	e = object_collect(session, match, search, out, n);
+	return e ? CKR_HOST_MEMORY : CKR_OK;
 }
 
 static void start(struct session *session, CK_OBJECT_HANDLE *ours, size_t n)

@@ -215,6 +215,9 @@ static enum err prove_locked(struct slot *slot, const struct partition *p, enum 
 		access_forget(slot); /* the proof's own object had a handle for a while */
 	if (e == ERR_NOT_FOUND)
 		service_stale();
+	/* Not the caller's input, nor its time limit. */
+	if (e == ERR_FORMAT || e == ERR_TIMEOUT)
+		return ERR_GONE;
 	if (e)
 		return e;
 	slot->grant = (struct grant){ .role = role,

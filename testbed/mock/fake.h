@@ -22,6 +22,7 @@ struct fake {
 	bool broken;                   /* the next EXECUTE ends the connection */
 	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
+	uint64_t garbled;   /* the request that is answered OK and then with something else */
 	unsigned asked[32]; /* how often, by number of the request */
 	char last_input[64];
 	size_t last_input_n;

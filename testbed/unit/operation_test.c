@@ -440,6 +440,34 @@ START_TEST(a_session_may_end_while_its_application_runs)
 }
 END_TEST
 
+static const enum wire_request garbled[] = { REQ_HELLO, REQ_PARTITIONS, REQ_CHALLENGE,
+					     REQ_PROVE, REQ_APPS,       REQ_EXECUTE };
+
+/* Ordinary calls go on; a run says that the device is out of order, or finds no application. */
+START_TEST(answers_that_make_no_sense_are_errors_of_ours_alone)
+{
+	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 };
+	CK_OBJECT_HANDLE found[8] = { 0 };
+	CK_ULONG found_n;
+
+	fake.garbled = garbled[_i];
+	world_enrolled();
+	world_login(CKU_USER);
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_uint_ge(found_n = world_find(NULL, 0, found, 8), 1);
+	ck_assert_uint_eq(found[0], 5);
+	ck_assert_rv(w.f->C_SignInit(w.s, &ecdsa, 5), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	CK_RV rv = w.f->C_SignInit(w.s, &execute, found_n > 1 ? found[1] : 5);
+	if (rv == CKR_OK)
+		rv = sign("pay", out, sizeof out);
+	bool unknown = garbled[_i] == REQ_HELLO || garbled[_i] == REQ_PARTITIONS;
+	ck_assert_uint_eq(found_n, unknown || garbled[_i] == REQ_APPS ? 1 : 2);
+	ck_assert_rv(rv, garbled[_i] == REQ_APPS ? CKR_KEY_TYPE_INCONSISTENT : CKR_DEVICE_ERROR);
+	world_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, execute_answers_for_its_length_without_running);
@@ -461,6 +489,7 @@ static void add(TCase *t)
 	tcase_add_test(t, keys_and_mechanisms_are_not_mixed);
 	tcase_add_test(t, one_operation_at_a_time_and_null_cancels_it);
 	tcase_add_test(t, the_so_loads_through_the_loader);
+	tcase_add_table(t, answers_that_make_no_sense_are_errors_of_ours_alone, garbled);
 	tcase_add_test(t, a_run_holds_nobody_up);
 	tcase_add_table(t, a_session_may_end_while_its_application_runs, hard_endings);
 }
