@@ -92,22 +92,29 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* A package that was changed or lost on disk is no fault of the caller's, nor of its input. */
+static enum err unpack(struct call *call, struct execution *x, struct sandbox_image **image)
+{
+	enum err e = app_unpacked(x->app, call->daemon->state, call->daemon->box, image);
+
+	if (e == ERR_MISMATCH || e == ERR_FORMAT || e == ERR_RANGE || e == ERR_NOT_FOUND)
+		return failed(ERR_IO, "%s can't be unpacked: %s", x->app->id, err_reason());
+	return e;
+}
+
 /* ERR_GONE and the like: nothing ran, or how it went can't be known. */
-static enum err run_app(struct call *call, const struct order *order, struct execution *x)
+static enum err run_app(struct call *call, struct sandbox_image *image, const struct order *order,
+			struct execution *x)
 {
 	const struct config *config = call->daemon->config;
 	struct limits limits = x->app->limits;
-	struct sandbox_image *image;
-	enum err e;
 
 	limits.memory_bytes = least(limits.memory_bytes, config->limits_memory_bytes);
 	limits.output_bytes = least(limits.output_bytes, config->limits_output_bytes);
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, config->limits_wall_ms);
-	if ((e = app_unpacked(x->app, call->daemon->state, call->daemon->box, &image)) ||
-	    (e = sandbox_run(image, order->input, &limits, &x->run)))
-		return e;
-	x->ran = true;
-	return OK;
+	enum err e = sandbox_run(image, order->input, &limits, &x->run);
+	x->ran = !e;
+	return e;
 }
 
 /* The run's end as the caller's error, in words. */
@@ -333,13 +340,14 @@ static enum err execute(struct call *call, const struct order *order, struct exe
 {
 	CLEANUP(buf) struct buf proof = BUF_INIT;
 	char reason[ERR_REASON_MAX] = "";
+	struct sandbox_image *image;
 	enum err e, end;
 
-	if ((e = judge(call, order, x)))
+	if ((e = judge(call, order, x)) || (e = unpack(call, x, &image)))
 		return call_refuse(call, e, order->id);
 	x->tcb = tcb_hold(&call->daemon->tcb);
 	atomic_fetch_add(&call->daemon->executions, 1);
-	if ((e = run_app(call, order, x)))
+	if ((e = run_app(call, image, order, x)))
 		return record_unknown(call, order, x, e);
 	if ((end = judge_end(x)))
 		snprintf(reason, sizeof reason, "%s", err_reason());

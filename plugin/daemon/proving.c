@@ -46,13 +46,19 @@ enum err request_CHALLENGE(struct call *call)
 	return OK;
 }
 
+/* A proof that is none is denied, whatever is wrong with it; that the token or its helper could not
+ * be asked is another matter. */
 static enum err check_proof(struct call *call, enum wire_role role, const uint8_t digest[32],
 			    struct slice proof)
 {
-	if (role == WIRE_USER)
-		return rolekey_verify(call->partition->point, digest, proof);
-	return probing_trusted(call->daemon->config, call->daemon->self, call->partition->serial,
-			       proof, digest);
+	const struct daemon *daemon = call->daemon;
+	enum err e = role == WIRE_USER ? rolekey_verify(call->partition->point, digest, proof)
+				       : probing_trusted(daemon->config, daemon->self,
+							 call->partition->serial, proof, digest);
+
+	if (e == ERR_CRYPTO || e == ERR_MISMATCH || e == ERR_NOT_FOUND || e == ERR_FORMAT)
+		return failed(ERR_DENIED, "%s", err_reason());
+	return e;
 }
 
 static enum err prove(struct call *call, enum wire_role role, struct slice proof)

@@ -210,7 +210,7 @@ START_TEST(replayed_proof_is_refused)
 	ck_assert_ok(prove(world.link, BANK_A, buf_slice(&signature)));
 	ck_assert_err(prove(world.link, BANK_A, buf_slice(&signature)), ERR_STATE);
 	challenge(world.link, BANK_A, 1, digest);
-	ck_assert_err(prove(world.link, BANK_A, buf_slice(&signature)), ERR_CRYPTO);
+	ck_assert_err(prove(world.link, BANK_A, buf_slice(&signature)), ERR_DENIED);
 	ck_assert_uint_eq(refusals(BANK_A, "user not proved"), 2);
 }
 END_TEST
@@ -224,7 +224,7 @@ START_TEST(proof_relayed_from_another_link_is_refused)
 	challenge(world.link, BANK_A, 1, own);
 	challenge(thief, BANK_A, 1, stolen);
 	sign(BANK_A, own, &signature);
-	ck_assert_err(prove(thief, BANK_A, buf_slice(&signature)), ERR_CRYPTO);
+	ck_assert_err(prove(thief, BANK_A, buf_slice(&signature)), ERR_DENIED);
 	ck_assert_ok(prove(world.link, BANK_A, buf_slice(&signature)));
 	ck_assert_err(run(thief, BANK_A, "unruly"), ERR_LOGIN);
 	link_close(thief);
@@ -238,7 +238,7 @@ START_TEST(proof_of_another_partition_is_refused)
 
 	challenge(world.link, BANK_A, 1, digest);
 	sign(BANK_B, digest, &signature);
-	ck_assert_err(prove(world.link, BANK_A, buf_slice(&signature)), ERR_CRYPTO);
+	ck_assert_err(prove(world.link, BANK_A, buf_slice(&signature)), ERR_DENIED);
 	ck_assert_err(prove(world.link, BANK_B, buf_slice(&signature)), ERR_STATE);
 }
 END_TEST
@@ -257,7 +257,7 @@ START_TEST(proof_of_an_earlier_generation_is_refused)
 	struct bank new = world.banks[BANK_A];
 	memcpy(world.banks[BANK_A].key_id, old.key_id, sizeof old.key_id);
 	world_login(BANK_A, WIRE_USER);
-	ck_assert_err(world_prove(world.link, BANK_A, WIRE_USER), ERR_CRYPTO);
+	ck_assert_err(world_prove(world.link, BANK_A, WIRE_USER), ERR_DENIED);
 	world.banks[BANK_A] = new;
 	ck_assert_ok(world_prove(world.link, BANK_A, WIRE_USER));
 	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_NOT_FOUND);

@@ -280,6 +280,39 @@ START_TEST(unloaded_application_is_gone_with_its_package)
 }
 END_TEST
 
+/* Flips a bit of the only package. */
+static void spoil_package(void)
+{
+	char command[1024];
+
+	snprintf(command, sizeof command,
+		 "f=$(echo '%s'/state/packages/*) && chmod 600 \"$f\" && "
+		 "printf x | dd of=\"$f\" bs=1 seek=5000 conv=notrunc status=none",
+		 world.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(package_changed_on_disk_is_never_run)
+{
+	CLEANUP(outcome) struct outcome out = { 0 };
+	char path[256];
+
+	ck_assert_ok(world_load(BANK_A, "unruly"));
+	spoil_package();
+	world_become(BANK_A, WIRE_USER);
+	ck_assert_err(
+		world_execute(world.link, BANK_A, "unruly", OP_RUN, slice_text("echo\n"), &out),
+		ERR_IO);
+	world_stop();
+	/* Nor does a daemon start over it. */
+	ck_assert_int_ne(link_start_daemon(world.config, world.self, 3000), OK);
+	snprintf(path, sizeof path, "%s/state/assayd.log", world.dir);
+	CLEANUP(buf) struct buf said = BUF_INIT;
+	ck_assert_ok(io_read_file(path, 1 << 20, &said));
+	ck_assert_ptr_nonnull(strstr(buf_text(&said), "was changed on disk"));
+}
+END_TEST
+
 START_TEST(second_daemon_of_a_state_directory_ends_and_says_why)
 {
 	char command[5 * PATH_MAX], said[1024];
@@ -343,6 +376,7 @@ static void add(TCase *t)
 	tcase_add_table(t, failed_run_has_a_proof_of_its_failure, failures);
 	tcase_add_test(t, applications_and_enrolments_outlive_a_restart);
 	tcase_add_test(t, unloaded_application_is_gone_with_its_package);
+	tcase_add_test(t, package_changed_on_disk_is_never_run);
 	tcase_add_test(t, second_daemon_of_a_state_directory_ends_and_says_why);
 	tcase_add_test(t, initialising_twice_is_refused);
 	tcase_add_test(t, signal_ends_the_daemon_with_a_closed_log);
