@@ -120,8 +120,6 @@ static CK_RV destroy_ours(const struct named *named)
 		return CKR_HOST_MEMORY;
 	enum err e = service_unload(named->session, named->partition, text);
 	object_apps_stale(named->session->slot);
-	if (e == ERR_DENIED)
-		return CKR_ACTION_PROHIBITED;
 	return e == ERR_NOT_FOUND ? CKR_OBJECT_HANDLE_INVALID : service_rv(e);
 }
 
