@@ -2,10 +2,8 @@
 #ifndef TESTBED_BENCH_CLIENT_H
 #define TESTBED_BENCH_CLIENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "pkcs11/cryptoki.h"
+#include "testbed/bench/measure.h"
 
 #define MECHANISM_EXECUTE (CKM_VENDOR_DEFINED | 0x41590001UL)
 
@@ -14,7 +12,6 @@ struct client {
 	CK_SLOT_ID slot;
 };
 
-_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void must(CK_RV rv, const char *what);
 
 /* Loads a module, initialises it for threads, and finds the token with this label. */
@@ -24,11 +21,5 @@ void client_login(const struct client *c, CK_SESSION_HANDLE session, const char 
 /* The one object of a class with this CKA_LABEL or, when @label is NULL, CKA_ID. */
 CK_OBJECT_HANDLE client_find(const struct client *c, CK_SESSION_HANDLE session,
 			     CK_OBJECT_CLASS class, const char *label, const void *id, size_t id_n);
-
-uint64_t now_ns(void);
-/* Sorts @v. */
-double median(double *v, size_t n);
-/* Reads a whole file. */
-uint8_t *slurp(const char *path, size_t *n);
 
 #endif
