@@ -39,12 +39,15 @@ enum err call_partition(struct call *call, bool active)
 	struct slice serial;
 	enum err e;
 
-	if ((e = cbor_take_text(&call->in, WIRE_SERIAL_MAX, &serial)) ||
-	    (e = partition_find(&call->daemon->partitions, serial, &partition)))
+	if ((e = cbor_take_text(&call->in, WIRE_SERIAL_MAX, &serial)))
+		return e;
+	call->astray = true;
+	if ((e = partition_find(&call->daemon->partitions, serial, &partition)))
 		return e;
 	call->partition = partition;
 	if (active && !atomic_load(&partition->active))
 		return failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+	call->astray = false;
 	return OK;
 }
 
@@ -138,15 +141,15 @@ static bool is_admin(const struct daemon *daemon, uid_t uid)
 	return false;
 }
 
-static enum err check_who(struct call *call, const struct row *entry)
+static enum err check_who(struct call *call, const struct row *row)
 {
-	if ((entry->who == LINK || entry->who == ROLE) && !call->client)
-		return failed(ERR_STATE, "%s before HELLO", entry->name);
+	if ((row->who == LINK || row->who == ROLE) && !call->client)
+		return failed(ERR_STATE, "%s before HELLO", row->name);
 	if (call->client && atomic_load(&call->client->ended))
 		return failed(ERR_GONE, "the link has ended");
-	if (entry->who != ADMIN || is_admin(call->daemon, call->connection->peer.uid))
+	if (row->who != ADMIN || is_admin(call->daemon, call->connection->peer.uid))
 		return OK;
-	enum err e = failed(ERR_DENIED, "%s by user %u, who is no administrator", entry->name,
+	enum err e = failed(ERR_DENIED, "%s by user %u, who is no administrator", row->name,
 			    call->connection->peer.uid);
 	return call_refuse(call, e, slice_of(NULL, 0));
 }
@@ -159,7 +162,7 @@ static const struct row *find_row(uint64_t number)
 	return NULL;
 }
 
-static enum err take_head(struct call *call, const struct row **entry)
+static enum err take_head(struct call *call, const struct row **row)
 {
 	uint64_t number;
 	size_t items;
@@ -172,7 +175,7 @@ static enum err take_head(struct call *call, const struct row **entry)
 		return failed(ERR_FORMAT, "an empty request");
 	if ((e = cbor_take_uint(&call->in, &number)))
 		return e;
-	if (!(*entry = find_row(number)))
+	if (!(*row = find_row(number)))
 		return failed(ERR_UNSUPPORTED, "request %llu is not known",
 			      (unsigned long long)number);
 	call->arguments = items - 1;
@@ -214,16 +217,18 @@ enum err request_serve(struct daemon *daemon, struct connection *connection,
 			     .connection = connection,
 			     .client = connection->client,
 			     .request = request };
-	const struct row *entry = NULL;
+	const struct row *row = NULL;
 	enum err e;
 
 	wire_init(&call.results);
 	fill_caller(&call);
-	if (!(e = take_head(&call, &entry)) && !(e = check_who(&call, entry)))
-		e = entry->handle(&call);
+	if (!(e = take_head(&call, &row)) && !(e = check_who(&call, row)))
+		e = row->handle(&call);
+	/* To look a partition up in vain is no offence, to want something of it is. */
+	if (e && call.astray && (row->who == ROLE || row->number == REQ_BEGIN))
+		e = call_refuse(&call, e, slice_of(NULL, 0));
 	if (e)
-		log_debug("%s: %s: %s", entry ? entry->name : "request", err_words(e),
-			  err_reason());
+		log_debug("%s: %s: %s", row ? row->name : "request", err_words(e), err_reason());
 	e = put_answer(&call, e, answer);
 	wire_cleanup(&call.results);
 	return e;

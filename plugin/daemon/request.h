@@ -21,6 +21,7 @@ struct call {
 	/* Set by call_role and call_partition. */
 	struct partition *partition;
 	struct record_caller caller;
+	bool astray;  /* the partition is not enrolled, or suspended */
 	bool proving; /* what is refused is the proof of a role: a record of that type */
 };
 

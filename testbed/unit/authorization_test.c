@@ -308,6 +308,7 @@ START_TEST(partition_whose_token_was_initialised_is_suspended)
 		CKR_OK);
 	ck_assert_ok(suspend(BANK_A));
 	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_NOT_FOUND);
+	ck_assert_uint_eq(refusals(BANK_A, "suspended"), 1);
 	world_stop();
 	world_start();
 	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_NOT_FOUND);
