@@ -1,22 +1,23 @@
 #include "sandbox/filter.h"
 
-#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#define X32_BIT 0x40000000u
-#define NAMESPACES                                                                     \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
-	 CLONE_NEWPID | CLONE_NEWNET |                                                 \
+#include "sandbox/processor.h"
+
+/* And the upper half, where clone(2) has no flags. */
+#define NAMESPACES                                                                           \
+	(0xffffffff00000000u | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
+	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |                                       \
 	 0x80u /* CLONE_NEWTIME; a signal to clone(2), never used */)
 #define CLOCKS                                                                              \
 	CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, \
@@ -61,9 +62,9 @@ static const struct rule {
 	uint32_t number;
 	unsigned class;
 	struct check check;
-	const char *name, *reason;
+	const char *name, *arguments, *reason;
 } rules[] = {
-#define SYSCALL(name, class, check, reason) { SYS_##name, class, check, #name, reason },
+#define SYSCALL(name, class, check, reason) { SYS_##name, class, check, #name, #check, reason },
 #include "sandbox/syscalls.def"
 #undef SYSCALL
 };
@@ -83,7 +84,6 @@ static void load(struct filter *f, size_t offset)
 	emit(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-/* Seccomp data is little-endian here: the lower half of an argument comes first. */
 static void load_low(struct filter *f, const struct check *c)
 {
 	load(f, offsetof(struct seccomp_data, args) + 8 * c->argument);
@@ -160,11 +160,13 @@ static void emit_head(struct filter *f)
 {
 	f->n = 0;
 	load(f, offsetof(struct seccomp_data, arch));
-	emit(f, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	emit(f, BPF_JMP | BPF_JEQ | BPF_K, PROCESSOR_AUDIT, 1, 0);
 	answer(f, SECCOMP_RET_KILL_PROCESS);
 	load(f, offsetof(struct seccomp_data, nr));
-	emit(f, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-	answer(f, SECCOMP_RET_KILL_PROCESS);
+	if (PROCESSOR_SECOND_ABI) {
+		emit(f, BPF_JMP | BPF_JGE | BPF_K, PROCESSOR_SECOND_ABI, 0, 1);
+		answer(f, SECCOMP_RET_KILL_PROCESS);
+	}
 }
 
 static enum err emit_tail(struct filter *f)
@@ -203,16 +205,28 @@ struct slice filter_bytes(const struct filter *filter)
 	return slice_of(filter->code, filter->n * sizeof *filter->code);
 }
 
+static bool one_line(const struct rule *a, const struct rule *b)
+{
+	return a->class == b->class && a->check.kind == CHECK_NONE && b->check.kind == CHECK_NONE &&
+	       strcmp(a->reason, b->reason) == 0;
+}
+
 void filter_describe(struct buf *out)
 {
 	static const char *const names[] = {
 		[STATIC] = "static", [DYNAMIC] = "dynamic", [ALL] = "all"
 	};
 
-	buf_put_text(out, "| call | profile | reason |\n|---|---|---|\n");
-	for (size_t i = 0; i < RULES; i++)
-		if (rules[i].class & ALL)
-			buf_printf(out, "| %s%s | %s | %s |\n", rules[i].name,
-				   rules[i].check.kind == CHECK_NONE ? "" : " (arguments checked)",
-				   names[rules[i].class], rules[i].reason);
+	buf_put_text(out, "| call | profile | arguments | reason |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < RULES; i++) {
+		const struct rule *rule = &rules[i];
+
+		if (!(rule->class & ALL))
+			continue;
+		buf_printf(out, "| %s", rule->name);
+		while (i + 1 < RULES && one_line(rule, &rules[i + 1]))
+			buf_printf(out, ", %s", rules[++i].name);
+		buf_printf(out, " | %s | %s | %s |\n", names[rule->class],
+			   rule->check.kind == CHECK_NONE ? "any" : rule->arguments, rule->reason);
+	}
 }

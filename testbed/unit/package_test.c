@@ -461,16 +461,6 @@ START_TEST(an_unknown_or_missing_key_is_refused)
 }
 END_TEST
 
-START_TEST(the_filters_fit_and_differ)
-{
-	static struct filter plain, dynamic;
-
-	ck_assert_int_eq(filter_build(false, &plain), OK);
-	ck_assert_int_eq(filter_build(true, &dynamic), OK);
-	ck_assert(!slice_equal(filter_bytes(&plain), filter_bytes(&dynamic)));
-}
-END_TEST
-
 /* A directory of its own for each test of pack.h. */
 static char tree[32];
 
@@ -570,19 +560,8 @@ START_TEST(a_dynamic_program_alone_is_refused)
 }
 END_TEST
 
-/* For sandbox/README.md: make syscalls. */
-static int print_syscalls(void)
+int main(void)
 {
-	CLEANUP(buf) struct buf text = BUF_INIT;
-
-	filter_describe(&text);
-	return buf_check(&text) || io_write_all(1, buf_slice(&text));
-}
-
-int main(int argc, char **argv)
-{
-	if (argc == 2 && strcmp(argv[1], "syscalls") == 0)
-		return print_syscalls();
 	Suite *s = suite_create("package");
 	TCase *t = tcase_create("package"), *p = tcase_create("pack");
 
@@ -600,7 +579,6 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(t, a_manifest_out_of_its_rules_is_refused, 0,
 			    sizeof spoil / sizeof *spoil);
 	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
-	tcase_add_test(t, the_filters_fit_and_differ);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(p, tree_make, tree_remove);
 	tcase_add_test(p, a_directory_becomes_a_package);
