@@ -87,6 +87,11 @@ static bool is_role_key(struct slot *slot, struct slice id)
 	return p && slice_equal(id, slice_of(p->key_id, p->key_id_n));
 }
 
+static bool is_ours(struct slot *slot, struct slice id)
+{
+	return id.left && (role_owns_id(id) || is_role_key(slot, id));
+}
+
 /* An object without a CKA_ID, or with one longer than ours, is none of ours; one that the HSM does
  * not know is left for it to refuse. */
 bool access_is_hidden(struct session *session, CK_OBJECT_HANDLE h)
@@ -100,11 +105,9 @@ bool access_is_hidden(struct session *session, CK_OBJECT_HANDLE h)
 	CK_RV rv = HSM(GetAttributeValue)(session->handle, h, &ask, 1);
 	if (rv == CKR_OBJECT_HANDLE_INVALID)
 		return false;
-	if (rv == CKR_OK && ask.ulValueLen <= sizeof id) {
-		struct slice found = slice_of(id, ask.ulValueLen);
-		if (found.left && (role_owns_id(found) || is_role_key(slot, found)))
-			return true;
-	}
+	if (rv == CKR_OK && ask.ulValueLen <= sizeof id &&
+	    is_ours(slot, slice_of(id, ask.ulValueLen)))
+		return true;
 	if (rv == CKR_OK || rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL)
 		remember(&slot->seen, h);
 	return false;
@@ -125,4 +128,18 @@ CK_RV access_enter(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *h, CK_RV ours, CK_RV i
 CK_RV access_key_guarded(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *key)
 {
 	return access_enter(s, key, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_HANDLE_INVALID);
+}
+
+CK_RV access_template(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *templ, CK_ULONG n)
+{
+	if (!slot_any_guarded() || !templ)
+		return CKR_OK;
+	CLEANUP(session) struct session *session = session_get(s);
+	if (!session || !atomic_load(&session->slot->guarded))
+		return CKR_OK;
+	for (CK_ULONG i = 0; i < n; i++)
+		if (templ[i].type == CKA_ID && templ[i].pValue &&
+		    is_ours(session->slot, slice_of(templ[i].pValue, templ[i].ulValueLen)))
+			return CKR_ATTRIBUTE_VALUE_INVALID;
+	return CKR_OK;
 }

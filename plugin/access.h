@@ -22,6 +22,9 @@ static inline CK_RV access_key(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *key)
 }
 /* Whether a handle of the HSM's is one that the client must not see. */
 bool access_is_hidden(struct session *session, CK_OBJECT_HANDLE h);
+/* Judges a template for an object that is made or changed: CKR_ATTRIBUTE_VALUE_INVALID when its
+ * CKA_ID would make it look like one of ours. */
+CK_RV access_template(CK_SESSION_HANDLE s, const CK_ATTRIBUTE *templ, CK_ULONG n);
 /* After handles may have changed their meaning: everything is looked at again. */
 void access_forget(struct slot *slot);
 void access_forget_one(struct slot *slot, CK_OBJECT_HANDLE h);

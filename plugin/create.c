@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/access.h"
 #include "plugin/attribute.h"
-#include "plugin/handle.h"
 #include "plugin/operation.h"
 #include "sandbox/package.h"
 
@@ -182,6 +182,8 @@ CK_RV hook_CreateObject(CK_SESSION_HANDLE s, CK_ATTRIBUTE *templ, CK_ULONG n, CK
 			return rv ? rv : c.load ? load(&c, out) : run(&c, out);
 		}
 	}
-	CK_RV rv = HSM(CreateObject)(s, templ, n, out);
+	CK_RV rv = access_template(s, templ, n);
+	if (rv == CKR_OK)
+		rv = HSM(CreateObject)(s, templ, n, out);
 	return rv != CKR_OK || !out || handle_to_client(out) ? rv : CKR_HOST_MEMORY;
 }

@@ -74,7 +74,10 @@ CK_RV hook_SetAttributeValue(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_AT
 
 	if (rv != CKR_OK)
 		return rv;
-	return named.ours ? CKR_ACTION_PROHIBITED : HSM(SetAttributeValue)(s, object, templ, n);
+	if (named.ours)
+		return CKR_ACTION_PROHIBITED;
+	rv = access_template(s, templ, n);
+	return rv ? rv : HSM(SetAttributeValue)(s, object, templ, n);
 }
 
 CK_RV hook_CopyObject(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *templ, CK_ULONG n,
@@ -87,7 +90,9 @@ CK_RV hook_CopyObject(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE
 		return rv;
 	if (named.ours)
 		return CKR_ACTION_PROHIBITED;
-	rv = HSM(CopyObject)(s, object, templ, n, out);
+	rv = access_template(s, templ, n);
+	if (rv == CKR_OK)
+		rv = HSM(CopyObject)(s, object, templ, n, out);
 	return rv != CKR_OK || !out || handle_to_client(out) ? rv : CKR_HOST_MEMORY;
 }
 

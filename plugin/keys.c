@@ -19,16 +19,22 @@ CK_RV hook_SetOperationState(CK_SESSION_HANDLE s, CK_BYTE *state, CK_ULONG state
 CK_RV hook_GenerateKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *templ, CK_ULONG n,
 		       CK_OBJECT_HANDLE *key)
 {
-	return shown(HSM(GenerateKey)(s, m, templ, n, key), key);
+	CK_RV rv = access_template(s, templ, n);
+
+	return rv ? rv : shown(HSM(GenerateKey)(s, m, templ, n, key), key);
 }
 
 CK_RV hook_GenerateKeyPair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *public_templ,
 			   CK_ULONG public_n, CK_ATTRIBUTE *private_templ, CK_ULONG private_n,
 			   CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
-	CK_RV rv = HSM(GenerateKeyPair)(s, m, public_templ, public_n, private_templ, private_n,
-					public_key, private_key);
+	CK_RV rv = access_template(s, public_templ, public_n);
 
+	if (rv == CKR_OK)
+		rv = access_template(s, private_templ, private_n);
+	if (rv == CKR_OK)
+		rv = HSM(GenerateKeyPair)(s, m, public_templ, public_n, private_templ, private_n,
+					  public_key, private_key);
 	return shown(shown(rv, public_key), private_key);
 }
 
@@ -50,6 +56,8 @@ CK_RV hook_UnwrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE unwr
 	CK_RV rv = access_enter(s, &unwrapping, CKR_KEY_FUNCTION_NOT_PERMITTED,
 				CKR_UNWRAPPING_KEY_HANDLE_INVALID);
 
+	if (rv == CKR_OK)
+		rv = access_template(s, templ, n);
 	return rv ? rv
 		  : shown(HSM(UnwrapKey)(s, m, unwrapping, wrapped, wrapped_n, templ, n, key), key);
 }
@@ -59,5 +67,7 @@ CK_RV hook_DeriveKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE base
 {
 	CK_RV rv = access_key(s, &base);
 
+	if (rv == CKR_OK)
+		rv = access_template(s, templ, n);
 	return rv ? rv : shown(HSM(DeriveKey)(s, m, base, templ, n, key), key);
 }

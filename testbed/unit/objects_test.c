@@ -101,6 +101,32 @@ START_TEST(our_objects_on_the_token_are_refused_in_every_call)
 }
 END_TEST
 
+START_TEST(no_template_may_take_an_id_of_ours)
+{
+	CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_ATTRIBUTE a[] = { { CKA_CLASS, &class, sizeof class },
+			     { CKA_ID, "mine", 4 },
+			     { CKA_ID, FAKE_KEY_ID, FAKE_KEY_ID_N } };
+	CK_OBJECT_HANDLE own = 77, out, pair;
+	CK_RV wanted = CKR_ATTRIBUTE_VALUE_INVALID;
+
+	world_enrolled();
+	w.mock->objects[w.mock->objects_n++] =
+		(struct mock_object){ .handle = own, .class = CKO_PUBLIC_KEY };
+	ck_assert_rv(w.f->C_CreateObject(w.s, a, 3, &out), wanted);
+	ck_assert_rv(w.f->C_CopyObject(w.s, own, a, 3, &out), wanted);
+	ck_assert_rv(w.f->C_SetAttributeValue(w.s, own, a, 3), wanted);
+	ck_assert_rv(w.f->C_GenerateKey(w.s, &m, a, 3, &out), wanted);
+	ck_assert_rv(w.f->C_GenerateKeyPair(w.s, &m, a, 3, a, 2, &out, &pair), wanted);
+	ck_assert_rv(w.f->C_GenerateKeyPair(w.s, &m, a, 2, a, 3, &out, &pair), wanted);
+	ck_assert_rv(w.f->C_UnwrapKey(w.s, &m, own, NULL, 0, a, 3, &out), wanted);
+	ck_assert_rv(w.f->C_DeriveKey(w.s, &m, own, a, 3, &out), wanted);
+	ck_assert_rv(w.f->C_CreateObject(w.s, a, 2, &out), CKR_OK);
+	world_end();
+}
+END_TEST
+
 /* Section 5.7.5 of the standard. */
 START_TEST(attributes_answer_as_the_standard_says)
 {
@@ -259,6 +285,7 @@ static void add(TCase *t)
 	tcase_add_table(t, searches_find, searches);
 	tcase_add_test(t, the_hsms_objects_come_first_and_ours_keep_their_handles);
 	tcase_add_test(t, our_objects_on_the_token_are_refused_in_every_call);
+	tcase_add_test(t, no_template_may_take_an_id_of_ours);
 	tcase_add_test(t, attributes_answer_as_the_standard_says);
 	tcase_add_test(t, applications_are_not_changed_as_keys_are);
 	tcase_add_test(t, a_created_object_runs_and_is_its_output);
