@@ -6,6 +6,7 @@
 #include "pkcs11/token.h"
 
 #define SIGNATURE_MAX 132 /* P-521 */
+#define SEARCH_MAX 65536
 
 const char *ckr_name(CK_RV rv)
 {
@@ -79,6 +80,53 @@ enum err p11_find(struct p11 at, CK_OBJECT_CLASS class, struct slice id, CK_OBJE
 		return failed(ERR_EXISTS, "more than one object with this CKA_ID on the token");
 	*out = found[0];
 	return OK;
+}
+
+static bool has_point(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t point[P11_POINT])
+{
+	uint8_t found[P11_POINT];
+
+	return !p11_ec_point(at, key, found) && !memcmp(found, point, P11_POINT);
+}
+
+/* One by one to the end: how many there are is for others to say. */
+static CK_RV look_for_point(struct p11 at, const uint8_t point[P11_POINT], CK_ULONG *seen,
+			    bool *found)
+{
+	CK_OBJECT_HANDLE some[32];
+	CK_ULONG n = 0;
+	CK_RV rv;
+
+	do {
+		if ((rv = at.f->C_FindObjects(at.session, some, COUNT(some), &n)) != CKR_OK)
+			break;
+		for (CK_ULONG i = 0; i < n && !*found; i++)
+			*found = has_point(at, some[i], point);
+		*seen += n;
+	} while (n > 0 && !*found && *seen < SEARCH_MAX);
+	CK_RV end = at.f->C_FindObjectsFinal(at.session);
+	return rv ? rv : end;
+}
+
+enum err p11_has_point(struct p11 at, struct slice id, const uint8_t point[P11_POINT])
+{
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_ATTRIBUTE wanted[] = {
+		ATTRIBUTE(CKA_CLASS, class),
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
+	};
+	CK_ULONG seen = 0;
+	bool found = false;
+	enum err e = p11_result(at.f->C_FindObjectsInit(at.session, wanted, COUNT(wanted)),
+				"C_FindObjectsInit");
+
+	if (e || (e = p11_result(look_for_point(at, point, &seen, &found), "C_FindObjects")))
+		return e;
+	if (found)
+		return OK;
+	return seen ? failed(ERR_MISMATCH, "other objects have this CKA_ID")
+		    : failed(ERR_NOT_FOUND, "no object with this CKA_ID on the token");
 }
 
 enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,

@@ -23,6 +23,9 @@ MUST enum err p11_result(CK_RV rv, const char *call);
 /* The one token object of this class and CKA_ID; ERR_NOT_FOUND; ERR_EXISTS: more than one. */
 MUST enum err p11_find(struct p11 at, CK_OBJECT_CLASS class, struct slice id,
 		       CK_OBJECT_HANDLE *out);
+/* Whether a public key on the token has this CKA_ID and point, whatever else bears the id, since
+ * anyone may make such objects: OK; ERR_NOT_FOUND: nothing has the id; ERR_MISMATCH: others do. */
+MUST enum err p11_has_point(struct p11 at, struct slice id, const uint8_t point[P11_POINT]);
 /* Appends an attribute's value; one over @max bytes is ERR_RANGE. */
 MUST enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
 		      struct buf *out);

@@ -242,6 +242,11 @@ enum err token_find(struct token *t, CK_OBJECT_CLASS class, struct slice id, CK_
 	return WITH_SESSION(t, p11_find(at, class, id, out));
 }
 
+enum err token_has_point(struct token *t, struct slice id, const uint8_t point[65])
+{
+	return WITH_SESSION(t, p11_has_point(at, id, point));
+}
+
 enum err token_make_ec(struct token *t, const char *label, struct slice id,
 		       CK_OBJECT_HANDLE *private_key, uint8_t point[65])
 {

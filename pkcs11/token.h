@@ -35,6 +35,8 @@ MUST enum err token_logout(struct token *token);
 /* The one object of this class and CKA_ID; ERR_NOT_FOUND, or ERR_EXISTS when there are more. */
 MUST enum err token_find(struct token *token, CK_OBJECT_CLASS class, struct slice id,
 			 CK_OBJECT_HANDLE *out);
+/* Whether a public key has this CKA_ID and point, whatever else bears the id: see p11_has_point. */
+MUST enum err token_has_point(struct token *token, struct slice id, const uint8_t point[65]);
 /* A P-256 pair on the token: private half sign-only, sensitive, never extractable, not modifiable,
  * not copyable where the HSM knows that; public half public. @point: 65 bytes, 04 || X || Y. */
 MUST enum err token_make_ec(struct token *token, const char *label, struct slice id,

@@ -26,7 +26,7 @@ static const struct {
 	{ 0, OK, "" },
 	{ 3, ERR_NOT_FOUND, "the object is not on the token" },
 	{ 4, ERR_DENIED, "the certificate object is not CKA_TRUSTED" },
-	{ 5, ERR_MISMATCH, "more than one object has this CKA_ID" },
+	{ 5, ERR_MISMATCH, "other objects have this CKA_ID" },
 };
 
 static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int out)
@@ -115,9 +115,10 @@ static enum err run(char *const argv[], char *const environment[], struct buf *a
 	return e ? e : meaning(status);
 }
 
-/* Asks the helper one question; @value is what it printed, decoded. */
+/* Asks the helper one question, with @more or NULL; @value is what it printed, decoded. */
 static enum err probe(const struct config *config, const char *self, const char *serial,
-		      const char *question, struct slice id, uint8_t *value, size_t value_n)
+		      const char *question, struct slice id, const char *more, uint8_t *value,
+		      size_t value_n)
 {
 	CLEANUP(buf) struct buf answer = BUF_INIT;
 	char program[PATH_MAX], hex[2 * ID_MAX + 1];
@@ -131,8 +132,10 @@ static enum err probe(const struct config *config, const char *self, const char 
 	hex_put(hex, id.p, id.left);
 	memcpy(environment, config->hsm_environment.items,
 	       config->hsm_environment.n * sizeof *environment);
-	char *const argv[] = { program, config->hsm_module, (char *)serial, (char *)question, hex,
-			       NULL };
+	char *const argv[] = {
+		program, config->hsm_module, (char *)serial, (char *)question, hex, (char *)more,
+		NULL
+	};
 	if ((e = run(argv, environment, &answer)))
 		return e;
 	if (answer.len != 2 * value_n + 1 || answer.data[answer.len - 1] != '\n')
@@ -145,7 +148,7 @@ enum err probing_trusted(const struct config *config, const char *self, const ch
 			 struct slice id, const uint8_t digest[32])
 {
 	uint8_t expected[ROLE_CERTIFICATE_SIZE], found[ROLE_CERTIFICATE_SIZE];
-	enum err e = probe(config, self, serial, "certificate", id, found, sizeof found);
+	enum err e = probe(config, self, serial, "certificate", id, NULL, found, sizeof found);
 
 	if (e)
 		return e;
@@ -158,9 +161,11 @@ enum err probing_trusted(const struct config *config, const char *self, const ch
 enum err probing_role_key(const struct config *config, const char *self, const char *serial,
 			  struct slice id, const uint8_t point[65])
 {
+	char hex[2 * 65 + 1];
 	uint8_t found[65];
-	enum err e = probe(config, self, serial, "role-key", id, found, sizeof found);
 
+	hex_put(hex, point, 65);
+	enum err e = probe(config, self, serial, "role-key", id, hex, found, sizeof found);
 	if (e)
 		return e;
 	return memcmp(found, point, sizeof found)

@@ -15,7 +15,9 @@
  * ERR_NOT_FOUND, ERR_DENIED (not trusted), ERR_MISMATCH (another challenge). */
 MUST enum err probing_trusted(const struct config *config, const char *self, const char *serial,
 			      struct slice id, const uint8_t digest[32]);
-/* Is the public half of this role key on the token? ERR_NOT_FOUND, ERR_MISMATCH. */
+/* Is the public half of this role key on the token? ERR_NOT_FOUND: the token was read, and has
+ * nothing of that CKA_ID. Whatever else is not OK leaves it open: ERR_MISMATCH, when objects that
+ * anyone may have put there bear the id. */
 MUST enum err probing_role_key(const struct config *config, const char *self, const char *serial,
 			       struct slice id, const uint8_t point[65]);
 

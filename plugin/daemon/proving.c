@@ -46,15 +46,54 @@ enum err request_CHALLENGE(struct call *call)
 	return OK;
 }
 
+/* Under managing. Only a token that was read, and has no trace of the role key, suspends. */
+static enum err suspend_missing(struct call *call)
+{
+	struct partition *p = call->partition;
+	enum err e;
+
+	log_warning("partition %s is suspended: %s", p->serial, err_reason());
+	if ((e = record_write(call->daemon, p, &call->caller, LEAF_MANAGEMENT, slice_of(NULL, 0),
+			      "partition suspended: the role key is not on the token")))
+		return e;
+	return partition_suspend(&call->daemon->partitions, p);
+}
+
+static enum err suspend_if_missing(struct call *call)
+{
+	struct daemon *daemon = call->daemon;
+	struct partition *p = call->partition;
+	enum err e;
+
+	e = probing_role_key(daemon->config, daemon->self, p->serial,
+			     slice_of(p->key_id, p->key_id_n), p->point);
+	if (e != ERR_NOT_FOUND)
+		return e;
+	pthread_mutex_lock(&daemon->managing);
+	if (atomic_load(&p->active))
+		e = suspend_missing(call);
+	pthread_mutex_unlock(&daemon->managing);
+	return e ? e : failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+}
+
+/* The SO alone could have set the flag, but of a token that may have been initialised since: the
+ * role key, which goes with that, says whether it is still the generation that was enrolled. */
+static enum err check_so(struct call *call, const uint8_t digest[32], struct slice proof)
+{
+	const struct daemon *daemon = call->daemon;
+	enum err e = probing_trusted(daemon->config, daemon->self, call->partition->serial, proof,
+				     digest);
+
+	return e ? e : suspend_if_missing(call);
+}
+
 /* A proof that is none is denied, whatever is wrong with it; that the token or its helper could not
  * be asked is another matter. */
 static enum err check_proof(struct call *call, enum wire_role role, const uint8_t digest[32],
 			    struct slice proof)
 {
-	const struct daemon *daemon = call->daemon;
 	enum err e = role == WIRE_USER ? rolekey_verify(call->partition->point, digest, proof)
-				       : probing_trusted(daemon->config, daemon->self,
-							 call->partition->serial, proof, digest);
+				       : check_so(call, digest, proof);
 
 	if (e == ERR_CRYPTO || e == ERR_MISMATCH || e == ERR_NOT_FOUND || e == ERR_FORMAT)
 		return failed(ERR_DENIED, "%s", err_reason());
@@ -121,28 +160,6 @@ enum err request_REVOKE(struct call *call)
 	return OK;
 }
 
-static enum err suspend_managing(struct call *call)
-{
-	struct daemon *daemon = call->daemon;
-	struct partition *p = call->partition;
-	enum err e;
-
-	if (!atomic_load(&p->active))
-		return OK;
-	e = probing_role_key(daemon->config, daemon->self, p->serial,
-			     slice_of(p->key_id, p->key_id_n), p->point);
-	if (!e)
-		return failed(ERR_STATE, "the role key is on the token: nothing to suspend");
-	/* A token that can't be read says nothing about its key. */
-	if (e != ERR_NOT_FOUND && e != ERR_MISMATCH)
-		return e;
-	log_warning("partition %s is suspended: %s", p->serial, err_reason());
-	if ((e = record_write(daemon, p, &call->caller, LEAF_MANAGEMENT, slice_of(NULL, 0),
-			      "partition suspended: the role key is not on the token")))
-		return e;
-	return partition_suspend(&daemon->partitions, p);
-}
-
 enum err request_SUSPEND(struct call *call)
 {
 	enum err e;
@@ -151,8 +168,9 @@ enum err request_SUSPEND(struct call *call)
 	    (e = call_end(call)))
 		return e;
 	connection_slow_down(call->connection, io_monotonic_ms());
-	pthread_mutex_lock(&call->daemon->managing);
-	e = suspend_managing(call);
-	pthread_mutex_unlock(&call->daemon->managing);
-	return e;
+	if (!atomic_load(&call->partition->active))
+		return OK;
+	if (!(e = suspend_if_missing(call)))
+		return failed(ERR_STATE, "the role key is on the token: nothing to suspend");
+	return e == ERR_NOT_FOUND && !atomic_load(&call->partition->active) ? OK : e;
 }

@@ -293,19 +293,84 @@ static enum err suspend(unsigned bank)
 	return link_call(world.link, &request, &answer, &in);
 }
 
-START_TEST(partition_whose_token_was_initialised_is_suspended)
+static void initialise_token(void)
 {
 	CK_UTF8CHAR label[32], pin[] = HARNESS_SO_PIN;
 
-	ck_assert_err(suspend(BANK_A), ERR_STATE);
 	memset(label, ' ', sizeof label);
 	memcpy(label, "bank-a", 6);
-	world_become(BANK_A, WIRE_USER);
-	ck_assert_ok(run(world.link, BANK_A, "unruly"));
-	world_logout(BANK_A);
 	ck_assert_uint_eq(
 		world.hsm->C_InitToken(world.banks[BANK_A].slot, pin, sizeof pin - 1, label),
 		CKR_OK);
+}
+
+/* A public key of the role key's CKA_ID, which anybody can make. */
+static void plant_key(void)
+{
+	static const uint8_t p256[] = {
+		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07
+	};
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_KEY_TYPE type = CKK_EC;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	uint8_t point[67] = { 0x04, 65, 0x04, 1, 2, 3 };
+	CK_ATTRIBUTE a[] = {
+		{ CKA_CLASS, &class, sizeof class },
+		{ CKA_KEY_TYPE, &type, sizeof type },
+		{ CKA_TOKEN, &yes, 1 },
+		{ CKA_PRIVATE, &no, 1 },
+		{ CKA_ID, world.banks[BANK_A].key_id, ROLE_KEY_ID_SIZE },
+		{ CKA_EC_PARAMS, (void *)p256, sizeof p256 },
+		{ CKA_EC_POINT, point, sizeof point },
+	};
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE made;
+
+	ck_assert_uint_eq(world.hsm->C_OpenSession(world.banks[BANK_A].slot,
+						   CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+						   &s),
+			  CKR_OK);
+	ck_assert_uint_eq(world.hsm->C_CreateObject(s, a, sizeof a / sizeof *a, &made), CKR_OK);
+	ck_assert_uint_eq(world.hsm->C_CloseSession(s), CKR_OK);
+}
+
+START_TEST(planted_key_suspends_nothing)
+{
+	plant_key();
+	ck_assert_err(suspend(BANK_A), ERR_STATE);
+	plant_key();
+	ck_assert_err(suspend(BANK_A), ERR_STATE);
+	world_become(BANK_A, WIRE_USER);
+	ck_assert_ok(run(world.link, BANK_A, "unruly"));
+	world_logout(BANK_A);
+	world_become(BANK_A, WIRE_SO);
+}
+END_TEST
+
+START_TEST(so_of_a_token_initialised_behind_our_back_is_refused)
+{
+	initialise_token();
+	/* Something with the id leaves it open whether the key has gone: no grant, no suspension. */
+	plant_key();
+	world_login(BANK_A, WIRE_SO);
+	ck_assert_err(world_prove(world.link, BANK_A, WIRE_SO), ERR_DENIED);
+	ck_assert_err(suspend(BANK_A), ERR_MISMATCH);
+	world_logout(BANK_A);
+	initialise_token();
+	world_login(BANK_A, WIRE_SO);
+	ck_assert_err(world_prove(world.link, BANK_A, WIRE_SO), ERR_DENIED);
+	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_NOT_FOUND);
+	ck_assert_err(world_prove(world.link, BANK_A, WIRE_SO), ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(partition_whose_token_was_initialised_is_suspended)
+{
+	ck_assert_err(suspend(BANK_A), ERR_STATE);
+	world_become(BANK_A, WIRE_USER);
+	ck_assert_ok(run(world.link, BANK_A, "unruly"));
+	world_logout(BANK_A);
+	initialise_token();
 	ck_assert_ok(suspend(BANK_A));
 	ck_assert_err(run(world.link, BANK_A, "unruly"), ERR_NOT_FOUND);
 	ck_assert_uint_eq(refusals(BANK_A, "suspended"), 1);
@@ -473,6 +538,8 @@ static void add(TCase *t)
 	tcase_add_test(t, proof_of_an_earlier_generation_is_refused);
 	tcase_add_test(t, revoked_grant_is_over_at_once);
 	tcase_add_test(t, grants_end_with_their_link);
+	tcase_add_test(t, planted_key_suspends_nothing);
+	tcase_add_test(t, so_of_a_token_initialised_behind_our_back_is_refused);
 	tcase_add_test(t, partition_whose_token_was_initialised_is_suspended);
 	tcase_add_table(t, malformed_request_is_answered_and_harms_nobody, malformed);
 	tcase_add_test(t, spoilt_requests_never_end_the_daemon);

@@ -35,6 +35,10 @@ static int run_probe(const char *question, struct slice id, char *line, size_t n
 
 	buf_printf(&command, "'%s' '%s' '%s' %s ", probe, softhsm_module(), serial, question);
 	buf_put_hex(&command, id);
+	if (!strcmp(question, "role-key")) {
+		buf_put_text(&command, " ");
+		buf_put_hex(&command, SLICE(point));
+	}
 	buf_put_text(&command, " 2>/dev/null");
 	FILE *out = popen(buf_text(&command), "re");
 	ck_assert_ptr_nonnull(out);
@@ -390,6 +394,52 @@ START_TEST(the_probe_answers_or_says_why_not)
 }
 END_TEST
 
+static void plant(CK_SESSION_HANDLE s, const uint8_t other[65])
+{
+	static const uint8_t p256[] = {
+		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07
+	};
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_KEY_TYPE type = CKK_EC;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	uint8_t der[67] = { 0x04, 65 };
+	CK_ATTRIBUTE a[] = {
+		{ CKA_CLASS, &class, sizeof class },
+		{ CKA_KEY_TYPE, &type, sizeof type },
+		{ CKA_TOKEN, &yes, 1 },
+		{ CKA_PRIVATE, &no, 1 },
+		{ CKA_ID, key_id, sizeof key_id },
+		{ CKA_EC_PARAMS, (void *)p256, sizeof p256 },
+		{ CKA_EC_POINT, der, sizeof der },
+	};
+	CK_OBJECT_HANDLE made;
+
+	memcpy(der + 2, other, 65);
+	ck_assert_uint_eq(hsm->C_CreateObject(s, a, sizeof a / sizeof *a, &made), CKR_OK);
+}
+
+START_TEST(the_probe_finds_the_role_key_among_planted_ones)
+{
+	uint8_t other[65];
+	CK_SESSION_HANDLE s;
+	char line[256];
+
+	memcpy(other, point, sizeof other);
+	ck_assert_uint_eq(
+		hsm->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s),
+		CKR_OK);
+	for (unsigned i = 0; i < 40; i++) {
+		other[64] ^= (uint8_t)(i + 1);
+		plant(s, other);
+	}
+	ck_assert_int_eq(run_probe("role-key", SLICE(key_id), line, sizeof line), 0);
+	/* Planted ones alone are neither it nor a sign that it has gone. */
+	point[64] ^= 0x80;
+	ck_assert_int_eq(run_probe("role-key", SLICE(key_id), line, sizeof line), 5);
+	point[64] ^= 0x80;
+}
+END_TEST
+
 START_TEST(knows_its_own_ids)
 {
 	uint8_t id[ROLE_CERTIFICATE_ID_SIZE];
@@ -415,6 +465,7 @@ static void add(TCase *t)
 	tcase_add_test(t, the_role_key_can_neither_leave_nor_change);
 	tcase_add_test(t, others_than_the_so_cannot_trust_a_certificate);
 	tcase_add_test(t, the_probe_answers_or_says_why_not);
+	tcase_add_test(t, the_probe_finds_the_role_key_among_planted_ones);
 	tcase_add_test(t, knows_its_own_ids);
 }
 

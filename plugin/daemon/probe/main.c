@@ -2,7 +2,8 @@
  *
  *   assay-probe MODULE SERIAL certificate HEXID    prints CKA_VALUE of the one certificate with this
  *                                                  CKA_ID, if it is CKA_TRUSTED
- *   assay-probe MODULE SERIAL role-key HEXID       prints the point of the one public key
+ *   assay-probe MODULE SERIAL role-key HEXID HEXPOINT   prints the point, if a public key has both:
+ *                                                  others with that CKA_ID anyone can make
  *
  * A process of its own, because an HSM's module belongs to one environment per process, and because
  * the daemon need not have it in its address space. Prints hexadecimal and a line end. Exit status:
@@ -13,15 +14,18 @@
 
 #include "pkcs11/token.h"
 
-enum { FAILED = 1, USAGE = 2, NOT_FOUND = 3, NOT_TRUSTED = 4, MORE_THAN_ONE = 5 };
+enum { FAILED = 1, USAGE = 2, NOT_FOUND = 3, NOT_TRUSTED = 4, OTHERS = 5 };
 
 #define ID_MAX 64
+#define POINT 65
 #define VALUE_MAX 4096
 
 static int say(enum err e)
 {
 	fprintf(stderr, "assay-probe: %s\n", err_reason());
-	return e == ERR_NOT_FOUND ? NOT_FOUND : e == ERR_EXISTS ? MORE_THAN_ONE : FAILED;
+	return e == ERR_NOT_FOUND                     ? NOT_FOUND
+	       : e == ERR_EXISTS || e == ERR_MISMATCH ? OTHERS
+						      : FAILED;
 }
 
 static int print(struct slice value)
@@ -33,11 +37,12 @@ static int print(struct slice value)
 	return text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : FAILED;
 }
 
-static int certificate(struct token *token, struct slice id)
+static int certificate(struct token *token, struct slice id, const uint8_t *point)
 {
 	CLEANUP(buf) struct buf trusted = BUF_INIT, value = BUF_INIT;
 	CK_OBJECT_HANDLE object;
 	enum err e;
+	(void)point;
 
 	if ((e = token_find(token, CKO_CERTIFICATE, id, &object)))
 		return say(e);
@@ -51,32 +56,33 @@ static int certificate(struct token *token, struct slice id)
 	return print(buf_slice(&value));
 }
 
-static int role_key(struct token *token, struct slice id)
+static int role_key(struct token *token, struct slice id, const uint8_t *point)
 {
-	CK_OBJECT_HANDLE object;
-	uint8_t point[65];
-	enum err e;
+	enum err e = token_has_point(token, id, point);
 
-	if ((e = token_find(token, CKO_PUBLIC_KEY, id, &object)) ||
-	    (e = token_ec_point(token, object, point)))
-		return say(e);
-	return print(SLICE(point));
+	return e ? say(e) : print(slice_of(point, POINT));
 }
 
-static const struct {
+static const struct question {
 	const char *word;
-	int (*act)(struct token *token, struct slice id);
-} questions[] = { { "certificate", certificate }, { "role-key", role_key } };
+	int arguments;
+	int (*act)(struct token *token, struct slice id, const uint8_t *point);
+} questions[] = { { "certificate", 5, certificate }, { "role-key", 6, role_key } };
 
-static int ask(char **argv, int (*act)(struct token *token, struct slice id))
+static int ask(char **argv, const struct question *question)
 {
 	CLEANUP(token) struct token *token = NULL;
-	uint8_t id[ID_MAX];
+	uint8_t id[ID_MAX], point[POINT];
 	size_t n = strlen(argv[4]) / 2;
 
 	if (n == 0 || n > ID_MAX || strlen(argv[4]) % 2 || hex_take(argv[4], id, n)) {
 		fprintf(stderr, "assay-probe: the id is not 1 to %d bytes of hexadecimal\n",
 			ID_MAX);
+		return USAGE;
+	}
+	if (question->arguments > 5 &&
+	    (strlen(argv[5]) != 2 * POINT || hex_take(argv[5], point, POINT))) {
+		fprintf(stderr, "assay-probe: the point is not %d bytes of hexadecimal\n", POINT);
 		return USAGE;
 	}
 	enum err e = token_open(argv[1], NULL, argv[2], &token);
@@ -85,15 +91,15 @@ static int ask(char **argv, int (*act)(struct token *token, struct slice id))
 		fprintf(stderr, "assay-probe: %s\n", err_reason());
 		return FAILED;
 	}
-	return act(token, slice_of(id, n));
+	return question->act(token, slice_of(id, n), point);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 5)
-		for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
-			if (strcmp(argv[3], questions[i].word) == 0)
-				return ask(argv, questions[i].act);
-	fprintf(stderr, "usage: assay-probe MODULE SERIAL certificate|role-key HEXID\n");
+	for (size_t i = 0; argc > 4 && i < sizeof questions / sizeof *questions; i++)
+		if (strcmp(argv[3], questions[i].word) == 0 && argc == questions[i].arguments)
+			return ask(argv, &questions[i]);
+	fprintf(stderr, "usage: assay-probe MODULE SERIAL certificate HEXID\n"
+			"       assay-probe MODULE SERIAL role-key HEXID HEXPOINT\n");
 	return USAGE;
 }
