@@ -14,9 +14,9 @@
 
 #include "testbed/bench/client.h"
 
-#define ROUNDS 41
-#define SIGNS 400
-#define FINDS 400
+#define ROUNDS 401
+#define SIGNS 40
+#define FINDS 40
 
 struct side {
 	int ask, answer;
