@@ -118,6 +118,8 @@ static enum err read_protected(struct slice in, struct compact *c)
 
 static void copy_claims(struct compact *c, const struct leaf *leaf)
 {
+	c->type = leaf->type;
+	c->dbgstat = leaf->dbgstat;
 	c->time = leaf->time;
 	c->nonce = leaf->nonce;
 	c->pos = leaf->pos;

@@ -1,6 +1,7 @@
 /* compact.h - the compact proof: one COSE_Sign1 of at most COMPACT_MAX (512) bytes that a signing
- * call can return. It names the leaf (cti, pos, hash) and repeats the claims that matter most; the
- * full proof is the leaf and its receipt. Pure: no I/O.
+ * call can return. It names the leaf (cti, pos, hash) and repeats the claims that matter most, first
+ * of all what kind of record it is and whether the run could be debugged; the full proof is the leaf
+ * and its receipt. Pure: no I/O.
  *
  * Protected {alg, kid}; payload: a map with the leaf's claims under their own keys, and -70020
  * (digest of component "image") and -70021 (leaf hash).
@@ -33,6 +34,8 @@ void compact_draft_cleanup(struct compact_draft *draft);
 struct compact {
 	struct slice protected, payload, signature;
 	struct slice kid;
+	enum leaf_type type;
+	enum leaf_dbgstat dbgstat;
 	int64_t time;
 	uint8_t cti[16];
 	struct slice nonce; /* may be empty */

@@ -261,13 +261,19 @@ static void show(struct writer *w, const struct claim *c, const struct leaf *lea
 	}
 }
 
+/* Also of a compact proof, which lacks texts that every leaf has. */
+static bool shown(const struct claim *c, const struct leaf *leaf)
+{
+	return claim_present(c, leaf) && (c->kind != CLAIM_TEXT || claim_slice(c, leaf).left);
+}
+
 void leaf_json(const struct leaf *leaf, struct buf *out)
 {
 	struct writer w = { out, true, true };
 
 	open_object(&w);
 	for (size_t i = 0; i < claims_n; i++) {
-		if (!claim_present(&claims[i], leaf))
+		if (!shown(&claims[i], leaf))
 			continue;
 		put_name(&w, claims[i].name);
 		show(&w, &claims[i], leaf);
@@ -281,7 +287,7 @@ void leaf_print(const struct leaf *leaf, struct buf *out)
 	struct writer w = { out, false, true };
 
 	for (size_t i = 0; i < claims_n; i++) {
-		if (!claim_present(&claims[i], leaf))
+		if (!shown(&claims[i], leaf))
 			continue;
 		buf_printf(out, "%s: ", claims[i].name);
 		show(&w, &claims[i], leaf);

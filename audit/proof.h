@@ -37,11 +37,16 @@ MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out
 struct proof_expect {
 	struct slice ca;            /* DER certificate of the appliance's CA: required */
 	const uint8_t *measurement; /* 32 bytes: the application that must have run */
-	struct slice nonce;         /* empty: none */
-	struct slice keys;          /* the keys file; needed for the three below */
+	const uint8_t *image;  /* 32 bytes: its image, which is all that a compact proof names */
+	const char *origin;    /* the log, and so the partition and its generation */
+	const char *partition; /* serial of the partition's token; not in a compact proof */
+	struct slice nonce;    /* empty: none */
+	struct slice keys;     /* the keys file; needed for the three below */
 	bool has_input, has_output, has_messages;
 	struct slice input, output, messages;
 	bool allow_development;
+	bool allow_failure; /* a run that failed is proved as well as any other */
+	bool receipt;       /* the receipt of a load is wanted, and not an execution */
 };
 
 /* One line per check, in order; the first failed one ends it. */
@@ -58,14 +63,17 @@ struct proof_report {
 };
 
 /* OK: everything asked for holds. ERR_MISMATCH, ERR_CRYPTO or ERR_FORMAT: it does not, and
- * err_reason() says in one sentence what does not match. */
+ * err_reason() says in one sentence what does not match. ERR_FAILED: it does, but what it proves is
+ * that the application failed. */
 MUST enum err proof_verify(struct slice proof, const struct proof_expect *expect,
 			   struct proof_report *report);
 void proof_report_free(struct proof_report *report);
 void proof_report_cleanup(struct proof_report *report);
 
-/* The compact proof of EXECUTE, checked against the appliance's CA and the key's certificate. */
-MUST enum err proof_verify_compact(struct slice compact, struct slice certificate, struct slice ca);
+/* The compact proof of EXECUTE, or of LOAD, likewise: checked against the appliance's CA and the
+ * key's certificate (DER). The report's leaf has the claims of the proof and no others. */
+MUST enum err proof_verify_compact(struct slice compact, struct slice certificate,
+				   const struct proof_expect *expect, struct proof_report *report);
 
 /* The application measurement that an execution's leaf claims, from its components "image" and
  * "profile"; ERR_NOT_FOUND when it has none. */

@@ -14,6 +14,8 @@ struct verifier {
 	struct slice proof;
 	const struct proof_expect *expect;
 	struct proof_parts parts;
+	struct slice certificate; /* given, for a compact proof */
+	struct compact compact;
 	struct leaf *leaf; /* owned by the report */
 	struct leaf *tcb;  /* NULL when no TCB record came along */
 	struct receipt receipt;
@@ -66,16 +68,38 @@ static enum err check_format(struct verifier *v)
 	} else if (v->parts.tcb_receipt.left) {
 		return failed(ERR_FORMAT, "the proof is damaged: a TCB receipt without its record");
 	}
-	return say(v, "deterministic encoding, record of type %s", leaf_type_name(v->leaf->type));
+	return say(v, "deterministic encoding");
+}
+
+/* A load names an application as a run does, and neither must pass for the other. */
+static enum err check_record(struct verifier *v)
+{
+	const char *name = leaf_type_name(v->leaf->type);
+
+	if (v->expect->receipt)
+		return v->leaf->type == LEAF_MANAGEMENT && v->leaf->components_n
+			       ? say(v, "the receipt of a load")
+			       : failed(ERR_MISMATCH,
+					"this is no receipt of a load: the record is of type %s",
+					name);
+	return v->leaf->type == LEAF_EXECUTION
+		       ? say(v, "an execution")
+		       : failed(ERR_MISMATCH,
+				"this proves no execution: nothing ran, the record is of type %s",
+				name);
+}
+
+static enum err refuse_development(void)
+{
+	return failed(ERR_MISMATCH, "this is development evidence, which the caller could have "
+				    "forged: it proves nothing unless development is allowed");
 }
 
 static enum err check_mode(const struct leaf *leaf, bool allow_development)
 {
 	if (slice_is(leaf->profile, LEAF_PROFILE_DEVELOPMENT)) {
 		if (!allow_development)
-			return failed(ERR_MISMATCH,
-				      "this is development evidence, which the caller could have "
-				      "forged: it proves nothing unless development is allowed");
+			return refuse_development();
 		return leaf->dbgstat == LEAF_DEBUG_ENABLED
 			       ? OK
 			       : failed(ERR_FORMAT,
@@ -117,14 +141,6 @@ static enum err check_application(struct verifier *v)
 	uint8_t measurement[SHA256_SIZE];
 	enum err e;
 
-	if (v->leaf->type != LEAF_EXECUTION && !v->expect->measurement)
-		return skip(v, "no measurement was asked for");
-	/* A record of a load names the application too, and must not pass for a run of it. */
-	if (v->leaf->type != LEAF_EXECUTION)
-		return failed(
-			ERR_MISMATCH,
-			"the application does not match: nothing ran, the record is of type %s",
-			leaf_type_name(v->leaf->type));
 	if ((e = proof_measurement(v->leaf, measurement)))
 		return failed(ERR_MISMATCH, "the application does not match: %s", err_reason());
 	hex_put(found, measurement, sizeof measurement);
@@ -137,6 +153,28 @@ static enum err check_application(struct verifier *v)
 			      "expected %s",
 			      found, wanted);
 	return say(v, "%s", found);
+}
+
+/* Where many partitions have one CA, somebody has to say which of them the proof is of. */
+static enum err check_origin(struct verifier *v)
+{
+	const struct leaf *leaf = v->leaf;
+	const char *origin = v->expect->origin, *partition = v->expect->partition;
+
+	if (origin && !slice_is(leaf->origin, origin))
+		return failed(ERR_MISMATCH,
+			      "the log does not match: the proof is of \"%.*s\", expected \"%s\"",
+			      (int)leaf->origin.left, (const char *)leaf->origin.p, origin);
+	if (partition && !slice_is(leaf->partition_serial, partition))
+		return failed(ERR_MISMATCH,
+			      "the partition does not match: the proof is of token \"%.*s\", "
+			      "expected \"%s\"",
+			      (int)leaf->partition_serial.left,
+			      (const char *)leaf->partition_serial.p, partition);
+	return origin || partition
+		       ? say(v, "the log or partition that was asked for")
+		       : skip(v, "neither log nor partition was asked for; the proof is of %.*s",
+			      (int)leaf->origin.left, (const char *)leaf->origin.p);
 }
 
 static enum err check_tcb(struct verifier *v)
@@ -246,10 +284,17 @@ static enum err check_outcome(struct verifier *v)
 	static const char *const kinds[] = { "exit status",  "signal",       "time limit",
 					     "memory limit", "output limit", "refused by policy" };
 
-	if (!v->leaf->has_status)
+	if (v->leaf->type != LEAF_EXECUTION)
 		return skip(v, "the record is of no run");
+	if (!v->leaf->has_status)
+		return failed(ERR_MISMATCH,
+			      "the record of the execution does not say how it ended");
 	if (v->leaf->status_kind == 0 && v->leaf->status_code == 0)
 		return say(v, "the application succeeded");
+	if (!v->expect->allow_failure)
+		return failed(ERR_FAILED, "the application failed: %s %llu",
+			      kinds[v->leaf->status_kind],
+			      (unsigned long long)v->leaf->status_code);
 	return say(v, "the application FAILED: %s %llu", kinds[v->leaf->status_kind],
 		   (unsigned long long)v->leaf->status_code);
 }
@@ -308,25 +353,128 @@ static enum err check_messages(struct verifier *v)
 			     offsetof(struct proof_keys, messages));
 }
 
-static const struct step {
+/* ---- the steps of a compact proof ---- */
+
+/* The claims that it has, as those of a leaf. */
+static void fill_leaf(const struct compact *c, struct leaf *leaf)
+{
+	*leaf = (struct leaf){ .type = c->type,
+			       .dbgstat = c->dbgstat,
+			       .time = c->time,
+			       .nonce = c->nonce,
+			       .pos = c->pos,
+			       .has_input = c->has_input,
+			       .has_output = c->has_output,
+			       .has_status = c->has_status,
+			       .status_kind = c->status_kind,
+			       .status_code = c->status_code,
+			       .has_tcb = c->has_tcb,
+			       .has_epoch = c->has_epoch,
+			       .epoch = c->epoch,
+			       .components_n = c->has_image };
+	memcpy(leaf->cti, c->cti, sizeof leaf->cti);
+	memcpy(leaf->input, c->input, sizeof leaf->input);
+	memcpy(leaf->output, c->output, sizeof leaf->output);
+	memcpy(leaf->tcb, c->tcb, sizeof leaf->tcb);
+	leaf->components[0].name = slice_text("image");
+	memcpy(leaf->components[0].sha256, c->image, SHA256_SIZE);
+}
+
+static enum err check_compact_format(struct verifier *v)
+{
+	char hex[2 * SHA256_SIZE + 1];
+	enum err e = compact_read(v->proof, &v->compact);
+
+	if (e)
+		return failed(e, "the proof is damaged or not a compact proof: %s", err_reason());
+	fill_leaf(&v->compact, v->leaf);
+	hex_put(hex, v->compact.leaf_hash, SHA256_SIZE);
+	return say(v, "of record %llu, leaf hash %s", (unsigned long long)v->compact.pos, hex);
+}
+
+static enum err check_compact_mode(struct verifier *v)
+{
+	if (v->compact.dbgstat == LEAF_DEBUG_DISABLED)
+		return say(v, "no debugging");
+	if (!v->expect->allow_development)
+		return refuse_development();
+	return say(v, "DEVELOPMENT evidence, allowed by the caller");
+}
+
+static enum err check_image(struct verifier *v)
+{
+	char found[2 * SHA256_SIZE + 1], wanted[2 * SHA256_SIZE + 1];
+
+	hex_put(found, v->compact.image, SHA256_SIZE);
+	if (!v->expect->image)
+		return skip(v, "the proof names image %s; none was asked for",
+			    v->compact.has_image ? found : "(none)");
+	if (!v->compact.has_image)
+		return failed(ERR_MISMATCH, "the application does not match: the proof names none");
+	hex_put(wanted, v->expect->image, SHA256_SIZE);
+	if (memcmp(v->compact.image, v->expect->image, SHA256_SIZE) != 0)
+		return failed(ERR_MISMATCH,
+			      "the application does not match: the proof names image %s, "
+			      "expected %s",
+			      found, wanted);
+	return say(v, "image %s", found);
+}
+
+static enum err check_compact_signature(struct verifier *v)
+{
+	enum err e = compact_verify(&v->compact, v->certificate);
+
+	return e ? e : say(v, "by the certificate's key");
+}
+
+static enum err check_compact_certificate(struct verifier *v)
+{
+	enum err e = certificate_verify(v->certificate, v->expect->ca, v->expect->origin,
+					v->compact.time);
+
+	return e ? e
+		 : say(v, "issued by the appliance's CA for %s, valid at the time of signing",
+		       v->expect->origin ? v->expect->origin : "whichever log");
+}
+
+struct step {
 	const char *name;
 	enum err (*run)(struct verifier *v);
-} steps[] = {
+};
+
+/* How a run ended is told last: a proof of a failure is as good as any. */
+static const struct step full_steps[] = {
 	{ "format", check_format },
+	{ "record", check_record },
 	{ "profile", check_profile },
 	{ "nonce", check_nonce },
 	{ "application", check_application },
+	{ "origin", check_origin },
 	{ "tcb", check_tcb },
 	{ "log", check_log },
 	{ "signature", check_signature },
 	{ "certificate", check_certificate },
 	{ "tcb receipt", check_tcb_receipt },
-	{ "outcome", check_outcome },
 	{ "input", check_input },
 	{ "output", check_output },
 	{ "stderr", check_messages },
+	{ "outcome", check_outcome },
 };
-_Static_assert(sizeof steps / sizeof *steps <= PROOF_CHECKS_MAX, "room for every check");
+static const struct step compact_steps[] = {
+	{ "format", check_compact_format },
+	{ "record", check_record },
+	{ "profile", check_compact_mode },
+	{ "nonce", check_nonce },
+	{ "application", check_image },
+	{ "signature", check_compact_signature },
+	{ "certificate", check_compact_certificate },
+	{ "input", check_input },
+	{ "output", check_output },
+	{ "outcome", check_outcome },
+};
+#define STEPS_N(steps) (sizeof(steps) / sizeof *(steps))
+_Static_assert(STEPS_N(full_steps) <= PROOF_CHECKS_MAX, "room for every check");
+_Static_assert(STEPS_N(compact_steps) <= PROOF_CHECKS_MAX, "room for every check");
 
 static void add_check(struct proof_report *report, const char *name, int verdict, const char *words)
 {
@@ -337,26 +485,42 @@ static void add_check(struct proof_report *report, const char *name, int verdict
 	(void)snprintf(check->words, sizeof check->words, "%s", words);
 }
 
-enum err proof_verify(struct slice proof, const struct proof_expect *expect,
-		      struct proof_report *report)
+static enum err run(struct verifier *v, const struct step *steps, size_t n,
+		    struct proof_report *report)
 {
-	CLEANUP(verifier) struct verifier v = { .proof = proof, .expect = expect };
-
 	memset(report, 0, sizeof *report);
-	if (!(v.leaf = report->leaf = calloc(1, sizeof *v.leaf)))
+	if (!(v->leaf = report->leaf = calloc(1, sizeof *v->leaf)))
 		return failed(ERR_MEMORY, "no memory for a leaf");
-	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-		v.skipped = false;
-		enum err e = steps[i].run(&v);
+	for (size_t i = 0; i < n; i++) {
+		v->skipped = false;
+		enum err e = steps[i].run(v);
 		if (e) {
 			add_check(report, steps[i].name, PROOF_FAILED, err_reason());
 			if (i == 0)
 				proof_report_free(report); /* nothing in it was decoded */
 			return e;
 		}
-		add_check(report, steps[i].name, v.skipped ? PROOF_SKIPPED : PROOF_PASSED, v.words);
+		add_check(report, steps[i].name, v->skipped ? PROOF_SKIPPED : PROOF_PASSED,
+			  v->words);
 	}
 	return OK;
+}
+
+enum err proof_verify(struct slice proof, const struct proof_expect *expect,
+		      struct proof_report *report)
+{
+	CLEANUP(verifier) struct verifier v = { .proof = proof, .expect = expect };
+
+	return run(&v, full_steps, STEPS_N(full_steps), report);
+}
+
+enum err proof_verify_compact(struct slice compact, struct slice certificate,
+			      const struct proof_expect *expect, struct proof_report *report)
+{
+	CLEANUP(verifier)
+	struct verifier v = { .proof = compact, .certificate = certificate, .expect = expect };
+
+	return run(&v, compact_steps, STEPS_N(compact_steps), report);
 }
 
 void proof_report_free(struct proof_report *report)
@@ -368,14 +532,4 @@ void proof_report_free(struct proof_report *report)
 void proof_report_cleanup(struct proof_report *report)
 {
 	proof_report_free(report);
-}
-
-enum err proof_verify_compact(struct slice compact, struct slice certificate, struct slice ca)
-{
-	struct compact c;
-	enum err e;
-
-	if ((e = compact_read(compact, &c)) || (e = compact_verify(&c, certificate)))
-		return e;
-	return certificate_verify(certificate, ca, NULL, c.time);
 }

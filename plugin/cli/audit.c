@@ -7,7 +7,6 @@
 #include "audit/leaf_text.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/pem.h"
 
 /* What both commands read: the directory, and the CA that everything must lead to. */
 struct log {
@@ -40,7 +39,7 @@ static enum err find_log(struct cli *cli, struct log *log)
 		snprintf(log->path, sizeof log->path, "%s/log", config->state);
 	if (access(log->path, R_OK | X_OK))
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", log->path);
-	return pem_read_certificate(log->ca ? log->ca : ca, &log->ca_der);
+	return cli_certificate(log->ca ? log->ca : ca, &log->ca_der);
 }
 
 static void print_report(const struct auditor_report *r, bool json, struct buf *out)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/certificate.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 
@@ -128,6 +129,18 @@ enum err cli_read(const char *path, size_t max, struct buf *out)
 		return io_read_file(path, max, out);
 	enum err e = io_read_all(STDIN_FILENO, max, out);
 	return e ? failed(e, "standard input: %s", err_reason()) : OK;
+}
+
+enum err cli_certificate(const char *path, struct buf *der)
+{
+	CLEANUP(buf) struct buf contents = BUF_INIT;
+	enum err e = io_read_file(path, 4 * CERTIFICATE_MAX, &contents);
+
+	if (e)
+		return e;
+	if (certificate_from_file(buf_slice(&contents), der))
+		return failed(ERR_FORMAT, "%s: a certificate in PEM or DER expected", path);
+	return OK;
 }
 
 enum err cli_write(struct cli *cli, const char *path, mode_t mode, struct slice data)

@@ -103,6 +103,8 @@ MUST enum err cli_config(struct cli *cli, struct config **out);
 
 /* A file given on the command line; "-" is stdin. */
 MUST enum err cli_read(const char *path, size_t max, struct buf *out);
+/* Appends the one certificate of a file, PEM or DER, as DER. */
+MUST enum err cli_certificate(const char *path, struct buf *der);
 /* Replaces a file whole; "-" is stdout. */
 MUST enum err cli_write(struct cli *cli, const char *path, mode_t mode, struct slice data);
 

@@ -1,15 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/certificate.h"
 #include "pkcs11/token.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/pem.h"
 #include "plugin/cli/pin.h"
 #include "plugin/cli/remote.h"
 #include "plugin/role.h"
-
-#define CERTIFICATE_MAX 65536
 
 /* One enrolment, from the token's and the daemon's side. */
 struct enrolment {
@@ -237,7 +235,8 @@ static enum err print(struct cli *cli, struct enrolment *en)
 	CLEANUP(buf) struct buf pem = BUF_INIT;
 	enum err e = OK;
 
-	if (en->out && !(e = pem_write_certificate(buf_slice(&en->certificate), &pem)))
+	certificate_put_pem(buf_slice(&en->certificate), &pem);
+	if (en->out && !(e = buf_check(&pem)))
 		e = cli_write(cli, en->out, 0644, buf_slice(&pem));
 	buf_put_text(&cli->out, "partition ");
 	plain_put_text(&cli->out, slice_text(en->info.label));

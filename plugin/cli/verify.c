@@ -5,17 +5,16 @@
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/pem.h"
 #include "sandbox/package.h"
 
 /* What the command line names, and the bytes that were read from there. */
 struct request {
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
-	const char *certificate;
-	bool allow_development;
+	const char *certificate, *origin, *partition;
+	bool allow_development, allow_failure, receipt;
 	struct buf proof_file, ca_der, certificate_der, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
-	uint8_t measured[SHA256_SIZE];
+	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct slice proof; /* in proof_file */
 	struct proof_expect expect;
 };
@@ -73,6 +72,8 @@ static enum err read_measurement(struct request *r)
 		if ((e = package_parse(buf_slice(&r->package_raw), &package)))
 			return failed(e, "%s: %s", r->package, err_reason());
 		memcpy(r->measured, package.measurement, sizeof r->measured);
+		memcpy(r->image, package.image, sizeof r->image);
+		r->expect.image = r->image;
 	}
 	if (r->measurement || r->package)
 		r->expect.measurement = r->measured;
@@ -101,11 +102,15 @@ static enum err read_request(struct request *r, const char *proof)
 	enum err e;
 
 	if ((e = cli_read(proof, CLI_FILE_MAX, &r->proof_file)) ||
-	    (e = pem_read_certificate(r->ca, &r->ca_der)))
+	    (e = cli_certificate(r->ca, &r->ca_der)))
 		return e;
 	open_result(r);
 	r->expect.ca = buf_slice(&r->ca_der);
+	r->expect.origin = r->origin;
+	r->expect.partition = r->partition;
 	r->expect.allow_development = r->allow_development;
+	r->expect.allow_failure = r->allow_failure;
+	r->expect.receipt = r->receipt;
 	if ((e = read_payload(r->input, &r->input_raw, &r->expect.has_input, &r->expect.input)) ||
 	    (e = read_payload(r->output, &r->output_raw, &r->expect.has_output,
 			      &r->expect.output)) ||
@@ -120,7 +125,14 @@ static enum err read_request(struct request *r, const char *proof)
 	return (e = read_measurement(r)) ? e : read_nonce(r);
 }
 
-static void print_plain(const struct proof_report *report, enum err e, struct buf *out)
+/* Claims of a proof that does not hold are nobody's. */
+static bool has_claims(const struct proof_report *report, enum err e)
+{
+	return (!e || e == ERR_FAILED) && report->leaf;
+}
+
+static void print_plain(const struct proof_report *report, bool compact, enum err e,
+			struct buf *out)
 {
 	static const char *const verdicts[] = {
 		[PROOF_PASSED] = "ok", [PROOF_FAILED] = "FAILED", [PROOF_SKIPPED] = "not checked"
@@ -133,11 +145,16 @@ static void print_plain(const struct proof_report *report, enum err e, struct bu
 		plain_put_text(out, slice_text(c->words));
 		buf_put_text(out, "\n");
 	}
-	if (!e && report->leaf) {
+	if (has_claims(report, e)) {
 		buf_put_text(out, "record: ");
 		leaf_print_line(report->leaf, out);
 	}
-	buf_put_text(out, e ? "The proof does not hold: " : "The proof holds.");
+	/* The whole of a compact proof is few claims, and no other command shows them. */
+	if (has_claims(report, e) && compact)
+		leaf_print(report->leaf, out);
+	buf_put_text(out, !e                ? "The proof holds."
+			  : e == ERR_FAILED ? "The proof holds, and is of a failure: "
+					    : "The proof does not hold: ");
 	if (e)
 		plain_put_text(out, slice_text(err_reason()));
 	buf_put_text(out, "\n");
@@ -149,7 +166,8 @@ static void print_json(const struct proof_report *report, enum err e, struct buf
 		[PROOF_PASSED] = "passed", [PROOF_FAILED] = "failed", [PROOF_SKIPPED] = "skipped"
 	};
 
-	buf_printf(out, "{\"holds\": %s", e ? "false" : "true");
+	buf_printf(out, "{\"holds\": %s%s", e && e != ERR_FAILED ? "false" : "true",
+		   e == ERR_FAILED ? ", \"failed_run\": true" : "");
 	if (e)
 		json_put_field(out, "reason", slice_text(err_reason()), false);
 	json_put_name(out, "checks", false);
@@ -164,8 +182,7 @@ static void print_json(const struct proof_report *report, enum err e, struct buf
 		buf_put_text(out, "}");
 	}
 	buf_put_text(out, "]");
-	/* Claims of a proof that does not hold are nobody's. */
-	if (!e && report->leaf) {
+	if (has_claims(report, e)) {
 		json_put_name(out, "claims", false);
 		leaf_json(report->leaf, out);
 	}
@@ -176,7 +193,7 @@ static void print_json(const struct proof_report *report, enum err e, struct buf
 static bool is_verdict(enum err e)
 {
 	return e == OK || e == ERR_MISMATCH || e == ERR_CRYPTO || e == ERR_FORMAT ||
-	       e == ERR_RANGE || e == ERR_NOT_FOUND;
+	       e == ERR_RANGE || e == ERR_NOT_FOUND || e == ERR_FAILED;
 }
 
 static enum cli_exit verify(struct cli *cli, struct request *r)
@@ -185,9 +202,10 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 	enum err e;
 
 	if (r->certificate) {
-		if ((e = pem_read_certificate(r->certificate, &r->certificate_der)))
+		if ((e = cli_certificate(r->certificate, &r->certificate_der)))
 			return cli_failed(cli, e);
-		e = proof_verify_compact(r->proof, buf_slice(&r->certificate_der), r->expect.ca);
+		e = proof_verify_compact(r->proof, buf_slice(&r->certificate_der), &r->expect,
+					 &report);
 	} else {
 		e = proof_verify(r->proof, &r->expect, &report);
 	}
@@ -196,7 +214,7 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 	if (cli->json)
 		print_json(&report, e, &cli->out);
 	else
-		print_plain(&report, e, &cli->out);
+		print_plain(&report, r->certificate != NULL, e, &cli->out);
 	proof_report_free(&report);
 	return e ? EXIT_REFUSED : EXIT_HOLDS;
 }
@@ -216,6 +234,11 @@ int cmd_verify(struct cli *cli)
 		CLI_TEXT("nonce", "HEX", &r.nonce, "the nonce that was asked for"),
 		CLI_TEXT("certificate", "FILE", &r.certificate,
 			 "partition's certificate, to check a compact proof"),
+		CLI_TEXT("origin", "ORIGIN", &r.origin, "the log that must hold the record"),
+		CLI_TEXT("partition", "SERIAL", &r.partition,
+			 "serial of the token whose partition it must be"),
+		CLI_FLAG("receipt", &r.receipt, "a load's receipt is checked, no execution"),
+		CLI_FLAG("allow-failure", &r.allow_failure, "accept the proof of a failed run"),
 		CLI_FLAG("allow-dev", &r.allow_development, "accept development evidence"),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
@@ -226,9 +249,9 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--ca is missing");
 	if (r.measurement && r.package)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
-	if (r.certificate &&
-	    (r.input || r.output || r.messages || r.keys || r.measurement || r.package || r.nonce))
-		return cli_usage(cli, "a compact proof is checked by its signature alone");
+	if (r.certificate && (r.messages || r.measurement || r.partition))
+		return cli_usage(cli, "a compact proof names neither stderr, measurement nor "
+				      "partition: --package, --origin");
 	enum err e = read_request(&r, cli->args[0]);
 	if (e)
 		return cli_failed(cli, e);

@@ -102,7 +102,9 @@ label=$(sha256sum "$W/compact" | cut -c1-32)
 for what in proof output keys stderr; do fetch bank_a "$label" $what "$W/$what" >/dev/null 2>&1; done
 auditor() { env -i setpriv --reuid 65534 --regid 65534 --clear-groups "$D/bin/assay" "$@"; }
 chmod 0644 "$W"/*
-exits 0 "the compact proof holds" "The proof holds" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem"
+exits 0 "the compact proof holds" "The proof holds" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/screen.pkg"
+exits 1 "the compact proof of another application" "application does not match" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/unruly.pkg"
+exits 1 "a compact proof is no receipt" "no receipt of a load" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --receipt
 exits 0 "the proof holds" "The proof holds" auditor verify "$W/proof" --ca "$D/ca.pem" --input "$W/in" --output "$W/output" \
 	--stderr "$W/stderr" --keys "$W/keys" --measurement "$measured"
 says "and says so to machines, with its claims" '"holds": true, .*"claims": \{.*"sub":"screen"' auditor verify "$W/proof" \
@@ -111,6 +113,18 @@ exits 1 "another output" "output does not match" auditor verify "$W/proof" --ca 
 exits 1 "another application" "application does not match" auditor verify "$W/proof" --ca "$D/ca.pem" --package "$D/samples/unruly.pkg"
 exits 1 "a nonce that was not given" "nonce" auditor verify "$W/proof" --ca "$D/ca.pem" --nonce 0011223344556677
 exits 1 "another appliance" "does not hold" auditor verify "$W/proof" --ca "$D/admin/bank-a.pem"
+exits 0 "a receipt of a load" "The proof holds" auditor verify "$W/receipt" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --receipt
+exits 1 "a receipt is no proof of a run" "nothing ran" auditor verify "$W/receipt" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem"
+exits 0 "the partition asked for" "The proof holds" auditor verify "$W/proof" --ca "$D/ca.pem" --partition "$serial"
+exits 1 "another partition" "partition does not match" auditor verify "$W/proof" --ca "$D/ca.pem" --partition "x$serial"
+exits 1 "another log" "log does not match" auditor verify "$W/proof" --ca "$D/ca.pem" --origin assay/other
+echo nonsense >"$W/nonsense"
+fails() { bank_a --write-object "$W/nonsense" --type data --label failing --application-label assay:run:screen; }
+fails >/dev/null 2>&1
+fetch bank_a failing proof "$W/failure" >/dev/null 2>&1
+chmod 0644 "$W"/*
+exits 1 "the proof of a failed run" "the application failed: exit status" auditor verify "$W/failure" --ca "$D/ca.pem"
+exits 0 "a failure that is allowed" "The proof holds" auditor verify "$W/failure" --ca "$D/ca.pem" --allow-failure
 change() { python3 -c 'import sys
 b = bytearray(open(sys.argv[1], "rb").read()); b[int(sys.argv[3])] ^= 1; open(sys.argv[2], "wb").write(b)' "$@"; }
 change "$W/compact" "$W/changed" 100

@@ -117,7 +117,7 @@ expect 1 "" "a certificate in PEM or DER expected" verify "$D/good.yaml" --ca "$
 expect 2 "" "64 hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --measurement 12
 expect 2 "" "hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --nonce zz
 expect 2 "" "keys is missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
-expect 2 "" "signature alone" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --nonce 0011223344556677
+expect 2 "" "a compact proof names neither" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --partition 17
 mkdir "$D/log"
 expect 3 "" "$D/log: " audit verify "$D/log" --ca "$D/ca.pem"
 

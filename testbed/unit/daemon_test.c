@@ -71,6 +71,7 @@ START_TEST(an_execution_is_proved_and_its_results_are_fetched)
 {
 	CLEANUP(outcome) struct outcome out = { 0 };
 	CLEANUP(buf) struct buf proof = BUF_INIT, keys = BUF_INIT, output = BUF_INIT;
+	CLEANUP(proof_report) struct proof_report compact = { 0 };
 	struct slice input = slice_text("echo\nthree euro");
 	struct auditor_report report;
 
@@ -79,9 +80,10 @@ START_TEST(an_execution_is_proved_and_its_results_are_fetched)
 	ck_assert_ok(world_execute(world.link, BANK_A, "unruly", OP_EXECUTE, input, &out));
 	ck_assert_uint_le(out.returned.len, COMPACT_MAX);
 	ck_assert(slice_equal(buf_slice(&out.returned), buf_slice(&out.compact)));
+	struct proof_expect expect = { .ca = buf_slice(&world.ca), .allow_development = true };
 	ck_assert_ok(proof_verify_compact(buf_slice(&out.compact),
-					  buf_slice(&world.banks[BANK_A].certificate),
-					  buf_slice(&world.ca)));
+					  buf_slice(&world.banks[BANK_A].certificate), &expect,
+					  &compact));
 	ck_assert_ok(world_fetch(world.link, BANK_A, out.label, "assay:output", &output));
 	ck_assert(slice_is(buf_slice(&output), "three euro"));
 	ck_assert_ok(world_fetch(world.link, BANK_A, out.label, "assay:proof", &proof));
@@ -144,7 +146,9 @@ START_TEST(so_fetches_the_proof_of_a_load)
 	sha256_once(compact, digest);
 	hex_put(label, digest, 16);
 	ck_assert_ok(world_fetch(world.link, BANK_A, label, "assay:proof", &proof));
-	struct proof_expect expect = { .ca = buf_slice(&world.ca), .allow_development = true };
+	struct proof_expect expect = { .ca = buf_slice(&world.ca),
+				       .allow_development = true,
+				       .receipt = true };
 	ck_assert_ok(proof_verify(buf_slice(&proof), &expect, &report));
 	ck_assert_int_eq(report.leaf->type, LEAF_MANAGEMENT);
 }
@@ -221,7 +225,9 @@ START_TEST(failed_run_has_a_proof_of_its_failure)
 		      failures[_i].e);
 	ck_assert_uint_eq(strlen(out.label), 32);
 	ck_assert_ok(world_fetch(world.link, BANK_A, out.label, "assay:proof", &proof));
-	struct proof_expect expect = { .ca = buf_slice(&world.ca), .allow_development = true };
+	struct proof_expect expect = { .ca = buf_slice(&world.ca),
+				       .allow_development = true,
+				       .allow_failure = true };
 	ck_assert_ok(proof_verify(buf_slice(&proof), &expect, &report));
 	ck_assert(report.leaf->has_status);
 	ck_assert(report.leaf->status_kind || report.leaf->status_code);

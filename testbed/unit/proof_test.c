@@ -77,6 +77,8 @@ static void sample_init(struct sample *s)
 	ck_assert_ok(proof_measurement(s->leaf, s->measurement));
 	s->expect = (struct proof_expect){ .ca = buf_slice(&s->appliance.ca),
 					   .measurement = s->measurement,
+					   .origin = APPLIANCE_ORIGIN,
+					   .partition = "0123456789abcdef",
 					   .nonce = s->leaf->nonce,
 					   .keys = buf_slice(&s->keys),
 					   .has_input = true,
@@ -127,7 +129,7 @@ START_TEST(a_proof_verifies_with_every_check_passed)
 	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(proof_verify(buf_slice(&s.proof), &s.expect, &report));
-	ck_assert_uint_eq(report.n, 13);
+	ck_assert_uint_eq(report.n, 15);
 	for (size_t i = 0; i < report.n; i++)
 		ck_assert_msg(report.checks[i].verdict == PROOF_PASSED, "%s",
 			      report.checks[i].name);
@@ -148,7 +150,7 @@ START_TEST(what_was_not_asked_is_skipped_and_said)
 	size_t skipped = 0;
 	for (size_t i = 0; i < report.n; i++)
 		skipped += report.checks[i].verdict == PROOF_SKIPPED;
-	ck_assert_uint_eq(skipped, 5); /* nonce, application, input, output, stderr */
+	ck_assert_uint_eq(skipped, 6); /* nonce, application, origin, input, output, stderr */
 	sample_free(&s);
 }
 END_TEST
@@ -231,7 +233,62 @@ START_TEST(a_record_of_a_load_is_no_proof_of_a_run)
 	sample_seal(&s);
 	assert_refused(&s, ERR_MISMATCH, "nothing ran, the record is of type management");
 	s.expect.measurement = NULL;
+	assert_refused(&s, ERR_MISMATCH, "nothing ran, the record is of type management");
+	s.expect.receipt = true;
 	ck_assert_ok(verify(&s));
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(a_run_is_no_receipt_of_a_load)
+{
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	s.expect.receipt = true;
+	assert_refused(&s, ERR_MISMATCH, "no receipt of a load: the record is of type execution");
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(another_partition_does_not_match)
+{
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	s.expect.partition = "0123456789abcde";
+	assert_refused(&s, ERR_MISMATCH, "the partition does not match");
+	s.expect.origin = "assay.example/test/bank-a/2";
+	assert_refused(&s, ERR_MISMATCH, "the log does not match");
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(a_failed_run_fails_unless_it_is_allowed)
+{
+	struct sample s;
+
+	sample_init(&s);
+	s.leaf->status_code = 3;
+	sample_seal(&s);
+	assert_refused(&s, ERR_FAILED, "the application failed: exit status 3");
+	s.expect.allow_failure = true;
+	ck_assert_ok(verify(&s));
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(a_run_without_an_outcome_fails)
+{
+	struct sample s;
+
+	sample_init(&s);
+	s.leaf->has_status = false;
+	sample_seal(&s);
+	s.expect.allow_failure = true;
+	assert_refused(&s, ERR_MISMATCH, "does not say how it ended");
 	sample_free(&s);
 }
 END_TEST
@@ -431,6 +488,10 @@ static void add(TCase *t)
 	tcase_add_test(t, another_payload_does_not_match);
 	tcase_add_test(t, another_application_does_not_match);
 	tcase_add_test(t, a_record_of_a_load_is_no_proof_of_a_run);
+	tcase_add_test(t, a_run_is_no_receipt_of_a_load);
+	tcase_add_test(t, another_partition_does_not_match);
+	tcase_add_test(t, a_failed_run_fails_unless_it_is_allowed);
+	tcase_add_test(t, a_run_without_an_outcome_fails);
 	tcase_add_test(t, another_nonce_or_none_does_not_match);
 	tcase_add_test(t, another_appliance_does_not_match);
 	tcase_add_test(t, development_evidence_is_refused_unless_allowed);
