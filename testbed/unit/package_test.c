@@ -156,6 +156,64 @@ START_TEST(the_image_is_the_root_of_an_rfc_9162_tree)
 }
 END_TEST
 
+static void check_digest(const uint8_t digest[SHA256_SIZE], const char *wanted)
+{
+	char text[2 * SHA256_SIZE + 1];
+
+	hex_put(text, digest, SHA256_SIZE);
+	ck_assert_str_eq(text, wanted);
+}
+
+START_TEST(package_and_image_are_the_same_on_every_processor)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	uint8_t digest[SHA256_SIZE];
+	struct package p;
+
+	build(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+	check_digest(p.image, "ec225980f3dbddce69e83239c3756628745e6559e6064d30587191ce7d9d2ae6");
+	sha256_once(buf_slice(&raw), digest);
+	check_digest(digest, "95bd23142b5db5ba6e9fc8a989ad736437ab397b9741227776debd3298482e68");
+}
+END_TEST
+
+static const char *const step_names[] = {
+#define STEP(name, place, need, why) #name,
+#include "sandbox/steps.def"
+#undef STEP
+};
+
+/* Written out from manifest.h: of all that is measured, the filter alone knows the processor. */
+START_TEST(the_profile_knows_the_processor_by_the_filter_alone)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	static struct filter filter;
+	uint8_t digest[SHA256_SIZE];
+	struct package p;
+
+	build(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
+	ck_assert_int_eq(filter_build(false, &filter), OK);
+	sha256_once(filter_bytes(&filter), digest);
+	buf_put_u8(&b, 0x88);
+	cbor_put_text(&b, "assay-profile-1");
+	cbor_put_array(&b, 1);
+	cbor_put_text(&b, "/app");
+	cbor_put_array(&b, 1);
+	cbor_put_text(&b, "LANG=C");
+	/* 256 MiB, 16 MiB, 10 s, 10 s, 16 processes, 64 files; no code means refusal; static */
+	buf_put(&b, "\x86\x1a\x10\0\0\0\x1a\1\0\0\0\x19\x27\x10\x19\x27\x10\x10\x18\x40\0\xf4", 22);
+	cbor_put_bytes(&b, SLICE(digest));
+	cbor_put_array(&b, sizeof step_names / sizeof *step_names);
+	for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++)
+		cbor_put_text(&b, step_names[i]);
+	sha256_once(buf_slice(&b), digest);
+	ck_assert_mem_eq(digest, p.profile, sizeof digest);
+}
+END_TEST
+
 START_TEST(every_value_of_the_profile_changes_the_measurement)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
@@ -568,6 +626,8 @@ int main(void)
 	tcase_add_test(t, a_package_comes_back_as_it_was_made);
 	tcase_add_test(t, order_and_modes_of_the_input_do_not_matter);
 	tcase_add_test(t, the_image_is_the_root_of_an_rfc_9162_tree);
+	tcase_add_test(t, package_and_image_are_the_same_on_every_processor);
+	tcase_add_test(t, the_profile_knows_the_processor_by_the_filter_alone);
 	tcase_add_test(t, every_value_of_the_profile_changes_the_measurement);
 	tcase_add_test(t, a_package_cut_anywhere_is_refused);
 	tcase_add_test(t, a_changed_byte_anywhere_is_refused);
