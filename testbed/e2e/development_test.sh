@@ -11,7 +11,7 @@ end_mine() { mine "$D/bin/assay" stop >/dev/null 2>&1; }
 # One user does everything here: client, daemon, administrator.
 USER_ID=64011
 mine() { SOFTHSM2_CONF=$D/tokens.conf ASSAY_CONFIG=$D/assay.yaml setpriv --reuid $USER_ID --regid $USER_ID --clear-groups "$@"; }
-tool() { mine pkcs11-tool --module "$D/bin/assay.so" "$@"; }
+tool() { mine "${SANITIZED[@]}" pkcs11-tool --module "$D/bin/assay.so" "$@"; }
 dev() { tool --token-label bank-a --login --pin $A_PIN "$@"; }
 dev_so() { tool --token-label bank-a --login --login-type so --so-pin $A_SO_PIN --session-rw "$@"; }
 daemons() { pgrep -u $USER_ID -r S,R,D -x assayd | wc -l; }

@@ -6,7 +6,7 @@ cp "$D/samples/payment.xml" "$D/work/in"
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 before=$(records execution)
 install -m 0755 testbed/e2e/pykcs11_client.py "$D/bin" # the clone may be out of the client's reach
-as_front /usr/bin/python3 "$D/bin/pykcs11_client.py" "$D/bin/assay.so" bank-a $A_PIN "$D/work" || failures=1
+as_front "${SANITIZED[@]}" /usr/bin/python3 "$D/bin/pykcs11_client.py" "$D/bin/assay.so" bank-a $A_PIN "$D/work" || failures=1
 after=$(records execution)
 if [ $((after - before)) -eq 3 ]; then ok "PyKCS11's three calls are three executions"; else
 	not_ok "$((after - before)) executions in the log, 3 expected"; fi
