@@ -13,6 +13,9 @@
 /* Descriptors of init, over every application's limit (INIT_FD_FIRST in filter.h). */
 enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_OOM, INIT_FD_END };
 
+/* What init keeps in its namespace: SETUID, SETGID, KILL, CHECKPOINT_RESTORE (for ns_last_pid). */
+#define INIT_CAPABILITIES (1ull << 7 | 1ull << 6 | 1ull << 5 | 1ull << 40)
+
 #define INIT_MESSAGE_MAX 65536
 
 enum { INIT_READY = 'R', INIT_FAILED = 'F' };

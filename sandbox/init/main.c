@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -107,6 +108,36 @@ static int step_own_descriptors(void)
 	for (int fd = INIT_FD_CONTROL; fd < INIT_FD_END; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) && !(fd == INIT_FD_OOM && errno == EBADF))
 			return -1;
+	return 0;
+}
+
+/* Applications get theirs on the lowest numbers: the first three that arrive. */
+static int step_standard_descriptors(void)
+{
+	return (int)syscall(SYS_close_range, 0, 2, 0);
+}
+
+/* Init's own capabilities came to it as ambient ones. Without them, and without an inheritable set,
+ * executing a program gives all of them up, whoever executes it. */
+static int step_capabilities_end(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	const uint32_t low = (uint32_t)INIT_CAPABILITIES;
+	const uint32_t high = (uint32_t)(INIT_CAPABILITIES >> 32);
+	struct __user_cap_data_struct few[2] = { { low, low, 0 }, { high, high, 0 } };
+
+	return (int)syscall(SYS_capset, &head, few);
+}
+
+/* By a signal, so that waiting for a program is one call; by the pipe when it died before. */
+static int step_parent_death(void)
+{
+	struct pollfd lifeline = { INIT_FD_LIFELINE, 0, 0 };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		return -1;
+	if (poll(&lifeline, 1, 0) != 0)
+		_exit(0);
 	return 0;
 }
 
@@ -220,7 +251,6 @@ static void confine(void)
 /* What the child tells its parent, whose memory it shares until it executes. */
 struct launch {
 	const struct init_run *run;
-	const int *fds;
 	volatile int error;
 };
 
@@ -231,29 +261,20 @@ static int limit(int resource, uint64_t soft, uint64_t hard)
 	return (int)syscall(SYS_prlimit64, 0, resource, &r, NULL);
 }
 
-static int drop_everything(void)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
-	const struct init_setup *s = &setup.head;
-
-	if (syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
-	    syscall(SYS_setresuid, s->uid, s->uid, s->uid))
-		return -1;
-	return (int)syscall(SYS_capset, &head, none); /* takes the ambient set along */
-}
-
 static int become(const struct launch *launch)
 {
 	const struct init_run *run = launch->run;
+	const struct init_setup *s = &setup.head;
 
-	for (int i = 0; i < 3; i++)
-		if (dup2(launch->fds[i], i) < 0)
-			return -1;
-	if (limit(RLIMIT_NOFILE, run->open_files, run->open_files) ||
+	/* A table of its own with the three standard descriptors; a copy of init's would be large,
+	 * since init keeps its own so high. */
+	if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_UNSHARE) ||
+	    limit(RLIMIT_NOFILE, run->open_files, run->open_files) ||
 	    limit(RLIMIT_CPU, run->cpu_seconds, run->cpu_seconds + 1ull) ||
 	    (run->address_space && limit(RLIMIT_AS, run->address_space, run->address_space)) ||
-	    drop_everything() || limit(RLIMIT_NPROC, run->processes, run->processes))
+	    syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
+	    syscall(SYS_setresuid, s->uid, s->uid, s->uid) ||
+	    limit(RLIMIT_NPROC, run->processes, run->processes))
 		return -1;
 	return execve(setup.argv[0], setup.argv, setup.env);
 }
@@ -303,42 +324,34 @@ static bool sweep(void)
 	}
 }
 
-static void wait_for_end(pid_t pid, int pidfd, struct init_report *report)
+static void wait_for_end(pid_t pid, struct init_report *report)
 {
-	struct pollfd watched[] = { { pidfd, POLLIN, 0 },
-				    { INIT_FD_LIFELINE, 0, 0 },
-				    { INIT_FD_CONTROL, 0, 0 } };
 	struct rusage use;
 
-	/* Without launcher or daemon nobody is left to answer: this process takes all with it. */
-	while (poll(watched, 3, -1) < 0 && errno == EINTR)
-		;
-	if (watched[1].revents || watched[2].revents)
-		_exit(0);
-	if (wait4(pid, &report->status, 0, &use) != pid)
-		_exit(1);
+	while (wait4(pid, &report->status, 0, &use) != pid)
+		if (errno != EINTR)
+			_exit(1);
 	report->cpu_us = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
 			 (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
-static void run(const struct init_run *wanted, const int fds[3], struct init_report *report)
+/* The child runs on a stack of its own beside this process, which only waits: neither looks at what
+ * the other writes before one of them has ended or executed. */
+static void run(const struct init_run *wanted, struct init_report *report)
 {
 	static char stack[CHILD_STACK] __attribute__((aligned(16)));
-	struct launch launch = { wanted, fds, 0 };
-	int pidfd = -1;
+	struct launch launch = { wanted, 0 };
 
 	*report = (struct init_report){ .status = -1 };
 	reset_pid();
-	pid_t pid = clone(child, stack + sizeof stack,
-			  CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
-	int error = pid < 0 ? errno : launch.error;
-	for (int i = 0; i < 3; i++)
-		close(fds[i]);
+	pid_t pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_FILES | SIGCHLD, &launch);
+	int error = pid < 0 ? errno : 0;
 	if (pid > 0) {
-		wait_for_end(pid, pidfd, report);
-		close(pidfd);
+		wait_for_end(pid, report);
 		report->clean = sweep();
+		error = launch.error;
 	}
+	syscall(SYS_close_range, 0, 2, 0);
 	if (error) {
 		report->status = -1;
 		report->error = error;
@@ -346,10 +359,12 @@ static void run(const struct init_run *wanted, const int fds[3], struct init_rep
 	report->out_of_memory = out_of_memory();
 }
 
-static bool take_run(struct init_run *wanted, int fds[3])
+/* They land on 0, 1 and 2, where nothing else is. */
+static bool take_run(struct init_run *wanted)
 {
+	static const int standard[3] = { 0, 1, 2 };
 	union {
-		char bytes[CMSG_SPACE(3 * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof standard)];
 		struct cmsghdr align;
 	} control;
 	struct iovec part = { wanted, sizeof *wanted };
@@ -357,31 +372,23 @@ static bool take_run(struct init_run *wanted, int fds[3])
 				  .msg_iovlen = 1,
 				  .msg_control = control.bytes,
 				  .msg_controllen = sizeof control.bytes };
-	ssize_t n = recvmsg(INIT_FD_CONTROL, &message, MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(INIT_FD_CONTROL, &message, 0);
 	struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
-	if (n != sizeof *wanted || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !rights ||
-	    rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(3 * sizeof(int)))
-		return false;
-	memcpy(fds, CMSG_DATA(rights), 3 * sizeof(int));
-	return true;
+	return n == sizeof *wanted && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && rights &&
+	       rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof standard) &&
+	       memcmp(CMSG_DATA(rights), standard, sizeof standard) == 0;
 }
 
 int main(void)
 {
-	struct pollfd watched[] = { { INIT_FD_CONTROL, POLLIN, 0 }, { INIT_FD_LIFELINE, 0, 0 } };
+	struct init_run wanted;
+	struct init_report report;
 
 	confine();
-	for (;;) {
-		struct init_run wanted = { 0 };
-		struct init_report report;
-		int fds[3];
-
-		if (poll(watched, 2, -1) < 0 && errno != EINTR)
-			return 1;
-		if (watched[1].revents || !take_run(&wanted, fds))
-			return 0;
-		run(&wanted, fds, &report);
+	while (take_run(&wanted)) {
+		run(&wanted, &report);
 		tell(&report, sizeof report);
 	}
+	return 0;
 }

@@ -26,8 +26,6 @@
 _Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's descriptors");
 
 #define CAP(name) (1ull << CAP_##name)
-#define CAP_CHECKPOINT_RESTORE_ 40
-#define INIT_CAPABILITIES (CAP(SETUID) | CAP(SETGID) | CAP(KILL) | 1ull << CAP_CHECKPOINT_RESTORE_)
 
 /* What the steps pass on. */
 static struct {
