@@ -91,12 +91,18 @@ static enum err mount_image(const char *at, const struct package *package)
 
 	while (package_next(&cursor, &entry))
 		bytes += (entry.content.left + entry.path.left + 3 * PAGE) / PAGE * PAGE;
-	snprintf(options, sizeof options, "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu32, bytes,
+	/* Programs start faster from large pages, which never reach beyond the end of a file. */
+	snprintf(options, sizeof options,
+		 "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu32 ",huge=within_size", bytes,
 		 package->entries_n + 16);
 	if (mkdir(at, 0755) && errno != EEXIST)
 		return failed(ERR_IO, "%s: %m", at);
-	if (mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options))
-		return failed(ERR_IO, "mounting an image: %m");
+	if (mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options)) {
+		/* A kernel without large pages refuses the option. */
+		*strrchr(options, ',') = '\0';
+		if (mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options))
+			return failed(ERR_IO, "mounting an image: %m");
+	}
 	enum err e = fill(at, package);
 	if (!e && mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
 		e = failed(ERR_IO, "making an image read-only: %m");
