@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -12,7 +13,9 @@
 #include "config/base/io.h"
 
 #define PIPE_BYTES (1 << 20)
+#define READ_FIRST 4096
 #define READ_STEP 65536
+#define QUIET_MS 2
 
 /* SIGPIPE would end a process that does not expect it: it is held back in this thread during the
  * run, and one that came is taken away. */
@@ -60,43 +63,64 @@ static void feed(struct exchange *x)
 	fd_cleanup(&x->in);
 }
 
-/* Reads what is there; false when it is more than the limit allows. */
-static bool collect(int *fd, struct buf *to, uint64_t most)
+/* Reads once what is there, and closes at the end. The number of bytes; -1 when they are more than
+ * the limit allows; 0 when there was nothing. @full: no more may have fitted. */
+static ssize_t collect(int *fd, struct buf *to, uint64_t most, bool *full)
 {
-	while (*fd >= 0) {
-		uint8_t *room = buf_add(to, READ_STEP);
+	size_t room = to->cap - to->len;
 
-		if (!room)
-			return false;
-		ssize_t n = read(*fd, room, READ_STEP);
-		int error = errno;
-		to->len -= READ_STEP - (n > 0 ? (size_t)n : 0);
-		if (n < 0 && error == EINTR)
-			continue;
-		if (n < 0 && error == EAGAIN)
-			return true;
-		if (n <= 0)
-			fd_cleanup(fd);
-		if (to->len > most) {
-			to->len = most;
-			return false;
-		}
+	*full = false;
+	if (*fd < 0)
+		return 0;
+	if (room < READ_FIRST)
+		room = to->cap ? READ_STEP : READ_FIRST;
+	uint8_t *p = buf_add(to, room);
+	if (!p)
+		return -1;
+	ssize_t n;
+	do
+		n = read(*fd, p, room);
+	while (n < 0 && errno == EINTR);
+	bool end = n == 0 || (n < 0 && errno != EAGAIN);
+	to->len -= room - (n > 0 ? (size_t)n : 0);
+	if (end)
+		fd_cleanup(fd);
+	*full = n == (ssize_t)room;
+	if (to->len > most) {
+		to->len = most;
+		return -1;
 	}
-	return true;
+	return n > 0 ? n : 0;
 }
 
-static bool collect_all(struct exchange *x)
+static bool collect_output(struct exchange *x, bool *full)
 {
-	struct run *run = x->run;
-	uint64_t most = x->limits->output_bytes;
-
-	if (!collect(&x->out, &run->output, most))
-		run->code = 1;
-	else if (!collect(&x->messages, &run->messages, most))
-		run->code = 2;
-	else
+	if (collect(&x->out, &x->run->output, x->limits->output_bytes, full) >= 0)
 		return true;
+	x->run->code = 1;
 	return false;
+}
+
+static bool collect_messages(struct exchange *x, bool *full)
+{
+	if (collect(&x->messages, &x->run->messages, x->limits->output_bytes, full) >= 0)
+		return true;
+	x->run->code = 2;
+	return false;
+}
+
+/* What is left in the pipes, when nobody writes any more: then no read waits. */
+static bool drain(struct exchange *x)
+{
+	bool full = true;
+
+	while (full)
+		if (!collect_output(x, &full))
+			return false;
+	for (full = true; full;)
+		if (!collect_messages(x, &full))
+			return false;
+	return true;
 }
 
 static bool take_report(struct exchange *x)
@@ -109,6 +133,15 @@ static bool take_report(struct exchange *x)
 	return n == sizeof x->report;
 }
 
+/* Someone may still hold the other ends. */
+static void wait_for_nothing(const struct exchange *x)
+{
+	if (x->out >= 0)
+		(void)fcntl(x->out, F_SETFL, O_NONBLOCK);
+	if (x->messages >= 0)
+		(void)fcntl(x->messages, F_SETFL, O_NONBLOCK);
+}
+
 static int wait_ms(uint64_t deadline)
 {
 	uint64_t now = io_monotonic_ms();
@@ -116,32 +149,47 @@ static int wait_ms(uint64_t deadline)
 	return now >= deadline ? 0 : (int)(deadline - now);
 }
 
+/* Most programs are done before their output fills a pipe: waiting for the report alone at first
+ * saves waking up for each piece. */
+static bool wait_quietly(struct exchange *x, uint64_t deadline)
+{
+	struct pollfd report = { x->control, POLLIN, 0 };
+	int most = wait_ms(deadline);
+
+	return x->in < 0 && poll(&report, 1, most < QUIET_MS ? most : QUIET_MS) > 0;
+}
+
+/* The report is there, so no process of the cell is: what is in the pipes is all. */
+static enum exchange_end finish(struct exchange *x)
+{
+	if (!take_report(x))
+		return EXCHANGE_LOST;
+	if (!x->report.clean)
+		wait_for_nothing(x);
+	return drain(x) ? EXCHANGE_REPORTED : EXCHANGE_OUTPUT;
+}
+
 static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 {
+	if (wait_quietly(x, deadline))
+		return finish(x);
 	for (;;) {
 		struct pollfd p[] = { { x->control, POLLIN, 0 },
 				      { x->in, POLLOUT, 0 },
 				      { x->out, POLLIN, 0 },
 				      { x->messages, POLLIN, 0 } };
 		int n = poll(p, 4, wait_ms(deadline));
+		bool full;
 
 		if (n < 0 && errno != EINTR)
 			return EXCHANGE_LOST;
-		if (n <= 0) {
-			if (io_monotonic_ms() >= deadline)
-				return EXCHANGE_TIMEOUT;
-			continue;
-		}
-		if (p[1].revents)
+		if (n > 0 && p[0].revents)
+			return finish(x);
+		if (n > 0 && p[1].revents)
 			feed(x);
-		/* Output first: when the report is there as well, nothing more will come. */
-		bool reported = p[0].revents && take_report(x);
-		if ((reported || p[2].revents || p[3].revents) && !collect_all(x))
+		if (n > 0 && ((p[2].revents && !collect_output(x, &full)) ||
+			      (p[3].revents && !collect_messages(x, &full))))
 			return EXCHANGE_OUTPUT;
-		if (reported)
-			return EXCHANGE_REPORTED;
-		if (p[0].revents)
-			return EXCHANGE_LOST;
 		if (io_monotonic_ms() >= deadline)
 			return EXCHANGE_TIMEOUT;
 	}
@@ -155,11 +203,19 @@ static enum err open_pipe(int ours, int *mine, int *other, bool large)
 		return failed(ERR_IO, "pipe: %m");
 	*mine = ends[ours];
 	*other = ends[!ours];
-	if (fcntl(*mine, F_SETFL, O_NONBLOCK))
-		return failed(ERR_IO, "pipe: %m");
 	/* Faster when it is much; refused to those who have many already, which is no harm. */
 	if (large)
 		(void)fcntl(*mine, F_SETPIPE_SZ, PIPE_BYTES);
+	return OK;
+}
+
+/* Before the program starts, so that what fits costs no waiting. A page fits into the smallest pipe
+ * that there is; for more the pipe must not block. Nobody has closed the other end: no SIGPIPE. */
+static enum err feed_ahead(struct exchange *x)
+{
+	if (x->input.left > PIPE_BUF && fcntl(x->in, F_SETFL, O_NONBLOCK))
+		return failed(ERR_IO, "pipe: %m");
+	feed(x);
 	return OK;
 }
 
@@ -178,7 +234,7 @@ static enum err start(struct exchange *x, const struct init_run *wanted)
 	x->in = x->out = x->messages = -1;
 	(void)((e = open_pipe(1, &x->in, &theirs[0], x->input.left > READ_STEP)) ||
 	       (e = open_pipe(0, &x->out, &theirs[1], x->input.left > READ_STEP)) ||
-	       (e = open_pipe(0, &x->messages, &theirs[2], false)));
+	       (e = open_pipe(0, &x->messages, &theirs[2], false)) || (e = feed_ahead(x)));
 	x->run->start_us = x->run->launched_us = io_realtime_us();
 	if (!e)
 		e = io_send_message(x->control, slice_of(wanted, sizeof *wanted), theirs, 3);
@@ -192,15 +248,19 @@ static enum err start(struct exchange *x, const struct init_run *wanted)
 enum err exchange_run(struct exchange *x, const struct init_run *wanted)
 {
 	uint64_t deadline = io_monotonic_ms() + x->limits->wall_ms;
-	struct hold hold;
 	enum err e = start(x, wanted);
 
 	if (e)
 		return e;
-	hold_pipe(&hold);
-	feed(x);
-	x->end = pass(x, deadline);
-	release_pipe(&hold);
+	if (x->in >= 0) {
+		struct hold hold;
+
+		hold_pipe(&hold);
+		x->end = pass(x, deadline);
+		release_pipe(&hold);
+	} else {
+		x->end = pass(x, deadline);
+	}
 	x->run->end_us = io_realtime_us();
 	return OK;
 }
@@ -209,8 +269,10 @@ void exchange_finish(struct exchange *x)
 {
 	uint32_t code = x->run->code;
 
-	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_LOST)
-		(void)collect_all(x);
+	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_LOST) {
+		wait_for_nothing(x);
+		(void)drain(x);
+	}
 	x->run->code = code;
 	close_ours(x);
 }
