@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "audit/certificate.h"
@@ -54,23 +55,6 @@ static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 	return OK;
 }
 
-static enum err on_leaf(struct walk *walk, const struct ledger_tree *tree,
-			const struct entry *entry)
-{
-	enum err e;
-
-	if ((e = leaf_decode(entry->leaf, &walk->leaf)))
-		return failed(e, "%s: record %llu: %s", tree->origin, ull(entry->index),
-			      err_reason());
-	if (walk->leaf.pos != entry->index || !slice_is(walk->leaf.origin, tree->origin))
-		return failed(ERR_MISMATCH, "%s: record %llu says that it is another one",
-			      tree->origin, ull(entry->index));
-	walk->seen[tree->number].newest = walk->leaf.time;
-	if (!walk->visit)
-		return OK;
-	return walk->visit(walk->context, tree->origin, entry->index, entry->leaf, &walk->leaf);
-}
-
 static enum err check_chain(struct walk *walk, const struct ledger_tree *tree)
 {
 	struct seen *seen = &walk->seen[tree->number];
@@ -84,6 +68,26 @@ static enum err check_chain(struct walk *walk, const struct ledger_tree *tree)
 	seen->checked = seen->newest;
 	seen->chain_ok = true;
 	return OK;
+}
+
+static enum err on_leaf(struct walk *walk, const struct ledger_tree *tree,
+			const struct entry *entry)
+{
+	enum err e;
+
+	if ((e = leaf_decode(entry->leaf, &walk->leaf)))
+		return failed(e, "%s: record %llu: %s", tree->origin, ull(entry->index),
+			      err_reason());
+	if (walk->leaf.pos != entry->index || !slice_is(walk->leaf.origin, tree->origin))
+		return failed(ERR_MISMATCH, "%s: record %llu says that it is another one",
+			      tree->origin, ull(entry->index));
+	walk->seen[tree->number].newest = walk->leaf.time;
+	/* A tree's first head comes later than its first record, and maybe never. */
+	if (!walk->seen[tree->number].chain_ok && (e = check_chain(walk, tree)))
+		return e;
+	if (!walk->visit)
+		return OK;
+	return walk->visit(walk->context, tree->origin, entry->index, entry->leaf, &walk->leaf);
 }
 
 static enum err on_head(struct walk *walk, const struct ledger_tree *tree)
@@ -128,6 +132,21 @@ static enum err walk_log(struct walk *walk, struct scan *scan)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* No tree passes for having neither records nor heads. */
+static enum err check_chains(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->ledger.n; i++) {
+		const struct ledger_tree *tree = walk->ledger.trees[i];
+		enum err e;
+
+		if (!tree->tree.size)
+			return failed(ERR_MISMATCH, "%s: a tree without records", tree->origin);
+		if (!walk->seen[i].chain_ok && (e = check_chain(walk, tree)))
+			return e;
+	}
+	return OK;
+}
+
 static enum err fill_report(const struct walk *walk, const struct scan *scan,
 			    struct auditor_report *report)
 {
@@ -154,34 +173,51 @@ static enum err fill_report(const struct walk *walk, const struct scan *scan,
 	return OK;
 }
 
-static enum err open_log(const char *path, int *wal, int *trees)
+static enum err open_log(const char *path, int *root, int *wal, int *trees)
 {
-	CLEANUP(fd) int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum err e;
 
-	if (root < 0)
+	if ((*root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", path);
-	if ((e = io_open_dir(root, "wal", false, wal)))
+	if ((e = io_open_dir(*root, "wal", false, wal)))
 		return e;
-	return io_open_dir(root, "trees", false, trees);
+	return io_open_dir(*root, "trees", false, trees);
+}
+
+/* Held for a moment only; whoever opens the log then tries again. A copy may have no such file. */
+static enum err note_live(int root, bool *live)
+{
+	CLEANUP(fd) int fd = openat(root, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? OK : failed(ERR_IO, "lock: %m");
+	if (!flock(fd, LOCK_SH | LOCK_NB))
+		return OK;
+	*live = true;
+	return errno == EWOULDBLOCK ? OK : failed(ERR_IO, "lock: %m");
 }
 
 static enum err verify(struct walk *walk, const char *path, struct auditor_report *report)
 {
 	CLEANUP(public_list) struct public_list published = { 0 };
+	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int wal = -1;
 	CLEANUP(fd) int trees = -1;
 	CLEANUP(scan) struct scan scan = { .fd = -1 };
+	bool live = false;
 	enum err e;
 
 	/* Checkpoints first: a live log may be ahead of them, never behind. */
-	if ((e = open_log(path, &wal, &trees)) || (e = public_read(trees, &published)))
+	if ((e = open_log(path, &root, &wal, &trees)) || (e = note_live(root, &live)) ||
+	    (e = public_read(trees, &published)))
 		return e;
 	scan_start(&scan, wal, NULL, NULL);
 	if ((e = scan_to_present(&scan)) || (e = walk_log(walk, &scan)) ||
-	    (e = public_check(&published, &walk->ledger)))
+	    (e = check_chains(walk)) || (e = public_check(&published, &walk->ledger)) ||
+	    (e = note_live(root, &live)) || (e = fill_report(walk, &scan, report)))
 		return e;
-	return fill_report(walk, &scan, report);
+	report->live = live;
+	return OK;
 }
 
 enum err auditor_verify(const char *path, struct slice ca, auditor_visit *visit, void *context,
@@ -202,6 +238,22 @@ enum err auditor_verify(const char *path, struct slice ca, auditor_visit *visit,
 	free(walk->seen);
 	free(walk);
 	return e;
+}
+
+enum err auditor_settled(const struct auditor_report *report)
+{
+	for (size_t i = 0; i < report->trees_n && !report->live; i++) {
+		const struct auditor_tree *tree = &report->trees[i];
+
+		if (tree->size >= 2 && tree->signed_size < tree->size)
+			return failed(
+				ERR_CRYPTO,
+				"%s: records %llu to %llu are UNSIGNED: added by somebody, or left "
+				"by a crash, after which the daemon signs or refuses them when it "
+				"starts",
+				tree->origin, ull(tree->signed_size), ull(tree->size - 1));
+	}
+	return OK;
 }
 
 void auditor_report_free(struct auditor_report *report)

@@ -5,10 +5,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "audit/state.h"
 #include "config/base/io.h"
+
+#define LOCK_TRIES 10
+#define LOCK_PAUSE_NS 10000000
 
 static enum err open_directories(struct audit *audit, const char *path)
 {
@@ -24,14 +28,20 @@ static enum err open_directories(struct audit *audit, const char *path)
 	return io_sync_dir(audit->root);
 }
 
+/* An auditor takes it for a moment, to see whether the log is live. */
 static enum err take_lock(struct audit *audit, const char *path)
 {
 	audit->lock_fd =
 		openat(audit->root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (audit->lock_fd < 0)
 		return failed(ERR_IO, "%s/lock: %m", path);
-	if (!flock(audit->lock_fd, LOCK_EX | LOCK_NB))
-		return OK;
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(audit->lock_fd, LOCK_EX | LOCK_NB))
+			return OK;
+		if (errno != EWOULDBLOCK)
+			break;
+		nanosleep(&(struct timespec){ 0, LOCK_PAUSE_NS }, NULL);
+	}
 	return failed(errno == EWOULDBLOCK ? ERR_STATE : ERR_IO,
 		      "%s: the log is open in another process", path);
 }

@@ -1,6 +1,7 @@
 #include "audit/auditor.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,9 +48,10 @@ static void print_report(const struct auditor_report *r, bool json, struct buf *
 	if (json)
 		buf_printf(out,
 			   "{\"holds\": true, \"records\": %llu, \"batches\": %llu, "
-			   "\"heads\": %llu, \"torn_bytes\": %llu, \"trees\": [",
+			   "\"heads\": %llu, \"torn_bytes\": %llu, \"live\": %s, \"trees\": [",
 			   (unsigned long long)r->records, (unsigned long long)r->batches,
-			   (unsigned long long)r->heads, (unsigned long long)r->torn_bytes);
+			   (unsigned long long)r->heads, (unsigned long long)r->torn_bytes,
+			   r->live ? "true" : "false");
 	for (size_t i = 0; i < r->trees_n; i++) {
 		const struct auditor_tree *t = &r->trees[i];
 
@@ -63,8 +65,10 @@ static void print_report(const struct auditor_report *r, bool json, struct buf *
 			continue;
 		}
 		plain_put_text(out, slice_text(t->origin));
-		buf_printf(out, ": %llu records, %llu of them under a signed head, root ",
-			   (unsigned long long)t->size, (unsigned long long)t->signed_size);
+		buf_printf(out,
+			   ": %llu records, %llu of them under a signed head, %llu UNSIGNED, root ",
+			   (unsigned long long)t->size, (unsigned long long)t->signed_size,
+			   (unsigned long long)(t->size - t->signed_size));
 		buf_put_hex(out, SLICE(t->root));
 		buf_put_text(out, "\n");
 	}
@@ -74,9 +78,10 @@ static void print_report(const struct auditor_report *r, bool json, struct buf *
 		buf_printf(out,
 			   "The log holds: %llu records in %llu batches, %llu signed heads; %llu "
 			   "bytes of a torn tail.\nNot checked here: the frames' HMAC, which needs "
-			   "the daemon's token.\n",
+			   "the daemon's token, and so UNSIGNED records%s.\n",
 			   (unsigned long long)r->records, (unsigned long long)r->batches,
-			   (unsigned long long)r->heads, (unsigned long long)r->torn_bytes);
+			   (unsigned long long)r->heads, (unsigned long long)r->torn_bytes,
+			   r->live ? " (the log is live)" : "");
 }
 
 static enum cli_exit refuse(struct cli *cli, const struct log *log, enum err e)
@@ -113,7 +118,8 @@ int cmd_audit_verify(struct cli *cli)
 	enum err e = find_log(cli, &log);
 	if (e)
 		return cli_failed(cli, e);
-	if ((e = auditor_verify(log.path, buf_slice(&log.ca_der), NULL, NULL, &report)))
+	if ((e = auditor_verify(log.path, buf_slice(&log.ca_der), NULL, NULL, &report)) ||
+	    (e = auditor_settled(&report)))
 		code = refuse(cli, &log, e);
 	else
 		print_report(&report, cli->json, &cli->out);
@@ -121,59 +127,95 @@ int cmd_audit_verify(struct cli *cli)
 	return code;
 }
 
-/* The walk of `audit show`: a line for each record of the wanted type. */
+/* The walk of `audit show`: a line for each record of the wanted type. Whether a record is signed is
+ * known at the end of the walk only. */
+struct line {
+	char origin[AUDITOR_ORIGIN];
+	uint64_t index;
+	size_t at, length; /* in show.text */
+};
+
 struct show {
 	const char *type;
 	bool json;
-	struct buf lines;
+	struct buf text;
+	struct line *lines;
+	size_t n, room;
 };
+
+static void show_cleanup(struct show *show)
+{
+	buf_free(&show->text);
+	free(show->lines);
+}
+
+static enum err add_line(struct show *show, const char *origin, uint64_t index, size_t at)
+{
+	if (show->n == show->room) {
+		size_t room = show->room ? 2 * show->room : 256;
+		struct line *more = reallocarray(show->lines, room, sizeof *more);
+
+		if (!more)
+			return failed(ERR_MEMORY, "the list of records");
+		show->lines = more;
+		show->room = room;
+	}
+	struct line *line = &show->lines[show->n++];
+	*line = (struct line){ .index = index, .at = at, .length = show->text.len - at };
+	snprintf(line->origin, sizeof line->origin, "%s", origin);
+	return buf_check(&show->text);
+}
 
 static enum err show_record(void *context, const char *origin, uint64_t index, struct slice raw,
 			    const struct leaf *leaf)
 {
 	struct show *show = context;
+	size_t at = show->text.len;
 
-	(void)index;
 	(void)raw;
 	if (show->type && strcmp(show->type, leaf_type_name(leaf->type)))
 		return OK;
+	if (show->json)
+		leaf_json(leaf, &show->text);
+	else
+		leaf_print_line(leaf, &show->text);
+	return add_line(show, origin, index, at);
+}
+
+static bool is_signed(const struct auditor_report *report, const struct line *line)
+{
+	for (size_t i = 0; i < report->trees_n; i++)
+		if (!strcmp(report->trees[i].origin, line->origin))
+			return line->index < report->trees[i].signed_size;
+	return false;
+}
+
+/* JSON's claims are an object, which gets a field more. */
+static void print_record(const struct show *show, const struct line *line, bool is, struct buf *out)
+{
 	if (show->json) {
-		leaf_json(leaf, &show->lines);
-		buf_put_text(&show->lines, "\n");
-	} else {
-		plain_put_text(&show->lines, slice_text(origin));
-		buf_put_text(&show->lines, " ");
-		leaf_print_line(leaf, &show->lines);
+		buf_put(out, show->text.data + line->at, line->length - 1);
+		buf_printf(out, ",\"signed\":%s}", is ? "true" : "false");
+		return;
 	}
-	return buf_check(&show->lines);
+	plain_put_text(out, slice_text(line->origin));
+	buf_put_text(out, is ? " " : " UNSIGNED ");
+	buf_put(out, show->text.data + line->at, line->length);
 }
 
-/* The last @limit lines. */
-static struct slice last_lines(struct slice lines, const struct cli_number *limit)
+/* The last @limit of them; JSON is one document, with commas between them. */
+static void print_lines(const struct show *show, const struct auditor_report *report,
+			const struct cli_number *limit, struct buf *out)
 {
-	size_t start = lines.left, n = 0;
+	size_t i = limit->given && limit->value < show->n ? show->n - limit->value : 0;
 
-	if (!limit->given)
-		return lines;
-	while (start && (lines.p[start - 1] != '\n' || n++ < limit->value))
-		start--;
-	return slice_of(lines.p + start, lines.left - start);
-}
-
-/* JSON is one document: a line for each record, with commas between them. */
-static void print_lines(struct slice lines, bool json, struct buf *out)
-{
-	buf_put_text(out, json ? "[" : "");
-	while (lines.left) {
-		const uint8_t *end = memchr(lines.p, '\n', lines.left);
-		size_t n = end ? (size_t)(end - lines.p) : lines.left;
-
-		buf_put(out, lines.p, n);
-		lines.left -= n + (end != NULL);
-		lines.p += n + (end != NULL);
-		buf_put_text(out, json && lines.left ? ",\n" : json ? "" : "\n");
+	buf_put_text(out, show->json ? "[" : "");
+	for (; i < show->n; i++) {
+		print_record(show, &show->lines[i], is_signed(report, &show->lines[i]), out);
+		if (show->json && i + 1 < show->n)
+			buf_put_text(out, ",\n");
 	}
-	buf_put_text(out, json ? "]\n" : "");
+	buf_put_text(out, show->json ? "]\n" : "");
 }
 
 static bool is_type(const char *name)
@@ -188,7 +230,7 @@ int cmd_audit_show(struct cli *cli)
 {
 	CLEANUP(log) struct log log = { 0 };
 	struct auditor_report report = { 0 };
-	struct show show = { 0 };
+	CLEANUP(show) struct show show = { 0 };
 	const struct cli_option options[] = {
 		CA_OPTION,
 		CLI_TEXT("type", "TYPE", &log.type,
@@ -207,9 +249,10 @@ int cmd_audit_show(struct cli *cli)
 	show.type = log.type;
 	show.json = cli->json;
 	e = auditor_verify(log.path, buf_slice(&log.ca_der), show_record, &show, &report);
+	/* Where the log does not hold, so much as could be read, and nothing of it counts as signed. */
+	print_lines(&show, &report, &log.limit, &cli->out);
+	if (!e)
+		e = auditor_settled(&report);
 	auditor_report_free(&report);
-	if (!e || show.lines.len)
-		print_lines(last_lines(buf_slice(&show.lines), &log.limit), cli->json, &cli->out);
-	buf_free(&show.lines);
 	return e ? cli_failed(cli, e) : EXIT_HOLDS;
 }

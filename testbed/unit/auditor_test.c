@@ -117,6 +117,8 @@ static void put_head(const char *origin, uint64_t size, uint64_t claimed, unsign
 	put(&entry);
 }
 
+static enum err settled; /* what was said about unsigned records */
+
 static void check_verdict(enum err wanted)
 {
 	struct auditor_report report;
@@ -131,6 +133,7 @@ static void check_verdict(enum err wanted)
 	ck_assert_ok(io_write_all(fd, buf_slice(&file)));
 	ck_assert_int_eq(ftruncate(fd, BYTES), 0);
 	ck_assert_err(auditor_verify(path, buf_slice(&signer.ca), NULL, NULL, &report), wanted);
+	settled = auditor_settled(&report);
 	auditor_report_free(&report);
 	buf_free(&file);
 	buf_free(&raw);
@@ -157,6 +160,54 @@ START_TEST(a_log_made_by_the_rules_passes)
 	put_head(ORIGIN, 2, 2, SIGNER_KEY);
 	batch(0);
 	check_verdict(OK);
+}
+END_TEST
+
+START_TEST(records_added_behind_the_last_head_are_unsigned)
+{
+	begin_with_two();
+	put_head(ORIGIN, 2, 2, SIGNER_KEY);
+	batch(0);
+	check_verdict(OK);
+	ck_assert_err(settled, OK);
+
+	begin_with_two();
+	put_head(ORIGIN, 2, 2, SIGNER_KEY);
+	batch(0);
+	put_leaf(0, ORIGIN, 2, 2);
+	batch(0);
+	check_verdict(OK);
+	ck_assert_err(settled, ERR_CRYPTO);
+	ck_assert_ptr_nonnull(strstr(err_reason(), "records 2 to 2 are UNSIGNED"));
+}
+END_TEST
+
+START_TEST(a_tree_that_was_never_signed_is_unsigned)
+{
+	begin_with_two();
+	check_verdict(OK);
+	ck_assert_err(settled, ERR_CRYPTO);
+}
+END_TEST
+
+START_TEST(a_tree_without_a_head_needs_its_certificate_too)
+{
+	begin();
+	struct audit_key key = signer_key(&signer, OTHER);
+	put_tree(0, ORIGIN, key.certificate);
+	put_leaf(0, ORIGIN, 0, 0);
+	batch(0);
+	check_verdict(ERR_CRYPTO);
+}
+END_TEST
+
+START_TEST(a_tree_without_records_fails)
+{
+	begin();
+	struct audit_key key = signer_key(&signer, ORIGIN);
+	put_tree(0, ORIGIN, key.certificate);
+	batch(0);
+	check_verdict(ERR_MISMATCH);
 }
 END_TEST
 
@@ -360,6 +411,10 @@ END_TEST
 
 static void add(TCase *t)
 {
+	tcase_add_test(t, records_added_behind_the_last_head_are_unsigned);
+	tcase_add_test(t, a_tree_that_was_never_signed_is_unsigned);
+	tcase_add_test(t, a_tree_without_a_head_needs_its_certificate_too);
+	tcase_add_test(t, a_tree_without_records_fails);
 	tcase_add_test(t, a_log_made_by_the_rules_passes);
 	tcase_add_test(t, a_head_of_more_than_there_is_fails);
 	tcase_add_test(t, a_head_signed_for_another_size_fails);
