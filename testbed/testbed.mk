@@ -26,7 +26,9 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(abspath $(BUILD)) testbed/demo/demo
 
+# The table says what it could not compare with, where a sandbox can't be installed.
 bench: deps
+	-@testbed/deps bench
 	@$(MAKE) --no-print-directory all benchmarks
 	@BUILD=$(abspath $(BUILD)) ONLY=$(ONLY) testbed/bench/bench
 

@@ -11,7 +11,7 @@
 
 #include "config/base/io.h"
 #include "sandbox/sandbox.h"
-#include "testbed/bench/client.h"
+#include "testbed/bench/measure.h"
 
 #define THREADS_MAX 256
 

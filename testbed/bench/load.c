@@ -1,0 +1,129 @@
+#include "testbed/bench/load.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/base/io.h"
+#include "testbed/bench/measure.h"
+#include "testbed/bench/spawn.h"
+#include "testbed/bench/usage.h"
+
+#define THREADS_MAX 16
+#define ROUNDS 7
+#define ROUND_NS 250000000u
+#define MEMORY_ROUNDS 5
+#define IDLE 48
+
+static struct {
+	enum program program;
+	enum way way;
+	uint64_t end;
+	atomic_ulong done;
+} now;
+
+static void *work(void *unused)
+{
+	while (now_ns() < now.end) {
+		way_run(now.program, now.way);
+		atomic_fetch_add(&now.done, 1);
+	}
+	return unused;
+}
+
+/* Runs a second. */
+static double round_of(enum program program, enum way way, unsigned threads, struct load *load)
+{
+	pthread_t t[THREADS_MAX];
+
+	now.program = program;
+	now.way = way;
+	atomic_store(&now.done, 0);
+	double cpu = usage_cpu_us();
+	uint64_t start = now_ns();
+	now.end = start + ROUND_NS;
+	for (unsigned i = 0; i < threads; i++)
+		if (pthread_create(&t[i], NULL, work, NULL))
+			die("no thread");
+	for (unsigned i = 0; i < threads; i++)
+		pthread_join(t[i], NULL);
+	uint64_t took = now_ns() - start;
+	unsigned long done = atomic_load(&now.done);
+	load->cpu_ns += (usage_cpu_us() - cpu) * 1e3;
+	load->runs += done;
+	return (double)done * 1e9 / (double)took;
+}
+
+void load_compare(enum program program, unsigned threads, enum way way, struct load *load,
+		  enum way other_way, struct load *other)
+{
+	double rates[ROUNDS], others[ROUNDS];
+	struct load warm = { 0 };
+
+	ways_enter(program);
+	*load = *other = (struct load){ 0 };
+	round_of(program, way, threads, &warm);
+	for (int i = 0; i < ROUNDS; i++) {
+		rates[i] = round_of(program, way, threads, load);
+		others[i] = round_of(program, other_way, threads, other);
+	}
+	load->rate = median(rates, ROUNDS);
+	load->cpu_ns /= (double)load->runs;
+	other->rate = median(others, ROUNDS);
+	other->cpu_ns /= (double)other->runs;
+}
+
+/* Cells of different limits are never the same, so that each run leaves one more behind. */
+static double idle_cells(void)
+{
+	struct sandbox *box = ways_sandbox("be7c0003", IDLE + 1);
+	struct limits limits;
+	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, &limits);
+	double before = 0;
+
+	for (uint32_t i = 0; i <= IDLE; i++) {
+		CLEANUP(run) struct run run = { 0 };
+
+		limits.processes = i + 1;
+		if (sandbox_run(image, ways_input(), &limits, &run))
+			die("%s", err_reason());
+		if (i == 0) /* the first one shows the launcher's own needs */
+			before = usage_available();
+	}
+	double held = before - usage_available();
+	sandbox_close(box);
+	return held / IDLE;
+}
+
+static double idle_processes(void)
+{
+	static const char *const none[] = { NULL };
+	struct spawned s[IDLE];
+	double before = usage_available();
+
+	for (int i = 0; i < IDLE; i++) {
+		const char *why = spawn_start(way_kind[WAY_SPAWN].argv, none, &s[i]);
+		if (why)
+			die("%s", why);
+	}
+	double held = before - usage_available();
+	for (int i = 0; i < IDLE; i++) {
+		const char *why = spawn_finish(&s[i], ways_input());
+		if (why)
+			die("%s", why);
+	}
+	return held / IDLE;
+}
+
+unsigned memory_compare(double *cell, double *process)
+{
+	double cells[MEMORY_ROUNDS], processes[MEMORY_ROUNDS];
+
+	ways_enter(PROGRAM_STATIC);
+	for (int i = 0; i < MEMORY_ROUNDS; i++) {
+		cells[i] = idle_cells();
+		processes[i] = idle_processes();
+	}
+	*cell = median(cells, MEMORY_ROUNDS);
+	*process = median(processes, MEMORY_ROUNDS);
+	return MEMORY_ROUNDS;
+}
