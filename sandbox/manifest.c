@@ -6,18 +6,21 @@
 #include "sandbox/filter.h"
 
 #define NAME_MAX_BYTES 255
+#define OPTIONAL_KEYS_MAX 1
 
 enum {
 #define TEXT(key, field, most) +1
 #define STRINGS(key, list, count, least) +1
 #define NUMBER(key, field, least, most) +1
 #define FLAG(key, field) +1
+#define OPTIONAL(key, field, least, most)
 	MANIFEST_KEYS =
 #include "sandbox/manifest.def"
 #undef TEXT
 #undef STRINGS
 #undef NUMBER
 #undef FLAG
+#undef OPTIONAL
 };
 
 static const char *const steps[] = {
@@ -161,11 +164,9 @@ static enum err decode(struct slice in, struct manifest *m)
 	struct cbor_keys keys = { { NULL, 0 } };
 	const char *name = "manifest";
 	uint64_t number = 0;
-	size_t pairs;
-	enum err e = cbor_take_map(&in, MANIFEST_KEYS, &pairs);
+	size_t pairs, keys_n = MANIFEST_KEYS;
+	enum err e = cbor_take_map(&in, MANIFEST_KEYS + OPTIONAL_KEYS_MAX, &pairs);
 
-	if (!e && pairs != MANIFEST_KEYS)
-		e = failed(ERR_FORMAT, "%zu keys, %d expected", pairs, MANIFEST_KEYS);
 #define TAKE(key, text, call)                                                \
 	if (!e) {                                                            \
 		name = text;                                                 \
@@ -179,14 +180,22 @@ static enum err decode(struct slice in, struct manifest *m)
 	if (!e)                                                   \
 		m->field = (__typeof__(m->field))number;
 #define FLAG(key, field) TAKE(key, #field, cbor_take_bool(&in, &m->field))
+#define OPTIONAL(key, field, least, most)       \
+	if (!e && in.left) {                    \
+		keys_n++;                       \
+		NUMBER(key, field, least, most) \
+	}
 #include "sandbox/manifest.def"
 #undef TEXT
 #undef STRINGS
 #undef NUMBER
 #undef FLAG
+#undef OPTIONAL
 #undef TAKE
 	if (e)
 		return failed(e, "%s: %s", name, err_reason());
+	if (pairs != keys_n)
+		return failed(ERR_FORMAT, "%zu keys, %zu expected", pairs, keys_n);
 	return (e = cbor_take_end(in)) ? e : check_values(m);
 }
 
@@ -210,7 +219,7 @@ enum err manifest_encode(const struct manifest *m, struct buf *out)
 {
 	if (m->argc > MANIFEST_STRINGS_MAX || m->envc > MANIFEST_STRINGS_MAX)
 		return failed(ERR_RANGE, "manifest: too many arguments or environment strings");
-	cbor_put_map(out, MANIFEST_KEYS);
+	cbor_put_map(out, MANIFEST_KEYS + (m->park != 0));
 #define TEXT(key, field, most)   \
 	cbor_put_uint(out, key); \
 	cbor_put_text_slice(out, m->field);
@@ -223,11 +232,16 @@ enum err manifest_encode(const struct manifest *m, struct buf *out)
 #define FLAG(key, field)         \
 	cbor_put_uint(out, key); \
 	cbor_put_bool(out, m->field);
+#define OPTIONAL(key, field, least, most)       \
+	if (m->field) {                         \
+		NUMBER(key, field, least, most) \
+	}
 #include "sandbox/manifest.def"
 #undef TEXT
 #undef STRINGS
 #undef NUMBER
 #undef FLAG
+#undef OPTIONAL
 	return buf_check(out);
 }
 
@@ -243,7 +257,7 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	if ((e = filter_build(m->dynamic, &filter)))
 		return e;
 	sha256_once(filter_bytes(&filter), digest);
-	cbor_put_array(&b, 8);
+	cbor_put_array(&b, m->park ? 9 : 8);
 	cbor_put_text(&b, "assay-profile-1");
 	put_strings(&b, m->argv, m->argc);
 	put_strings(&b, m->env, m->envc);
@@ -260,6 +274,8 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	cbor_put_array(&b, sizeof steps / sizeof *steps);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		cbor_put_text(&b, steps[i]);
+	if (m->park)
+		cbor_put_uint(&b, m->park);
 	if ((e = buf_check(&b)))
 		return e;
 	sha256_once(buf_slice(&b), profile);

@@ -38,6 +38,9 @@ struct limits {
 	uint32_t open_files;
 };
 
+/* Whether the program may be started before its request comes, to wait for its input. */
+enum park { PARK_OFF = 0, PARK_ON = 1, PARK_AUTO = 2 /* where it is measured to be faster */ };
+
 struct manifest {
 	struct slice id;      /* [a-z0-9][a-z0-9.-]{0,63}: names the application in its partition */
 	struct slice label;   /* 1 to 64 bytes of UTF-8, shown as CKA_LABEL */
@@ -49,6 +52,7 @@ struct manifest {
 	struct limits limits;
 	uint8_t refuse_code; /* the exit code that says "input refused"; 0: none */
 	bool dynamic;        /* needs executable mappings: dynamic loader or interpreter */
+	uint8_t park;        /* enum park: consent to be started ahead */
 };
 
 struct package {

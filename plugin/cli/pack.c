@@ -11,7 +11,7 @@
 #define ID_MAX 64
 
 struct pack {
-	const char *source, *exec, *id, *label, *version, *out;
+	const char *source, *exec, *id, *label, *version, *out, *park;
 	struct cli_list arguments, environment;
 	struct cli_number memory, wall, output, processes, refuse;
 	bool dynamic;
@@ -91,6 +91,21 @@ static enum err put_strings(struct pack *pack)
 	return OK;
 }
 
+static enum err put_park(const struct pack *pack, struct manifest *m)
+{
+	static const char *const words[] = {
+		[PARK_OFF] = "off", [PARK_ON] = "on", [PARK_AUTO] = "auto"
+	};
+
+	for (uint8_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (!pack->park || strcmp(pack->park, words[i]) == 0) {
+			m->park = i;
+			return OK;
+		}
+	}
+	return failed(ERR_USAGE, "park: on, auto or off expected");
+}
+
 static enum err put_manifest(struct pack *pack)
 {
 	struct manifest *m = &pack->manifest;
@@ -102,8 +117,8 @@ static enum err put_manifest(struct pack *pack)
 	m->label = slice_text(pack->label ? pack->label : pack->id);
 	m->version = slice_text(pack->version ? pack->version : "1.0");
 	m->dynamic = pack->dynamic;
-	enum err e = put_strings(pack);
-	return e ? e : put_limits(pack);
+	enum err e;
+	return (e = put_strings(pack)) || (e = put_park(pack, m)) ? e : put_limits(pack);
 }
 
 static enum err make_package(struct pack *pack, struct buf *out)
@@ -149,6 +164,8 @@ int cmd_pack(struct cli *cli)
 		CLI_NUMBER("processes", "N", &pack.processes, "most processes and threads"),
 		CLI_NUMBER("refuse-code", "N", &pack.refuse, "exit code that says: input refused"),
 		CLI_FLAG("dynamic", &pack.dynamic, "needs executable mappings (a dynamic loader)"),
+		CLI_TEXT("park", "on|auto|off", &pack.park,
+			 "may be started before its input comes; default: off"),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 

@@ -98,6 +98,8 @@ expect 2 "" "makes no sense" pack "$D/cat" --exec /bin/cat -o "$D/cat.pkg"
 expect 3 "" "no such file in the tree" pack "$D/tree" --exec /bin/dog -o "$D/tree.pkg"
 expect 1 "" "limits.wall_ms" pack "$D/cat" --wall-ms 0 -o "$D/cat.pkg"
 expect 2 "" "refuse-code: a whole number from 1 to 255" pack "$D/cat" --refuse-code 256 -o "$D/cat.pkg"
+expect 2 "" "park: on, auto or off" pack "$D/cat" --park yes -o "$D/cat.pkg"
+expect 0 "^measurement: " "" pack "$D/cat" --park auto -o "$D/cat.pkg"
 expect 0 "^measurement: [0-9a-f]{64}$" "" pack "$D/cat" --arg x --env A=b -o "$D/cat.pkg"
 expect 0 '"id": "cat"' "" pack "$D/cat" --arg x --env A=b -o "$D/again.pkg" --json
 cmp -s "$D/cat.pkg" "$D/again.pkg" && echo "ok the same bytes again" || echo "not ok the same bytes again"

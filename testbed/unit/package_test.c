@@ -218,11 +218,11 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct package first, other;
-	struct manifest variants[9];
+	struct manifest variants[11];
 
 	build(&raw);
 	ck_assert_int_eq(package_parse(buf_slice(&raw), &first), OK);
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 11; i++)
 		variants[i] = manifest();
 	variants[0].argv[variants[0].argc++] = slice_text("-v");
 	variants[1].envc = 0;
@@ -233,7 +233,9 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 	variants[6].refuse_code = 3;
 	variants[7].dynamic = true;
 	variants[8].limits.open_files++;
-	for (size_t i = 0; i < 9; i++) {
+	variants[9].park = PARK_ON;
+	variants[10].park = PARK_AUTO;
+	for (size_t i = 0; i < 11; i++) {
 		CLEANUP(buf) struct buf changed = BUF_INIT;
 
 		ck_assert_int_eq(package_build(&variants[i], good, GOOD, &changed), OK);
@@ -519,6 +521,28 @@ START_TEST(an_unknown_or_missing_key_is_refused)
 }
 END_TEST
 
+START_TEST(parking_is_written_down_only_where_it_is_allowed)
+{
+	CLEANUP(buf) struct buf off = BUF_INIT;
+	CLEANUP(buf) struct buf on = BUF_INIT;
+	struct manifest m = manifest(), out;
+
+	ck_assert_int_eq(manifest_encode(&m, &off), OK);
+	m.park = PARK_AUTO;
+	ck_assert_int_eq(manifest_encode(&m, &on), OK);
+	ck_assert_uint_eq(on.len, off.len + 2);
+	ck_assert_int_eq(manifest_decode(buf_slice(&off), &out), OK);
+	ck_assert_uint_eq(out.park, PARK_OFF);
+	ck_assert_int_eq(manifest_decode(buf_slice(&on), &out), OK);
+	ck_assert_uint_eq(out.park, PARK_AUTO);
+	on.data[on.len - 1] = PARK_OFF; /* which is said by leaving it out */
+	ck_assert_int_eq(manifest_decode(buf_slice(&on), &out), ERR_FORMAT);
+	on.data[on.len - 1] = 3;
+	ck_assert_int_eq(manifest_decode(buf_slice(&on), &out), ERR_FORMAT);
+	ck_assert_int_eq(manifest_decode(slice_of(on.data, off.len), &out), ERR_FORMAT);
+}
+END_TEST
+
 /* A directory of its own for each test of pack.h. */
 static char tree[32];
 
@@ -639,6 +663,7 @@ int main(void)
 	tcase_add_loop_test(t, a_manifest_out_of_its_rules_is_refused, 0,
 			    sizeof spoil / sizeof *spoil);
 	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
+	tcase_add_test(t, parking_is_written_down_only_where_it_is_allowed);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(p, tree_make, tree_remove);
 	tcase_add_test(p, a_directory_becomes_a_package);
