@@ -1,5 +1,7 @@
 #include "sandbox/pool.h"
 
+#include <time.h>
+
 #include "config/base/io.h"
 
 static enum err take_answer(struct buf *answer, struct slice *out)
@@ -62,12 +64,31 @@ void pool_end_locked(struct sandbox *box, struct cell *cell)
 	buf_free(&answer);
 }
 
+static struct waiter *first_locked(const struct sandbox *box)
+{
+	struct waiter *first = box->waiting;
+
+	for (struct waiter *w = first; w; w = w->next)
+		if (w->turn < first->turn)
+			first = w;
+	return first;
+}
+
+static void wake_first_locked(const struct sandbox *box)
+{
+	struct waiter *first = first_locked(box);
+
+	if (first)
+		pthread_cond_signal(&first->wake);
+}
+
 void pool_free_locked(struct sandbox *box, struct cell *cell)
 {
 	pool_end_locked(box, cell);
 	fd_cleanup(&cell->control);
 	*cell = (struct cell){ 0 };
 	pthread_cond_broadcast(&box->freed);
+	wake_first_locked(box);
 }
 
 static enum err cell_make_locked(struct sandbox_image *image, const struct limits *limits,
@@ -126,28 +147,129 @@ static struct cell *find_cell_locked(struct sandbox *box, const struct sandbox_i
 	return place;
 }
 
-enum err pool_acquire(struct sandbox_image *image, const struct limits *limits, struct cell **out)
+/* A group's turns follow each other, those of several groups interleave: a newcomer comes after
+ * whoever was served last, and after the last of its own that waits. */
+static uint64_t next_turn_locked(const struct sandbox *box, const void *group, size_t *same)
+{
+	uint64_t last = box->turn;
+
+	*same = 0;
+	for (const struct waiter *w = box->waiting; w; w = w->next) {
+		if (w->group != group)
+			continue;
+		last = w->turn;
+		++*same;
+	}
+	return last + 1;
+}
+
+static enum err enter_locked(struct sandbox *box, const void *group, struct waiter *me)
+{
+	struct waiter **at = &box->waiting;
+	pthread_condattr_t attributes;
+	size_t same;
+
+	*me = (struct waiter){ .group = group, .turn = next_turn_locked(box, group, &same) };
+	if (same >= SANDBOX_QUEUE)
+		return failed(ERR_LIMIT, "%zu runs wait for a cell already", same);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&me->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	while (*at)
+		at = &(*at)->next;
+	*at = me;
+	return OK;
+}
+
+static void leave_locked(struct sandbox *box, struct waiter *me, bool served)
+{
+	struct waiter **at = &box->waiting;
+
+	while (*at != me)
+		at = &(*at)->next;
+	*at = me->next;
+	if (served)
+		box->turn = me->turn;
+	pthread_cond_destroy(&me->wake);
+	wake_first_locked(box);
+}
+
+/* The watch is asked without the lock: it has locks of its own. */
+static enum err wait_locked(struct sandbox *box, struct waiter *me,
+			    const struct sandbox_watch *watch)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += SANDBOX_WATCH_MS * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&me->wake, &box->lock, &until);
+	if (!watch)
+		return OK;
+	pthread_mutex_unlock(&box->lock);
+	enum err e = watch->check(watch->context, false);
+	pthread_mutex_lock(&box->lock);
+	return e;
+}
+
+static enum err usable_locked(const struct sandbox_image *image)
+{
+	if (image->box->gone)
+		return failed(ERR_GONE, "the launcher is gone");
+	return image->dropped ? failed(ERR_NOT_FOUND, "the image was dropped") : OK;
+}
+
+/* The image is held while its run waits, so that a drop waits for it to have left. */
+static enum err find_or_wait_locked(struct sandbox_image *image, const struct limits *limits,
+				    const struct sandbox_watch *watch, struct cell **out)
+{
+	struct sandbox *box = image->box;
+	struct waiter me;
+	enum err e = usable_locked(image);
+
+	if (e || (!box->waiting && (*out = find_cell_locked(box, image, limits))))
+		return e;
+	if ((e = enter_locked(box, image->group, &me)))
+		return e;
+	*out = NULL;
+	while (!(e = usable_locked(image)) &&
+	       (first_locked(box) != &me || !(*out = find_cell_locked(box, image, limits))))
+		if ((e = wait_locked(box, &me, watch)))
+			break;
+	leave_locked(box, &me, !e);
+	return e;
+}
+
+enum err pool_acquire(struct sandbox_image *image, const struct limits *limits,
+		      const struct sandbox_watch *watch, struct cell **out)
 {
 	struct sandbox *box = image->box;
 	struct cell *cell = NULL;
-	enum err e = OK;
 
 	pthread_mutex_lock(&box->lock);
-	while (!box->gone && !image->dropped && !(cell = find_cell_locked(box, image, limits)))
-		pthread_cond_wait(&box->freed, &box->lock);
-	if (box->gone)
-		e = failed(ERR_GONE, "the launcher is gone");
-	else if (image->dropped)
-		e = failed(ERR_NOT_FOUND, "the image was dropped");
-	else if (!cell->used)
+	image->running++;
+	enum err e = find_or_wait_locked(image, limits, watch, &cell);
+	if (!e && !cell->used)
 		e = cell_make_locked(image, limits, cell);
 	if (!e) {
 		cell->busy = true;
-		image->running++;
 		*out = cell;
+	} else {
+		image->running--;
+		pthread_cond_broadcast(&box->freed);
+		wake_first_locked(box);
 	}
 	pthread_mutex_unlock(&box->lock);
 	return e;
+}
+
+void sandbox_image_group(struct sandbox_image *image, const void *group)
+{
+	image->group = group;
 }
 
 void pool_release(struct cell *cell, bool keep)
@@ -161,6 +283,7 @@ void pool_release(struct cell *cell, bool keep)
 	if (!keep || cell->ended)
 		pool_free_locked(box, cell);
 	pthread_cond_broadcast(&box->freed);
+	wake_first_locked(box);
 	pthread_mutex_unlock(&box->lock);
 }
 

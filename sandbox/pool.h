@@ -20,6 +20,14 @@ struct cell {
 	unsigned runs;
 };
 
+/* Who waits for a cell; lives on its thread's stack. */
+struct waiter {
+	struct waiter *next;
+	const void *group;
+	uint64_t turn;
+	pthread_cond_t wake;
+};
+
 struct sandbox {
 	pthread_mutex_t lock; /* guards all that follows, and the socket: one request at a time */
 	pthread_cond_t freed; /* a cell became idle or ended */
@@ -29,12 +37,15 @@ struct sandbox {
 	struct sandbox_facts facts;
 	uint32_t cells_max;
 	struct cell cells[CELLS_MAX];
+	struct waiter *waiting; /* in the order of arrival */
+	uint64_t turn;          /* of whoever was served last */
 };
 
 struct sandbox_image {
 	struct sandbox *box;
 	uint32_t id;
 	struct limits limits;
+	const void *group;
 	bool dropped; /* guarded by box->lock */
 	size_t running;
 };
@@ -49,9 +60,9 @@ MUST enum err request_locked(struct sandbox *box, struct slice message, int fd, 
 			     struct slice *out, int *got);
 
 /* Waits for a cell of the image that has these limits, made if need be; it is the caller's until
- * pool_release, which ends it unless it is kept. */
+ * pool_release, which ends it unless it is kept. @watch, or NULL: what ends the wait. */
 MUST enum err pool_acquire(struct sandbox_image *image, const struct limits *limits,
-			   struct cell **out);
+			   const struct sandbox_watch *watch, struct cell **out);
 void pool_release(struct cell *cell, bool keep);
 /* Kills what runs in it; says whether memory ran out there. */
 bool pool_end(struct cell *cell);

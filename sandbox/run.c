@@ -149,6 +149,23 @@ static int wait_ms(uint64_t deadline)
 	return now >= deadline ? 0 : (int)(deadline - now);
 }
 
+static int watch_ms(const struct exchange *x, uint64_t deadline)
+{
+	int left = wait_ms(deadline);
+
+	return x->watch && left > SANDBOX_WATCH_MS ? SANDBOX_WATCH_MS : left;
+}
+
+static bool cancelled(const struct exchange *x, uint64_t *asked_ms)
+{
+	uint64_t now = io_monotonic_ms();
+
+	if (!x->watch || now - *asked_ms < SANDBOX_WATCH_MS)
+		return false;
+	*asked_ms = now;
+	return x->watch->check(x->watch->context, true) != OK;
+}
+
 /* Most programs are done before their output fills a pipe: waiting for the report alone at first
  * saves waking up for each piece. */
 static bool wait_quietly(struct exchange *x, uint64_t deadline)
@@ -171,6 +188,8 @@ static enum exchange_end finish(struct exchange *x)
 
 static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 {
+	uint64_t asked_ms = 0;
+
 	if (wait_quietly(x, deadline))
 		return finish(x);
 	for (;;) {
@@ -178,7 +197,7 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 				      { x->in, POLLOUT, 0 },
 				      { x->out, POLLIN, 0 },
 				      { x->messages, POLLIN, 0 } };
-		int n = poll(p, 4, wait_ms(deadline));
+		int n = poll(p, 4, watch_ms(x, deadline));
 		bool full;
 
 		if (n < 0 && errno != EINTR)
@@ -190,6 +209,8 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 		if (n > 0 && ((p[2].revents && !collect_output(x, &full)) ||
 			      (p[3].revents && !collect_messages(x, &full))))
 			return EXCHANGE_OUTPUT;
+		if (cancelled(x, &asked_ms))
+			return EXCHANGE_CANCELLED;
 		if (io_monotonic_ms() >= deadline)
 			return EXCHANGE_TIMEOUT;
 	}
@@ -269,7 +290,7 @@ void exchange_finish(struct exchange *x)
 {
 	uint32_t code = x->run->code;
 
-	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_LOST) {
+	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_CANCELLED || x->end == EXCHANGE_LOST) {
 		wait_for_nothing(x);
 		(void)drain(x);
 	}

@@ -7,8 +7,9 @@
 
 enum exchange_end {
 	EXCHANGE_REPORTED, /* init's report is there and all output was read */
-	EXCHANGE_TIMEOUT,  /* this and the next: the cell must be ended, then exchange_drain */
+	EXCHANGE_TIMEOUT,  /* this and the next two: the cell must be ended, then exchange_drain */
 	EXCHANGE_OUTPUT,
+	EXCHANGE_CANCELLED,
 	EXCHANGE_LOST /* init is gone */
 };
 
@@ -16,6 +17,7 @@ struct exchange {
 	int control;
 	struct slice input;
 	const struct limits *limits;
+	const struct sandbox_watch *watch; /* or NULL */
 	struct run *run; /* output, messages and times are filled; code too for EXCHANGE_OUTPUT */
 	int in, out, messages; /* our ends of the pipes; -1 once closed */
 	struct init_report report;

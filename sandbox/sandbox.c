@@ -276,6 +276,9 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 	case EXCHANGE_TIMEOUT:
 		set_end(run, RUN_TIMEOUT, 0);
 		break;
+	case EXCHANGE_CANCELLED:
+		set_end(run, RUN_TIMEOUT, 2);
+		break;
 	case EXCHANGE_OUTPUT:
 		run->kind = RUN_OUTPUT; /* the code says which */
 		break;
@@ -290,7 +293,7 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 
 /* @lost: nothing ran, since the cell had ended while it was idle. */
 static enum err run_in(struct cell *cell, struct slice input, const struct limits *limits,
-		       struct run *run, bool *keep, bool *lost)
+		       const struct sandbox_watch *watch, struct run *run, bool *keep, bool *lost)
 {
 	const struct sandbox_facts *facts = &cell->image->box->facts;
 	const struct init_run wanted = {
@@ -302,12 +305,18 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 		.processes = limits->processes,
 		.open_files = limits->open_files,
 	};
-	struct exchange x = {
-		.control = cell->control, .input = input, .limits = limits, .run = run
-	};
+	struct exchange x = { .control = cell->control,
+			      .input = input,
+			      .limits = limits,
+			      .watch = watch,
+			      .run = run };
 	enum err e;
 
-	*keep = *lost = false;
+	*lost = false;
+	*keep = true;
+	if (watch && (e = watch->check(watch->context, false)))
+		return e;
+	*keep = false;
 	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
 	if ((e = exchange_run(&x, &wanted))) {
 		*lost = e == ERR_GONE && run->start == RUN_REUSED;
@@ -336,6 +345,13 @@ static struct limits narrow(struct limits l, const struct limits *wanted)
 enum err sandbox_run(struct sandbox_image *image, struct slice input, const struct limits *limits,
 		     struct run *run)
 {
+	return sandbox_run_watched(image, input, limits, NULL, run);
+}
+
+enum err sandbox_run_watched(struct sandbox_image *image, struct slice input,
+			     const struct limits *limits, const struct sandbox_watch *watch,
+			     struct run *run)
+{
 	struct limits narrowed = narrow(image->limits, limits);
 	struct cell *cell;
 	bool keep, lost;
@@ -343,9 +359,9 @@ enum err sandbox_run(struct sandbox_image *image, struct slice input, const stru
 
 	*run = (struct run){ .output = BUF_INIT, .messages = BUF_INIT };
 	do {
-		if ((e = pool_acquire(image, &narrowed, &cell)))
+		if ((e = pool_acquire(image, &narrowed, watch, &cell)))
 			return e;
-		e = run_in(cell, input, &narrowed, run, &keep, &lost);
+		e = run_in(cell, input, &narrowed, watch, run, &keep, &lost);
 		pool_release(cell, keep);
 	} while (lost);
 	return e;

@@ -1,7 +1,7 @@
 /* sandbox.h - run one measured application on one input, in isolation.
  *
  * A sandbox is the client's end of one launcher process. Safe to use from several threads; a call
- * that finds no free cell waits. It never signs, logs or authorizes: that is its user's part.
+ * that finds no free cell waits its turn. It never signs, logs or authorizes: that is its user's part.
  */
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
@@ -63,6 +63,11 @@ void sandbox_close(struct sandbox *box);
  * with another image, so use one image per partition. */
 MUST enum err sandbox_image_add(struct sandbox *box, int package_fd,
 				const uint8_t measurement[SHA256_SIZE], struct sandbox_image **out);
+/* Those who wait for a cell are served in turn, group by group, however many one group sends: at
+ * most SANDBOX_QUEUE wait of one, more are ERR_LIMIT. NULL, at first, is a group too. Before the
+ * image's first run. */
+#define SANDBOX_QUEUE 64
+void sandbox_image_group(struct sandbox_image *image, const void *group);
 /* Ends its cells and frees it; runs that go on are killed. */
 void sandbox_image_drop(struct sandbox_image *image);
 
@@ -72,6 +77,18 @@ void sandbox_image_drop(struct sandbox_image *image);
  * NULL takes them as they are. */
 MUST enum err sandbox_run(struct sandbox_image *image, struct slice input,
 			  const struct limits *limits, struct run *run);
+/* Asked now and then what a run goes on for: while it waits for a cell, once it has one
+ * (@running false), and while the program runs. Anything but OK ends it. No lock is held. */
+struct sandbox_watch {
+	enum err (*check)(void *context, bool running);
+	void *context;
+};
+#define SANDBOX_WATCH_MS 50
+/* The same, given up when @watch says so: its error when nothing ran yet, else OK with the run
+ * ended as cancelled, RUN_TIMEOUT with code 2. */
+MUST enum err sandbox_run_watched(struct sandbox_image *image, struct slice input,
+				  const struct limits *limits, const struct sandbox_watch *watch,
+				  struct run *run);
 void run_free(struct run *run);
 void run_cleanup(struct run *run);
 
