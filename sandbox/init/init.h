@@ -25,7 +25,7 @@ enum { INIT_HAS_MDWE = 1 };
 
 struct init_setup {
 #ifdef ASSAY_FAULTS
-	char fault[32]; /* the step that a test lets fail */
+	char fault[32], without[256]; /* steps that a test lets fail, or leaves out */
 #endif
 	uint32_t have;
 	uint32_t landlock_abi;

@@ -22,6 +22,7 @@
 #include "sandbox/filter.h"
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
+#include "sandbox/launcher/step.h"
 
 _Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's descriptors");
 
@@ -203,6 +204,8 @@ static int step_capabilities(void)
 	for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
 		if (!(INIT_CAPABILITIES >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
 			return -1;
+	if (errno != EINVAL) /* the number after the last; anything else would keep the rest */
+		return -1;
 	/* Before the capabilities go, since it takes one; ambient ones are raised before that is
 	 * locked. They carry the four over to init, which is no set-user-id program. */
 	struct __user_cap_data_struct more[2] = { { low | CAP(SETPCAP), low | CAP(SETPCAP), low },
@@ -241,14 +244,11 @@ static const struct step {
 #undef STEP
 };
 
-/* A build for tests, in a place of its own, can let a step fail; the product can't. */
 static int take(const struct step *step)
 {
-#ifdef ASSAY_FAULTS
-	if (strcmp(step->name, now.build->launcher->fault) == 0)
+	if (step_enter(now.build->launcher, step->name))
 		return (errno = EIO, -1);
-#endif
-	return step->take();
+	return step_taken(now.build->launcher, step->name) ? step->take() : 0;
 }
 
 static void __attribute__((noreturn)) fail(int control, const char *step)

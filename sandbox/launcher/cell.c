@@ -15,6 +15,7 @@
 #include "sandbox/filter.h"
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
+#include "sandbox/launcher/step.h"
 
 #define READY_MS 10000 /* a cell takes a few ms; this is for a machine in trouble */
 
@@ -104,6 +105,7 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 	head.filter_n = filter.n;
 #ifdef ASSAY_FAULTS
 	snprintf(head.fault, sizeof head.fault, "%s", launcher->fault);
+	snprintf(head.without, sizeof head.without, "%s", launcher->without);
 #endif
 	buf_add(out, sizeof head);
 	for (size_t i = 0; i < manifest->argc + manifest->envc; i++) {
@@ -144,7 +146,10 @@ static enum err prepare(const struct launcher *launcher, uint32_t number, struct
 	CLEANUP(buf) struct buf setup = { .max = INIT_MESSAGE_MAX };
 	enum err e;
 
-	if ((e = cgroup_join(&launcher->groups, &cell->groups, cell->init)) ||
+	if ((e = step_enter(launcher, "cgroup_memory")) ||
+	    (e = step_enter(launcher, "cgroup_pids")) || (e = step_enter(launcher, "cgroup_cpu")) ||
+	    (e = cgroup_join(&launcher->groups, &cell->groups, cell->init)) ||
+	    (e = step_enter(launcher, "id_maps")) || (e = step_enter(launcher, "host_uids")) ||
 	    (e = write_maps(launcher, number, cell->init)) ||
 	    (e = put_setup(launcher, &launcher->images[cell->image].manifest, &setup)) ||
 	    (e = io_send_message(ends->control[0], buf_slice(&setup), NULL, 0)))
@@ -157,9 +162,10 @@ static enum err prepare(const struct launcher *launcher, uint32_t number, struct
 static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell,
 		      struct ends *ends)
 {
-	enum err e = ends_open(ends);
+	enum err e;
 
-	if (e)
+	if ((e = ends_open(ends)) || (e = step_enter(launcher, "namespaces")) ||
+	    (e = step_enter(launcher, "time_namespace")))
 		return e;
 	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
 	cell->init = clone_cell(launcher, &cell->pidfd);

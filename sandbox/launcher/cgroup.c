@@ -166,16 +166,18 @@ static enum err open_parent(int top, const char *name, int *out)
 		struct stat held, named;
 		enum err e;
 
-		if (mkdirat(top, name, 0755) && errno != EEXIST)
+		bool made = mkdirat(top, name, 0755) == 0;
+		if (!made && errno != EEXIST)
 			return OK;
 		CLEANUP(fd)
 		int dir = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir < 0 && errno != ENOENT)
-			return OK;
-		if (dir < 0)
+		if (dir < 0 && errno == ENOENT)
 			continue;
-		if ((e = lock(dir, name)))
-			return e;
+		if (dir < 0 || (e = lock(dir, name))) {
+			if (made)
+				unlinkat(top, name, AT_REMOVEDIR);
+			return dir < 0 ? OK : e;
+		}
 		if (!fstat(dir, &held) && !fstatat(top, name, &named, AT_SYMLINK_NOFOLLOW) &&
 		    held.st_ino == named.st_ino) {
 			*out = fd_steal(&dir);
@@ -253,6 +255,12 @@ bool cgroups_have(const struct cgroups *groups, enum controller controller)
 		if (groups->at[i].controllers & 1u << controller)
 			return true;
 	return false;
+}
+
+void cgroups_forget(struct cgroups *groups, enum controller controller)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		groups->at[i].controllers &= ~(1u << controller);
 }
 
 void cgroups_close(struct cgroups *groups)

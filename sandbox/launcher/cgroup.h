@@ -33,6 +33,8 @@ extern const char *const controller_names[CONTROLLERS];
  * another launcher of that name runs. */
 MUST enum err cgroups_open(const char *name, struct cgroups *out);
 bool cgroups_have(const struct cgroups *groups, enum controller controller);
+/* As if the machine did not have it. */
+void cgroups_forget(struct cgroups *groups, enum controller controller);
 void cgroups_close(struct cgroups *groups); /* removes the parents */
 
 MUST enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t memory,

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -7,6 +8,7 @@
 
 #include "sandbox/filter.h"
 #include "sandbox/launcher/launcher.h"
+#include "sandbox/launcher/step.h"
 
 #define CAP(name) (1ull << CAP_##name)
 
@@ -24,9 +26,13 @@ static enum err drop_capabilities(const struct launcher *launcher)
 	const uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
 	struct __user_cap_data_struct few[2] = { { low, low, 0 }, { high, high, 0 } };
 
-	for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+	/* Whatever else keeps one from being read must not keep the rest. */
+	int i = 0;
+	for (errno = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
 		if ((i > 63 || !(kept >> i & 1)) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
 			return failed(ERR_IO, "launcher_confine: bounding set: %m");
+	if (errno != EINVAL)
+		return failed(ERR_IO, "launcher_confine: bounding set: %m");
 	if (syscall(SYS_capset, &head, few))
 		return failed(ERR_IO, "launcher_confine: capabilities: %m");
 	return OK;
@@ -38,8 +44,12 @@ enum err launcher_confine(const struct launcher *launcher)
 	struct sock_fprog program = { 0, filter.code };
 	enum err e;
 
-	if ((e = drop_capabilities(launcher)) || (e = filter_build_launcher(&filter)))
+	if ((e = step_enter(launcher, "launcher_confine")) || (e = drop_capabilities(launcher)) ||
+	    (e = filter_build_launcher(&filter)))
 		return e;
+	/* Cells inherit it, and would still be filtered. */
+	if (!step_taken(launcher, "seccomp"))
+		return OK;
 	program.len = filter.n;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
 		return failed(ERR_IO, "launcher_confine: seccomp: %m");

@@ -13,6 +13,7 @@
 
 #include "config/base/io.h"
 #include "sandbox/launcher/launcher.h"
+#include "sandbox/launcher/step.h"
 
 #define PR_GET_MDWE_ 66
 #define LANDLOCK_ABI_LEAST 1
@@ -24,8 +25,7 @@ static void note_absent(struct launcher *launcher, const char *step)
 	snprintf(launcher->absent + n, sizeof launcher->absent - n, "%s%s", n ? " " : "", step);
 }
 
-/* Whether allow_missing, words with spaces between, names it. */
-static bool may_lack(const char *list, const char *word)
+bool step_listed(const char *list, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -44,14 +44,16 @@ static enum err probe_controllers(struct launcher *launcher)
 	for (int i = 0; i < CONTROLLERS; i++) {
 		char step[32];
 
+		snprintf(step, sizeof step, "cgroup_%s", controller_names[i]);
+		if (!step_taken(launcher, step))
+			cgroups_forget(&launcher->groups, (enum controller)i);
 		if (cgroups_have(&launcher->groups, (enum controller)i))
 			continue;
-		if (!may_lack(launcher->allow_missing, controller_names[i]))
+		if (!step_listed(launcher->allow_missing, controller_names[i]))
 			return failed(ERR_UNSUPPORTED,
 				      "no cgroup controller \"%s\" can be used here; "
 				      "sandbox.allow_missing does not name it",
 				      controller_names[i]);
-		snprintf(step, sizeof step, "cgroup_%s", controller_names[i]);
 		note_absent(launcher, step);
 	}
 	return OK;
@@ -65,12 +67,19 @@ enum err host_probe(struct launcher *launcher)
 	if (abi < LANDLOCK_ABI_LEAST)
 		return failed(ERR_UNSUPPORTED, "the kernel has no Landlock: %m");
 	have->launcher_groups = have->host_uids = launcher->privileged;
-	have->time_namespace = access("/proc/self/ns/time", F_OK) == 0;
+	have->time_namespace =
+		step_taken(launcher, "time_namespace") && access("/proc/self/ns/time", F_OK) == 0;
 	/* The file belongs to the host's root, whom an unprivileged launcher's cells are not. */
-	have->memfd_noexec = launcher->privileged && access("/proc/sys/vm/memfd_noexec", F_OK) == 0;
+	have->memfd_noexec = launcher->privileged && step_taken(launcher, "memfd_noexec") &&
+			     access("/proc/sys/vm/memfd_noexec", F_OK) == 0;
 	have->keyring =
-		syscall(SYS_keyctl, 0 /* get id */, -3 /* session */, 0) >= 0 || errno != ENOSYS;
-	have->mdwe = prctl(PR_GET_MDWE_, 0, 0, 0, 0) >= 0;
+		step_taken(launcher, "keyring") &&
+		(syscall(SYS_keyctl, 0 /* get id */, -3 /* session */, 0) >= 0 || errno != ENOSYS);
+	have->mdwe = step_taken(launcher, "mdwe") && prctl(PR_GET_MDWE_, 0, 0, 0, 0) >= 0;
+	if (!step_taken(launcher, "landlock_scope") && abi > 5)
+		abi = 5;
+	if (!step_taken(launcher, "landlock_net") && abi > 3)
+		abi = 3;
 	have->landlock_abi = (uint32_t)abi;
 
 	const struct {
@@ -198,7 +207,8 @@ enum err host_leave(struct launcher *launcher, struct slice init)
 	enum err e;
 
 	umask(0);
-	if ((e = own_namespaces(launcher)))
+	if ((e = step_enter(launcher, "launcher_groups")) ||
+	    (e = step_enter(launcher, "launcher_root")) || (e = own_namespaces(launcher)))
 		return e;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return failed(ERR_IO, "launcher_root: private mounts: %m");

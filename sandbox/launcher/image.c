@@ -97,12 +97,14 @@ static enum err mount_image(const char *at, const struct package *package)
 		 package->entries_n + 16);
 	if (mkdir(at, 0755) && errno != EEXIST)
 		return failed(ERR_IO, "%s: %m", at);
-	if (mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options)) {
+	int r = mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options);
+	if (r && errno == EINVAL) {
 		/* A kernel without large pages refuses the option. */
 		*strrchr(options, ',') = '\0';
-		if (mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options))
-			return failed(ERR_IO, "mounting an image: %m");
+		r = mount("image", at, "tmpfs", MS_NOSUID | MS_NODEV, options);
 	}
+	if (r)
+		return failed(ERR_IO, "mounting an image: %m");
 	enum err e = fill(at, package);
 	if (!e && mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
 		e = failed(ERR_IO, "making an image read-only: %m");

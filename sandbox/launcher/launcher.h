@@ -56,7 +56,7 @@ struct launcher {
 	struct image images[IMAGES_MAX];
 	struct cell cells[CELLS_MAX];
 #ifdef ASSAY_FAULTS
-	const char *fault;
+	const char *fault, *without; /* step.h */
 #endif
 };
 

@@ -83,6 +83,9 @@ static enum err take_option(int c, struct options *o)
 	case 'F':
 		launcher.fault = optarg;
 		return OK;
+	case 'W':
+		launcher.without = optarg;
+		return OK;
 #endif
 	case 'u':
 		return take_number(optarg, 4294967294u, &o->daemon_uid);
@@ -124,6 +127,7 @@ static enum err take_options(int argc, char **argv, struct options *o)
 		{ "fd", required_argument, NULL, 'f' },
 #ifdef ASSAY_FAULTS
 		{ "fault", required_argument, NULL, 'F' },
+		{ "without", required_argument, NULL, 'W' },
 #endif
 		{ "daemon-uid", required_argument, NULL, 'u' },
 		{ "daemon-gid", required_argument, NULL, 'g' },
@@ -133,6 +137,9 @@ static enum err take_options(int argc, char **argv, struct options *o)
 	enum err e;
 
 	*o = (struct options){ .allow_missing = "", .cells = 1, .fd = -1 };
+#ifdef ASSAY_FAULTS
+	launcher.fault = launcher.without = "";
+#endif
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "+", list, NULL)) != -1;)
 		if ((e = take_option(c, o)))
@@ -217,7 +224,6 @@ static enum err prepare(const struct options *o, pid_t *daemon)
 	enum err e;
 
 	launcher.privileged = geteuid() == 0;
-	launcher.sock = o->fd;
 	launcher.uid_base = o->uid_base;
 	launcher.cells_max = o->cells;
 	launcher.allow_missing = o->allow_missing;
@@ -301,9 +307,13 @@ int main(int argc, char **argv)
 	sigaddset(&handled, SIGCHLD);
 	sigaddset(&handled, SIGTERM);
 	sigaddset(&handled, SIGINT);
-	sigprocmask(SIG_BLOCK, &handled, NULL);
-	int signals = signalfd(-1, &handled, SFD_CLOEXEC);
-	e = prepare(&options, &daemon);
+	int signals = -1;
+	if (sigprocmask(SIG_BLOCK, &handled, NULL) ||
+	    (signals = signalfd(-1, &handled, SFD_CLOEXEC)) < 0)
+		e = failed(ERR_IO, "signals: %m");
+	launcher.sock = options.fd;
+	if (!e)
+		e = prepare(&options, &daemon);
 	if (e) {
 		log_error("%s", err_reason());
 		if (launcher.sock >= 0)
