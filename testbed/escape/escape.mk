@@ -5,24 +5,30 @@ $(BUILD)/escape/%: testbed/escape/%.c testbed/escape/attempt.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MF $(BUILD)/escape/$*.d $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $< -o $@
 
-# Launcher and init that let a step fail when told to: for tests only, never in the product.
+# Launcher and init that let a step or a call fail, or leave a step out, when told to: for tests
+# only, never in the product.
 FAULTS = $(BUILD)/faults/assay-launcher $(BUILD)/faults/assay-init
-fault_sources = $(wildcard $(foreach f,$(1),$(f)/*.c $(f)/*.h $(f)/*.def))
+fault_sources = $(wildcard $(foreach f,$(1),$(f)/*.c $(f)/*.h $(f)/*.def)) $(wildcard testbed/escape/faults/*)
+fault_flags = -I. -D_GNU_SOURCE -DASSAY_FAULTS $(STATIC_CFLAGS) -U_FORTIFY_SOURCE $(STATIC_LDFLAGS) \
+	      $(shell sed -n 's/^CALL.\([a-z0-9_]*\),.*/-Wl,--wrap=\1/p' testbed/escape/faults/failing.def)
 
 $(BUILD)/faults/assay-launcher: $(call fault_sources,sandbox/launcher sandbox config/base sandbox/init)
 	@mkdir -p $(@D)
-	$(CC) -I. -D_GNU_SOURCE -DASSAY_FAULTS $(STATIC_CFLAGS) $(STATIC_LDFLAGS) \
-		$(filter-out sandbox/init/%,$(filter %.c,$^)) -o $@
+	$(say)
+	$(Q)$(CC) $(fault_flags) $(filter-out sandbox/init/%,$(filter %.c,$^)) -o $@
 
 $(BUILD)/faults/assay-init: $(call fault_sources,sandbox/init) sandbox/steps.def
 	@mkdir -p $(@D)
-	$(CC) -I. -D_GNU_SOURCE -DASSAY_FAULTS $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $(filter %.c,$^) -o $@
+	$(say)
+	$(Q)$(CC) $(fault_flags) $(filter %.c,$^) -o $@
 
 $(patsubst %,$(BUILD)/unit/%_test,sandbox programs escape launcher faults): \
 	| $(ESCAPE) $(FAULTS) $(BUILD)/assay-launcher $(BUILD)/assay-init
 
-# The table of system calls in sandbox/README.md, printed from sandbox/syscalls.def.
-syscalls: $(BUILD)/unit/package_test
-	@$< syscalls
+# Puts the table of system calls, printed from sandbox/syscalls.def, at the end of sandbox/README.md.
+syscalls: $(BUILD)/unit/filter_test
+	@sed '/^| call |/,$$d' sandbox/README.md >$(BUILD)/README.md
+	@$< syscalls >>$(BUILD)/README.md
+	@cp $(BUILD)/README.md sandbox/README.md
 
 .PHONY: syscalls
