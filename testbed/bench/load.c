@@ -5,13 +5,12 @@
 
 #include "config/base/io.h"
 #include "testbed/bench/measure.h"
-#include "testbed/bench/spawn.h"
 #include "testbed/bench/usage.h"
 
 #define THREADS_MAX 16
 #define ROUNDS 7
 #define ROUND_NS 250000000u
-#define MEMORY_ROUNDS 5
+#define MEMORY_GROUP "be7c0003"
 #define IDLE 48
 
 static struct {
@@ -73,57 +72,22 @@ void load_compare(enum program program, unsigned threads, enum way way, struct l
 }
 
 /* Cells of different limits are never the same, so that each run leaves one more behind. */
-static double idle_cells(void)
+void memory_measure(struct memory *memory)
 {
-	struct sandbox *box = ways_sandbox("be7c0003", IDLE + 1);
+	struct sandbox *box = ways_sandbox(MEMORY_GROUP, IDLE);
 	struct limits limits;
 	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, &limits);
-	double before = 0;
 
-	for (uint32_t i = 0; i <= IDLE; i++) {
+	double others = usage_inits();
+	for (uint32_t i = 0; i < IDLE; i++) {
 		CLEANUP(run) struct run run = { 0 };
 
-		limits.processes = i + 1;
+		limits.memory_bytes -= 4096;
 		if (sandbox_run(image, ways_input(), &limits, &run))
 			die("%s", err_reason());
-		if (i == 0) /* the first one shows the launcher's own needs */
-			before = usage_available();
 	}
-	double held = before - usage_available();
+	memory->cells = IDLE;
+	memory->user = (usage_inits() - others) / IDLE;
+	memory->kernel = usage_group(MEMORY_GROUP) / IDLE;
 	sandbox_close(box);
-	return held / IDLE;
-}
-
-static double idle_processes(void)
-{
-	static const char *const none[] = { NULL };
-	struct spawned s[IDLE];
-	double before = usage_available();
-
-	for (int i = 0; i < IDLE; i++) {
-		const char *why = spawn_start(way_kind[WAY_SPAWN].argv, none, &s[i]);
-		if (why)
-			die("%s", why);
-	}
-	double held = before - usage_available();
-	for (int i = 0; i < IDLE; i++) {
-		const char *why = spawn_finish(&s[i], ways_input());
-		if (why)
-			die("%s", why);
-	}
-	return held / IDLE;
-}
-
-unsigned memory_compare(double *cell, double *process)
-{
-	double cells[MEMORY_ROUNDS], processes[MEMORY_ROUNDS];
-
-	ways_enter(PROGRAM_STATIC);
-	for (int i = 0; i < MEMORY_ROUNDS; i++) {
-		cells[i] = idle_cells();
-		processes[i] = idle_processes();
-	}
-	*cell = median(cells, MEMORY_ROUNDS);
-	*process = median(processes, MEMORY_ROUNDS);
-	return MEMORY_ROUNDS;
 }

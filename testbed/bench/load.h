@@ -14,8 +14,13 @@ struct load {
 void load_compare(enum program program, unsigned threads, enum way way, struct load *load,
 		  enum way other_way, struct load *other);
 
-/* Bytes that the machine has less for each idle cell, and for each bare process that waits for its
- * input: medians of so many rounds. */
-unsigned memory_compare(double *cell, double *process);
+/* Bytes of each idle cell: init's own share of memory, and what the kernel holds for the cell. The
+ * launcher's memory and the image, which all cells share, are not in it. */
+struct memory {
+	double user, kernel;
+	unsigned cells;
+};
+
+void memory_measure(struct memory *memory);
 
 #endif

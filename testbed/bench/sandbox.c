@@ -192,11 +192,15 @@ static void print_rate(const struct row *r)
 
 static void print_memory(const struct row *r)
 {
-	double cell, process;
-	unsigned rounds = memory_compare(&cell, &process);
+	struct memory m;
 
-	printf("%s|%.0f|bytes|%.0f|%u||a process that waits for its input\n", r->name, cell,
-	       process, rounds);
+	memory_measure(&m);
+	if (m.kernel > 0)
+		printf("%s|%.0f|bytes|0|%u|\"user\": %.0f, \"kernel\": %.0f|nothing; init %.0f, "
+		       "kernel %.0f\n",
+		       r->name, m.user + m.kernel, m.cells, m.user, m.kernel, m.user, m.kernel);
+	else
+		printf("%s|-|bytes|the kernel doesn't tell what it holds for a cell\n", r->name);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 #include "testbed/bench/usage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -38,8 +39,8 @@ static double of_process(pid_t pid)
 	       (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Of all below a process, so many generations deep. */
-static double of_children(pid_t pid, int deep)
+/* Adds up over all below a process, so many generations deep. */
+static double below(pid_t pid, int deep, double (*of)(pid_t))
 {
 	char path[64];
 	double sum = 0;
@@ -48,7 +49,7 @@ static double of_children(pid_t pid, int deep)
 	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
 	FILE *f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &child) == 1)
-		sum += of_process(child) + (deep > 1 ? of_children(child, deep - 1) : 0);
+		sum += of(child) + (deep > 1 ? below(child, deep - 1, of) : 0);
 	if (f)
 		fclose(f);
 	return sum;
@@ -57,19 +58,47 @@ static double of_children(pid_t pid, int deep)
 double usage_cpu_us(void)
 {
 	/* Launchers, their inits. */
-	return of_rusage(RUSAGE_SELF) + of_rusage(RUSAGE_CHILDREN) + of_children(getpid(), 2);
+	return of_rusage(RUSAGE_SELF) + of_rusage(RUSAGE_CHILDREN) + below(getpid(), 2, of_process);
 }
 
-double usage_available(void)
+/* The number after a word at the start of a line, or of the whole file when the word is empty. */
+static double number_in(const char *path, const char *word)
 {
-	unsigned long kib = 0;
 	char line[256];
-	FILE *f = fopen("/proc/meminfo", "re");
+	double number = 0;
+	size_t n = strlen(word);
+	FILE *f = fopen(path, "re");
 
 	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1)
+		if (strncmp(line, word, n) == 0) {
+			number = strtod(line + n, NULL);
 			break;
+		}
 	if (f)
 		fclose(f);
-	return (double)kib * 1024;
+	return number;
+}
+
+static double share_of(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+	return number_in(path, "Pss:") * 1024;
+}
+
+double usage_inits(void)
+{
+	return below(getpid(), 2, share_of) - below(getpid(), 1, share_of);
+}
+
+double usage_group(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "/sys/fs/cgroup/memory/assay-%s/memory.kmem.usage_in_bytes",
+		 name);
+	double version_1 = number_in(path, "");
+	snprintf(path, sizeof path, "/sys/fs/cgroup/assay-%s/memory.stat", name);
+	return version_1 > 0 ? version_1 : number_in(path, "kernel ");
 }
