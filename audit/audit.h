@@ -39,12 +39,23 @@ struct audit_signer {
 	enum err (*unwrap)(void *context, struct slice wrapped, uint8_t *key, size_t key_n);
 };
 
+/* A tree as it was: no log that has fewer records, or others, is this one. */
+struct audit_head {
+	char origin[AUDIT_ORIGIN_MAX + 1];
+	uint64_t size;
+	uint8_t root[SHA256_SIZE];
+};
+
 struct audit_options {
 	const char *path;
 	struct audit_signer signer;
 	uint64_t segment_bytes; /* of the write-ahead log, 256 KiB to 1 GiB; 0: 16 MiB */
 	size_t queue_max;       /* records that may wait; a further audit_begin blocks; 0: 4096 */
 	const char *issuer;     /* iss in receipts: the appliance's identity */
+	/* What audit_heads said last, from a place that nobody puts back together with the log: a
+	 * log that is behind it is refused, and so is a missing one when there are any. */
+	const struct audit_head *anchored;
+	size_t anchored_n;
 };
 
 /* What recovery found: reported once by audit_open, to be logged and, if cut_bytes, recorded. */
@@ -91,6 +102,9 @@ MUST enum err audit_record(struct audit_tree *tree, struct leaf *leaf);
 
 /* The compact proof (COSE_Sign1, at most 512 bytes) for a leaf that is being committed. */
 MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out);
+
+/* Every tree with a released record, as it is now; to be freed. */
+MUST enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n);
 
 /* For tests and status: what the log did since it was opened. */
 struct audit_counts {

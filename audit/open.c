@@ -14,13 +14,13 @@
 #define LOCK_TRIES 10
 #define LOCK_PAUSE_NS 10000000
 
-static enum err open_directories(struct audit *audit, const char *path)
+static enum err open_directories(struct audit *audit, const char *path, bool make)
 {
 	enum err e;
 
-	if ((e = io_open_dir(AT_FDCWD, path, true, &audit->root)) ||
-	    (e = io_open_dir(audit->root, "wal", true, &audit->dir)))
-		return e;
+	if ((e = io_open_dir(AT_FDCWD, path, make, &audit->root)) ||
+	    (e = io_open_dir(audit->root, "wal", make, &audit->dir)))
+		return make ? e : failed(ERR_MISMATCH, "the log was removed: %s", err_reason());
 	if (mkdirat(audit->root, "trees", 0755) && errno != EEXIST)
 		return failed(ERR_IO, "%s/trees: %m", path);
 	if ((e = io_open_dir(audit->root, "trees", false, &audit->trees_dir)))
@@ -103,9 +103,8 @@ enum err audit_open(const struct audit_options *options, struct audit_recovery *
 	audit->pending_last = &audit->pending;
 	make_locks(audit);
 	e = audit->issuer ? OK : failed(ERR_MEMORY, "the log");
-	if (e || (e = open_directories(audit, options->path)) ||
-	    (e = take_lock(audit, options->path)) ||
-	    (e = recovery_run(audit, options->segment_bytes, recovery)) ||
+	if (e || (e = open_directories(audit, options->path, !options->anchored_n)) ||
+	    (e = take_lock(audit, options->path)) || (e = recovery_run(audit, options, recovery)) ||
 	    (e = wake_trees(audit)) || (e = start_threads(audit))) {
 		audit_close(audit);
 		return e;

@@ -99,14 +99,15 @@ static uint64_t count_unsigned(const struct ledger *ledger)
 }
 
 static enum err recover(struct audit *audit, struct scan *scan, struct last *last,
-			uint64_t segment_bytes, struct audit_recovery *out)
+			const struct audit_options *options, struct audit_recovery *out)
 {
 	CLEANUP(public_list) struct public_list published = { 0 };
 	enum err e;
 
 	if ((e = forget_cache(audit->dir)) || (e = public_read(audit->trees_dir, &published)) ||
 	    (e = read_all(audit, scan, last)) || (e = public_check(&published, &audit->ledger)) ||
-	    (e = verify_heads(&audit->ledger)))
+	    (e = verify_heads(&audit->ledger)) ||
+	    (e = heads_check(&audit->ledger, options->anchored, options->anchored_n)))
 		return e;
 	*out = (struct audit_recovery){ .found = last->any,
 					.records = audit->ledger.leaves,
@@ -116,17 +117,18 @@ static enum err recover(struct audit *audit, struct scan *scan, struct last *las
 	/* A frame of heads alone at the end: the log was closed, or had time to settle. Otherwise
 	 * the last frame, and only the last, may never have become durable. */
 	bool settled = scan->frames && !scan->torn_bytes && !last->has_leaves;
-	return wal_open(audit->dir, &audit->signer, segment_bytes, scan, settled,
+	return wal_open(audit->dir, &audit->signer, options->segment_bytes, scan, settled,
 			last->any ? &last->frame : NULL, &audit->wal);
 }
 
-enum err recovery_run(struct audit *audit, uint64_t segment_bytes, struct audit_recovery *recovery)
+enum err recovery_run(struct audit *audit, const struct audit_options *options,
+		      struct audit_recovery *recovery)
 {
 	CLEANUP(scan) struct scan scan;
 	struct last last = { 0 };
 
 	scan_start(&scan, audit->dir, wal_unwrap, &audit->signer);
-	enum err e = recover(audit, &scan, &last, segment_bytes, recovery);
+	enum err e = recover(audit, &scan, &last, options, recovery);
 	buf_free(&last.raw);
 	return e;
 }

@@ -1,5 +1,5 @@
 /* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
- * publish.c (checkpoints) and recovery.c (opening). Not for other folders.
+ * publish.c (checkpoints), heads.c and recovery.c (opening). Not for other folders.
  *
  * Locks: audit->making is taken before audit->lock; the signer is called under neither.
  */
@@ -129,7 +129,9 @@ void *sign_thread(void *audit);
 void *publish_thread(void *audit);
 
 /* recovery.c: reads the log into audit->ledger and opens audit->wal. */
-MUST enum err recovery_run(struct audit *audit, uint64_t segment_bytes,
+MUST enum err recovery_run(struct audit *audit, const struct audit_options *options,
 			   struct audit_recovery *recovery);
+/* heads.c: ERR_MISMATCH when the ledger is behind one of these, or another. */
+MUST enum err heads_check(const struct ledger *ledger, const struct audit_head *heads, size_t n);
 
 #endif

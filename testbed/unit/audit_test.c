@@ -2,6 +2,7 @@
 #include "testbed/unit/signer.h"
 
 #include <pthread.h>
+#include <stdarg.h>
 
 #include "audit/auditor.h"
 #include "audit/compact.h"
@@ -459,8 +460,72 @@ START_TEST(a_visitor_sees_each_record_and_may_end_the_walk)
 }
 END_TEST
 
+/* Opens it with these heads in mind; closes it again when that went well. */
+static enum err open_anchored(const struct audit_head *heads, size_t n)
+{
+	struct audit_options options = { .path = path,
+					 .signer = signer.signer,
+					 .segment_bytes = SEGMENT,
+					 .issuer = "assay:appliance:test",
+					 .anchored = heads,
+					 .anchored_n = n };
+	struct audit *opened;
+	enum err e = audit_open(&options, &recovery, &opened);
+
+	if (!e)
+		audit_close(opened);
+	return e;
+}
+
+static void shell(const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof command, format, args);
+	va_end(args);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_log_behind_what_is_remembered_is_refused_untouched)
+{
+	struct audit_head *heads;
+	size_t n;
+
+	start();
+	ck_assert_ok(signer_record(tree, "kept"));
+	close_log();
+	shell("cp -a %s %s.old", path, path);
+	open_log();
+	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
+	ck_assert_ok(signer_record(tree, "lost"));
+	ck_assert_ok(audit_heads(audit, &heads, &n));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(heads[0].origin, ORIGIN);
+	ck_assert_uint_eq(heads[0].size, 3);
+	close_log();
+	ck_assert_ok(open_anchored(heads, n));
+	heads[0].root[0] ^= 1;
+	ck_assert_err(open_anchored(heads, n), ERR_MISMATCH);
+	heads[0].root[0] ^= 1;
+	shell("mv %s %s.new && cp -a %s.old %s", path, path, path, path);
+	ck_assert_err(open_anchored(heads, n), ERR_MISMATCH);
+	ck_assert_ptr_nonnull(strstr(err_reason(), "the log has 2 records, there were 3"));
+	shell("diff -r %s %s.old", path, path);
+	shell("rm -r %s", path);
+	ck_assert_err(open_anchored(heads, n), ERR_MISMATCH);
+	shell("test ! -e %s && mv %s.new %s", path, path, path);
+	ck_assert_ok(open_anchored(heads, n));
+	shell("rm -r %s.old", path);
+	free(heads);
+	end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_test(t, a_log_behind_what_is_remembered_is_refused_untouched);
 	tcase_add_test(t, a_record_comes_back_with_a_receipt_that_verifies);
 	tcase_add_test(t, a_tree_of_a_genesis_alone_has_no_signed_head);
 	tcase_add_test(t, a_tree_that_must_exist_is_not_made);

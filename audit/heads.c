@@ -1,0 +1,71 @@
+/* Heads as somebody outside of the log remembers them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/state.h"
+
+static unsigned long long ull(uint64_t v)
+{
+	return v;
+}
+
+enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n)
+{
+	enum err e = OK;
+
+	*n = 0;
+	pthread_mutex_lock(&audit->lock);
+	struct audit_head *heads = calloc(audit->trees_n ? audit->trees_n : 1, sizeof *heads);
+	if (!heads)
+		e = failed(ERR_MEMORY, "a list of heads");
+	for (size_t i = 0; !e && i < audit->trees_n; i++) {
+		const struct audit_tree *tree = audit->trees[i];
+		struct audit_head *head = &heads[*n];
+
+		if (!tree->released)
+			continue;
+		memcpy(head->origin, tree->book->origin, sizeof head->origin);
+		head->size = tree->released;
+		e = tree_root(&tree->book->tree, head->size, head->root);
+		++*n;
+	}
+	pthread_mutex_unlock(&audit->lock);
+	if (e)
+		free(heads);
+	else
+		*out = heads;
+	return e;
+}
+
+static enum err check_head(const struct ledger *ledger, const struct audit_head *head)
+{
+	const struct ledger_tree *tree = ledger_find(ledger, head->origin);
+	tree_hash root;
+	enum err e;
+
+	if (!tree || tree->tree.size < head->size)
+		return failed(
+			ERR_MISMATCH,
+			"%s: the log has %llu records, there were %llu: it was put back to an "
+			"earlier state, or cut",
+			head->origin, ull(tree ? tree->tree.size : 0), ull(head->size));
+	if ((e = tree_root(&tree->tree, head->size, root)))
+		return e;
+	if (memcmp(root, head->root, SHA256_SIZE))
+		return failed(ERR_MISMATCH,
+			      "%s: the first %llu records are not those that the log had: it is "
+			      "another one",
+			      head->origin, ull(head->size));
+	return OK;
+}
+
+enum err heads_check(const struct ledger *ledger, const struct audit_head *heads, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum err e = check_head(ledger, &heads[i]);
+
+		if (e)
+			return e;
+	}
+	return OK;
+}
