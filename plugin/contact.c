@@ -70,8 +70,10 @@ static void let_go(const struct contact *which)
 	contact_put(contact);
 }
 
+/* The threads that are still in a call on it keep it from being closed, but not its grants alive. */
 void contact_lost(struct contact *contact)
 {
+	link_end(contact->link);
 	let_go(contact);
 }
 
@@ -132,8 +134,10 @@ enum err contact_open(void)
 	atomic_init(&fresh->refs, 1);
 	pthread_mutex_lock(&lock);
 	fresh->number = ++last_number;
-	current = fresh;
+	if (!current)
+		current = STEAL(fresh);
 	pthread_mutex_unlock(&lock);
+	contact_put(fresh); /* another thread was faster */
 	return OK;
 }
 
@@ -146,7 +150,7 @@ enum err contact_call(struct wire_message *request, struct wire_message *answer,
 	if (!contact)
 		return failed(ERR_GONE, "no daemon");
 	enum err e = link_call(contact->link, request, answer, in);
-	if (e && !in->p && e != ERR_MEMORY && e != ERR_RANGE) {
+	if (e && !in->p && e != ERR_MEMORY && e != ERR_RANGE && e != ERR_LIMIT) {
 		contact_lost(contact);
 		return failed(ERR_GONE, "the daemon has ended");
 	}

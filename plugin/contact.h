@@ -21,7 +21,7 @@ uint64_t contact_number(const struct contact *contact);
 /* Opens a link unless there is one. In development mode starts a daemon for a state directory that
  * was initialised. */
 MUST enum err contact_open(void);
-/* The daemon at the other end is gone. */
+/* The daemon at the other end is gone, or can't be told: the link ends, and its grants with it. */
 void contact_lost(struct contact *contact);
 void contact_close(void);
 void contact_forked(void);

@@ -16,8 +16,12 @@
 #define HANDSHAKE_SECONDS 10
 #define START_MS 15000
 #define SECRET_SIZE 32
+#define FULL_MS 1000       /* how long a daemon that wants no more lanes is taken at its word */
+#define SHORT_WAIT_MS 2000 /* for a lane; the caller may hold up an ordinary call meanwhile */
+#define RUN_WAIT_MS 60000
 
-/* Lane 0 is the link itself. */
+/* Lane 0 is the link itself. No application runs on it, so that a short request never has to wait
+ * for one, however few lanes the daemon allows. */
 struct lane {
 	int fd; /* -1: not connected */
 	bool busy;
@@ -35,8 +39,9 @@ struct link {
 	pthread_mutex_t lock; /* guards what follows; a busy lane's fd is its caller's */
 	pthread_cond_t freed;
 	struct lane lanes[LANES_MAX];
-	size_t lanes_max; /* less than LANES_MAX when the daemon wants no more */
-	bool dead;        /* the daemon ended: every call says so */
+	size_t lanes_max;       /* less than LANES_MAX when the daemon wants no more... */
+	uint64_t full_until_ms; /* ...until then */
+	bool dead;              /* the daemon ended, or the link was: every call says so */
 };
 
 static enum err check_peer(const struct link *link, int fd)
@@ -111,16 +116,28 @@ static enum err exchange(int fd, struct wire_message *request, struct wire_messa
 	return e ? e : wire_recv(fd, answer);
 }
 
-/* Whether the answer may take as long as an application, a token or an administrator does. */
-static bool takes_long(const struct wire_message *request)
+static uint64_t request_number(const struct wire_message *request)
 {
 	struct slice in = buf_slice(&request->bytes);
 	uint64_t number;
 	size_t items;
 
-	if (cbor_take_array(&in, 64, &items) || cbor_take_uint(&in, &number))
-		return true;
-	switch (number) {
+	return cbor_take_array(&in, 64, &items) || cbor_take_uint(&in, &number) ? 0 : number;
+}
+
+/* Whether the answer takes as long as an application runs, or the input is as large as one. */
+static bool is_run(const struct wire_message *request)
+{
+	uint64_t number = request_number(request);
+
+	return number == REQ_EXECUTE || number == REQ_LOAD;
+}
+
+/* Whether the answer may take as long as an application, a token or an administrator does. */
+static bool takes_long(const struct wire_message *request)
+{
+	switch (request_number(request)) {
+	case 0:
 	case REQ_PROVE:
 	case REQ_SUSPEND:
 	case REQ_EXECUTE:
@@ -207,6 +224,16 @@ static enum err attach(const struct link *link, int fd)
 	return set_timeout(fd, SO_RCVTIMEO, 0);
 }
 
+static void init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static struct link *new_link(const struct config *config)
 {
 	struct link *link = calloc(1, sizeof *link);
@@ -221,7 +248,7 @@ static struct link *new_link(const struct config *config)
 	for (size_t i = 0; i < LANES_MAX; i++)
 		link->lanes[i].fd = -1;
 	pthread_mutex_init(&link->lock, NULL);
-	pthread_cond_init(&link->freed, NULL);
+	init_condition(&link->freed);
 	return link;
 }
 
@@ -240,6 +267,17 @@ void link_close(struct link *link)
 	pthread_mutex_destroy(&link->lock);
 	secret_wipe(link->secret, sizeof link->secret);
 	free(link);
+}
+
+void link_end(struct link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	link->dead = true;
+	for (size_t i = 0; i < LANES_MAX; i++)
+		if (link->lanes[i].fd >= 0)
+			(void)shutdown(link->lanes[i].fd, SHUT_RDWR);
+	pthread_cond_broadcast(&link->freed);
+	pthread_mutex_unlock(&link->lock);
 }
 
 /* The lock may be held by a thread that the child does not have: it is neither taken nor ended. */
@@ -317,12 +355,12 @@ void link_request(struct wire_message *m, enum wire_request request, size_t argu
 }
 
 /* A connected lane that is free, else a place for one more, else NULL. */
-static struct lane *free_lane_locked(struct link *link)
+static struct lane *free_lane_locked(struct link *link, bool run)
 {
 	struct lane *place = NULL;
-	size_t used = 0;
+	size_t used = run;
 
-	for (size_t i = 0; i < LANES_MAX; i++) {
+	for (size_t i = run; i < LANES_MAX; i++) {
 		struct lane *lane = &link->lanes[i];
 
 		if (lane->fd >= 0 && !lane->busy)
@@ -335,28 +373,47 @@ static struct lane *free_lane_locked(struct link *link)
 	return used < link->lanes_max ? place : NULL;
 }
 
-static enum err take_lane(struct link *link, struct lane **out)
+/* Until a lane is given back, or another one may be asked for, or @until. */
+static void await_lane_locked(struct link *link, uint64_t until)
 {
-	struct lane *lane;
+	if (link->lanes_max < LANES_MAX && link->full_until_ms < until)
+		until = link->full_until_ms;
+	struct timespec at = { .tv_sec = (time_t)(until / 1000),
+			       .tv_nsec = (long)(until % 1000) * 1000000 };
+	pthread_cond_timedwait(&link->freed, &link->lock, &at);
+}
 
+static enum err take_lane_locked(struct link *link, bool run, uint64_t until, struct lane **out)
+{
+	while (!link->dead) {
+		uint64_t now = io_monotonic_ms();
+
+		if (now >= link->full_until_ms)
+			link->lanes_max = LANES_MAX;
+		if ((*out = free_lane_locked(link, run))) {
+			(*out)->busy = true;
+			return OK;
+		}
+		if (now >= until)
+			return failed(ERR_LIMIT, "the daemon has no lane free");
+		await_lane_locked(link, until);
+	}
+	return failed(ERR_GONE, "the daemon has ended");
+}
+
+static enum err take_lane(struct link *link, bool run, uint64_t until, struct lane **out)
+{
 	pthread_mutex_lock(&link->lock);
-	while (!link->dead && !(lane = free_lane_locked(link)))
-		pthread_cond_wait(&link->freed, &link->lock);
-	if (!link->dead)
-		lane->busy = true;
-	bool dead = link->dead;
+	enum err e = take_lane_locked(link, run, until, out);
 	pthread_mutex_unlock(&link->lock);
-	if (dead)
-		return failed(ERR_GONE, "the daemon has ended");
-	*out = lane;
-	return OK;
+	return e;
 }
 
 static void give_back(struct link *link, struct lane *lane)
 {
 	pthread_mutex_lock(&link->lock);
 	lane->busy = false;
-	pthread_cond_signal(&link->freed);
+	pthread_cond_broadcast(&link->freed);
 	pthread_mutex_unlock(&link->lock);
 }
 
@@ -374,13 +431,13 @@ static void give_up(struct link *link, struct lane *lane)
 	pthread_mutex_lock(&link->lock);
 	fd_cleanup(&lane->fd);
 	lane->busy = false;
-	link->dead = hung_up(link);
+	link->dead |= hung_up(link);
 	pthread_cond_broadcast(&link->freed);
 	pthread_mutex_unlock(&link->lock);
 }
 
-/* A daemon that wants no more lanes is taken at its word: calls then wait for one of those there
- * are, and the link itself is always one. */
+/* A daemon that wants no more lanes is taken at its word for a while: calls then wait for one of
+ * those there are. */
 static void have_enough(struct link *link, struct lane *lane)
 {
 	give_up(link, lane);
@@ -389,6 +446,7 @@ static void have_enough(struct link *link, struct lane *lane)
 	for (size_t i = 0; i < LANES_MAX; i++)
 		used += link->lanes[i].fd >= 0;
 	link->lanes_max = used;
+	link->full_until_ms = io_monotonic_ms() + FULL_MS;
 	pthread_mutex_unlock(&link->lock);
 }
 
@@ -406,11 +464,13 @@ static enum err connect_lane(struct link *link, struct lane *lane)
 	return OK;
 }
 
-static enum err connected_lane(struct link *link, struct lane **out)
+static enum err connected_lane(struct link *link, bool run, struct lane **out)
 {
+	uint64_t until = io_monotonic_ms() + (run ? RUN_WAIT_MS : SHORT_WAIT_MS);
+
 	for (;;) {
 		struct lane *lane;
-		enum err e = take_lane(link, &lane);
+		enum err e = take_lane(link, run, until, &lane);
 
 		if (e)
 			return e;
@@ -429,7 +489,7 @@ enum err link_call(struct link *link, struct wire_message *request, struct wire_
 	struct lane *lane;
 	enum err e = buf_check(&request->bytes);
 
-	if (e || (e = connected_lane(link, &lane)))
+	if (e || (e = connected_lane(link, is_run(request), &lane)))
 		return e;
 	e = ask(lane->fd, request, answer);
 	if (e) {

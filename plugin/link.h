@@ -18,6 +18,9 @@ struct link;
 MUST enum err link_open(const struct config *config, const char *self, bool start,
 			struct slice frontend, struct link **out);
 void link_close(struct link *link);
+/* Ends it while other threads may be in a call on it: they get ERR_GONE, and the daemon ends its
+ * grants. It is still to be closed. */
+void link_end(struct link *link);
 void link_abandon(struct link *link);
 
 const uint8_t *link_boot_id(const struct link *link);       /* 16 bytes */
@@ -28,7 +31,8 @@ const char *link_token_serial(const struct link *link); /* the daemon's own toke
 /* Sends @request, receives @answer, and takes its result and reason: returns the daemon's err, with
  * err_reason() the daemon's words; @in is left at the first result, and is not touched when no
  * answer came. Both messages were started with wire_init. ERR_GONE: the daemon ended. ERR_TIMEOUT: no
- * answer in 10 seconds to a request that needs neither an application nor a token. */
+ * answer in 10 seconds to a request that needs neither an application nor a token. ERR_LIMIT: no
+ * lane was free in 2 seconds, for EXECUTE and LOAD in a minute; others never wait for these two. */
 MUST enum err link_call(struct link *link, struct wire_message *request,
 			struct wire_message *answer, struct slice *in);
 /* Starts a request: array head of 1 + @arguments items, and the number. */

@@ -140,6 +140,14 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 	case REQ_HELLO:
 		server_greet(m);
 		break;
+	case REQ_ATTACH:
+		server_answer(m, 0, fake.alone ? ERR_LIMIT : OK, "");
+		break;
+	case REQ_REVOKE:
+		if (fake.deaf)
+			sem_wait(&fake_go);
+		server_answer(m, 0, OK, "");
+		break;
 	case REQ_PARTITIONS:
 		put_partitions(m);
 		break;

@@ -22,6 +22,8 @@ struct fake {
 	bool broken;                   /* the next EXECUTE ends the connection */
 	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
+	bool alone;         /* no lanes are granted besides those there are */
+	bool deaf;          /* REVOKE is never answered */
 	uint64_t garbled;   /* the request that is answered OK and then with something else */
 	unsigned asked[32]; /* how often, by number of the request */
 	char last_input[64];

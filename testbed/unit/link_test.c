@@ -2,6 +2,7 @@
 #include "testbed/unit/server.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,7 +18,8 @@ static struct {
 	enum err fails_with;
 } server;
 
-static _Atomic size_t lanes;
+static _Atomic size_t lanes, runs;
+static atomic_bool server_runs; /* EXECUTE waits until it is false again */
 
 static void greet(struct wire_message *m)
 {
@@ -58,6 +60,9 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 	} else {
 		if (server.drops)
 			return false;
+		runs += number == REQ_EXECUTE;
+		while (number == REQ_EXECUTE && server_runs)
+			usleep(1000);
 		usleep(1000);
 		echo(m, in);
 	}
@@ -75,7 +80,7 @@ static void setup(void)
 	config.sandbox_cells = 1;
 	memset(&server, 0, sizeof server);
 	server.lanes_max = 1000;
-	lanes = 0;
+	lanes = runs = 0;
 	server_handler = handle;
 }
 
@@ -89,7 +94,7 @@ static void teardown(void)
 	rmdir(dir);
 }
 
-static enum err echoed(struct link *link, struct slice sent)
+static enum err asked(struct link *link, enum wire_request number, struct slice sent)
 {
 	CLEANUP(wire) struct wire_message request, answer;
 	struct slice in, got;
@@ -98,7 +103,7 @@ static enum err echoed(struct link *link, struct slice sent)
 
 	wire_init(&request);
 	wire_init(&answer);
-	link_request(&request, REQ_STATUS, 1);
+	link_request(&request, number, 1);
 	ck_assert_ok(wire_put_payload(&request, sent));
 	if ((e = link_call(link, &request, &answer, &in)))
 		return e;
@@ -107,6 +112,11 @@ static enum err echoed(struct link *link, struct slice sent)
 	if (mapped)
 		io_unmap(&got);
 	return OK;
+}
+
+static enum err echoed(struct link *link, struct slice sent)
+{
+	return asked(link, REQ_STATUS, sent);
 }
 
 static struct link *opened(void)
@@ -192,6 +202,84 @@ START_TEST(threads_share_the_lanes_that_a_daemon_allows)
 	server.lanes_max = 2;
 	server_start(path);
 	with_eight_threads();
+}
+END_TEST
+
+static void *run_once(void *unused)
+{
+	(void)unused;
+	return (void *)(intptr_t)asked(shared, REQ_EXECUTE, slice_text("input"));
+}
+
+static void two_runs(pthread_t threads[2])
+{
+	shared = opened();
+	server_runs = true;
+	for (size_t i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, run_once, NULL);
+	while (!runs)
+		usleep(1000);
+	usleep(50000);
+}
+
+static void both_end_with(pthread_t threads[2], enum err wanted)
+{
+	for (size_t i = 0; i < 2; i++) {
+		void *e;
+
+		pthread_join(threads[i], &e);
+		ck_assert_int_eq((intptr_t)e, wanted);
+	}
+	link_close(shared);
+}
+
+/* Two applications, one lane for such: the second waits for the first, nothing else for either. */
+START_TEST(short_requests_never_wait_for_an_application)
+{
+	pthread_t threads[2];
+
+	server.lanes_max = 1;
+	server_start(path);
+	two_runs(threads);
+	ck_assert_uint_eq(runs, 1);
+	uint64_t began = io_monotonic_ms();
+	for (int i = 0; i < 20; i++)
+		ck_assert_ok(echoed(shared, slice_text("quick")));
+	ck_assert_uint_lt(io_monotonic_ms() - began, 1000);
+	ck_assert_uint_eq(runs, 1);
+	server_runs = false;
+	both_end_with(threads, OK);
+	ck_assert_uint_eq(runs, 2);
+}
+END_TEST
+
+START_TEST(a_daemon_is_asked_for_lanes_again_after_a_second)
+{
+	pthread_t threads[2];
+
+	server.lanes_max = 1;
+	server_start(path);
+	two_runs(threads);
+	server.lanes_max = 100;
+	uint64_t began = io_monotonic_ms();
+	while (runs < 2 && io_monotonic_ms() - began < 5000)
+		usleep(1000);
+	ck_assert_uint_eq(runs, 2);
+	server_runs = false;
+	both_end_with(threads, OK);
+}
+END_TEST
+
+START_TEST(a_link_that_is_ended_lets_its_callers_go)
+{
+	pthread_t threads[2];
+
+	server_start(path);
+	two_runs(threads);
+	link_end(shared);
+	ck_assert_err(echoed(shared, slice_text("x")), ERR_GONE);
+	both_end_with(threads, ERR_GONE);
+	server_runs = false;
 }
 END_TEST
 
@@ -393,6 +481,9 @@ static void add(TCase *t)
 	tcase_add_test(t, hands_up_the_daemons_words);
 	tcase_add_test(t, eight_threads_have_a_lane_each);
 	tcase_add_test(t, threads_share_the_lanes_that_a_daemon_allows);
+	tcase_add_test(t, short_requests_never_wait_for_an_application);
+	tcase_add_test(t, a_daemon_is_asked_for_lanes_again_after_a_second);
+	tcase_add_test(t, a_link_that_is_ended_lets_its_callers_go);
 	tcase_add_test(t, no_daemon_is_gone);
 	tcase_add_test(t, a_daemon_that_ends_is_gone_for_good);
 	tcase_add_table(t, a_malformed_greeting_is_refused, greetings);

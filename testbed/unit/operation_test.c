@@ -422,6 +422,51 @@ START_TEST(a_run_holds_nobody_up)
 }
 END_TEST
 
+/* The same when the daemon grants no lane beside the one that the application runs on: ends of
+ * grants, proofs and searches have one of their own. */
+START_TEST(a_run_on_the_last_lane_holds_nobody_up)
+{
+	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 };
+	CK_SESSION_HANDLE second;
+	pthread_t thread = run_slowly();
+	uint64_t began = io_monotonic_ms();
+
+	fake.alone = true;
+	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
+	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
+		     CKR_OK);
+	w.s = second;
+	CK_OBJECT_HANDLE app = world_app();
+	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(second, NULL, 0), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(second, &ecdsa, 5), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_rv(w.f->C_Logout(second), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 1);
+	ck_assert_rv(w.f->C_Login(second, CKU_USER, (CK_BYTE *)"1234", 4), CKR_OK);
+	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
+	ck_assert_rv(w.f->C_CloseSession(second), CKR_OK);
+	ck_assert_uint_lt(io_monotonic_ms() - began, 1000);
+	let_it_end(thread);
+	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
+	world_end();
+}
+END_TEST
+
+/* An unanswered end of a grant ends the link, and so the grant, under all that still use it. */
+START_TEST(a_logout_that_the_daemon_does_not_answer_ends_the_link)
+{
+	pthread_t thread = run_slowly();
+
+	fake.deaf = true;
+	ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
+	/* The daemon's thread still waits to go on; the client's does not wait for it. */
+	pthread_join(thread, NULL);
+	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
+	world_end();
+}
+END_TEST
+
 static const enum ending hard_endings[] = { CLOSE, CLOSE_ALL, FINALIZE };
 
 START_TEST(a_session_may_end_while_its_application_runs)
@@ -491,6 +536,8 @@ static void add(TCase *t)
 	tcase_add_test(t, the_so_loads_through_the_loader);
 	tcase_add_table(t, answers_that_make_no_sense_are_errors_of_ours_alone, garbled);
 	tcase_add_test(t, a_run_holds_nobody_up);
+	tcase_add_test(t, a_run_on_the_last_lane_holds_nobody_up);
+	tcase_add_test(t, a_logout_that_the_daemon_does_not_answer_ends_the_link);
 	tcase_add_table(t, a_session_may_end_while_its_application_runs, hard_endings);
 }
 
