@@ -168,6 +168,8 @@ static enum err start(struct launcher *launcher, uint32_t number, struct cell *c
 	    (e = step_enter(launcher, "time_namespace")))
 		return e;
 	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
+	if (ends->oom < 0 && cgroups_have(&launcher->groups, CGROUP_MEMORY))
+		return failed(ERR_IO, "step cgroup_memory: %m");
 	cell->init = clone_cell(launcher, &cell->pidfd);
 	if (cell->init < 0)
 		return failed(ERR_IO, "cell: step namespaces: %m");

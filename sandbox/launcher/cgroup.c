@@ -31,6 +31,14 @@ static enum err write_file(int dir, const char *name, const char *text)
 	return OK;
 }
 
+/* Without swap there is nothing to limit, and no such file. */
+static enum err write_if_there(int dir, const char *name, const char *text)
+{
+	if (faccessat(dir, name, F_OK, 0) && errno == ENOENT)
+		return OK;
+	return write_file(dir, name, text);
+}
+
 static bool has_word(const char *list, const char *word, const char *between)
 {
 	size_t n = strlen(word);
@@ -107,43 +115,48 @@ static void remove_group(int parent, const char *name)
 }
 
 /* What a launcher that was killed left behind. */
-static void sweep(int parent)
+static enum err sweep(int parent)
 {
 	int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 
 	if (!list) {
 		fd_cleanup(&copy);
-		return;
+		return failed(ERR_IO, "sweeping cgroups: %m");
 	}
 	for (struct dirent *d; (d = readdir(list));)
 		if (d->d_type == DT_DIR && strncmp(d->d_name, "cell", 4) == 0)
 			remove_group(parent, d->d_name);
 	closedir(list);
+	return OK;
 }
 
 /* Groups of other launchers that were killed and never started again: nobody holds their lock. */
-static void sweep_orphans(int top, const char *own)
+static enum err sweep_orphans(int top, const char *own)
 {
 	int copy = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	enum err e = OK;
 
 	if (!list) {
 		fd_cleanup(&copy);
-		return;
+		return failed(ERR_IO, "sweeping cgroups: %m");
 	}
-	for (struct dirent *d; (d = readdir(list));) {
+	for (struct dirent *d; !e && (d = readdir(list));) {
 		if (strncmp(d->d_name, PARENT_PREFIX, strlen(PARENT_PREFIX)) != 0 ||
 		    strcmp(d->d_name, own) == 0)
 			continue;
 		CLEANUP(fd)
 		int dir = openat(top, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir < 0 && errno != ENOENT)
+			e = failed(ERR_IO, "sweeping cgroups: %m");
 		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB))
 			continue;
-		sweep(dir);
+		e = sweep(dir);
 		unlinkat(top, d->d_name, AT_REMOVEDIR);
 	}
 	closedir(list);
+	return e;
 }
 
 static enum err lock(int dir, const char *name)
@@ -189,9 +202,11 @@ static enum err open_parent(int top, const char *name, int *out)
 
 static enum err add_hierarchy(struct cgroups *g, const char *path, int version, unsigned bits)
 {
-	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum err e;
 
+	if (version == 1 && !bits)
+		return OK;
+	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (version == 2 && top >= 0)
 		bits = controllers_v2(top);
 	for (size_t i = 0; i < g->n; i++)
@@ -205,13 +220,14 @@ static enum err add_hierarchy(struct cgroups *g, const char *path, int version, 
 		return e; /* not ours to use: the controller is missing */
 	if (version == 2 && !(bits = enable(parent, bits)))
 		return OK;
-	sweep(parent);
-	sweep_orphans(top, g->parent);
 	g->at[g->n].version = version;
 	g->at[g->n].controllers = bits;
 	g->at[g->n].top = fd_steal(&top);
-	g->at[g->n++].parent = fd_steal(&parent);
-	return OK;
+	g->at[g->n].parent = fd_steal(&parent);
+	g->n++;
+	if ((e = sweep(g->at[g->n - 1].parent)))
+		return e;
+	return sweep_orphans(g->at[g->n - 1].top, g->parent);
 }
 
 /* One line: "id parent major:minor root point options [optional...] - type source options". */
@@ -280,19 +296,14 @@ static enum err limit_memory(int version, int dir, uint64_t bytes)
 
 	snprintf(text, sizeof text, "%" PRIu64, bytes + INIT_MEMORY);
 	if (version == 2) {
-		if ((e = write_file(dir, "memory.max", text)))
-			return e;
-		/* Without swap there is nothing to limit, and no such file. */
-		if (faccessat(dir, "memory.swap.max", W_OK, 0) == 0 &&
-		    (e = write_file(dir, "memory.swap.max", "0")))
+		if ((e = write_file(dir, "memory.max", text)) ||
+		    (e = write_if_there(dir, "memory.swap.max", "0")))
 			return e;
 		return write_file(dir, "memory.oom.group", "1");
 	}
 	if ((e = write_file(dir, "memory.limit_in_bytes", text)))
 		return e;
-	if (faccessat(dir, "memory.memsw.limit_in_bytes", W_OK, 0) == 0)
-		return write_file(dir, "memory.memsw.limit_in_bytes", text);
-	return OK;
+	return write_if_there(dir, "memory.memsw.limit_in_bytes", text);
 }
 
 static enum err set_limits(const struct cgroups *g, size_t i, int dir, uint64_t memory,

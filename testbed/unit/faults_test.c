@@ -77,6 +77,8 @@ static const char *const harmless[] = {
 	"syscall 250\n",           /* keyctl: the same */
 	"prctl 66\n",              /* PR_GET_MDWE: the same */
 	"fstatat ",      "fstat ", /* of a group that may be gone: it is opened again */
+	"flock ",                  /* of a group that another launcher may hold */
+	"faccessat ",              /* the file is tried then */
 	"munmap ",                 /* of a package that was read */
 };
 
