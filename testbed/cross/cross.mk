@@ -1,0 +1,27 @@
+# make cross: what must not know the processor, built and tested for others (testbed/cross/cross).
+cross:
+	@BUILD=$(abspath $(BUILD)) testbed/cross/cross
+
+.PHONY: cross
+
+# Inside, per processor, with its compiler as CC: QEMU runs its programs, CHECK has check built for it.
+ifdef QEMU
+PORTABLE = bytes cbor io sha256 package filter
+
+CPPFLAGS += -I$(CHECK)/include
+
+portable: $(BUILD)/assay-launcher $(BUILD)/assay-init $(patsubst %,$(BUILD)/unit/%_test,$(PORTABLE))
+
+$(BUILD)/portable/%: $(BUILD)/testbed/unit/%.o $(call objects,config/base) $(call objects,sandbox)
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -static $^ -o $@ -L$(CHECK)/lib -lcheck -lm -lrt
+
+# What testbed/run finds and starts.
+$(BUILD)/unit/%_test: $(BUILD)/portable/%_test
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec $(QEMU) $(abspath $<) "$$@"\n' >$@
+	@chmod +x $@
+
+.PHONY: portable
+endif
