@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "config/base/io.h"
 #include "testbed/bench/measure.h"
@@ -13,40 +16,68 @@
 #define MEMORY_GROUP "be7c0003"
 #define IDLE 48
 
-static struct {
+/* Shared with the processes that stand in for threads. */
+static struct shared {
 	enum program program;
 	enum way way;
 	uint64_t end;
 	atomic_ulong done;
-} now;
+} * now;
 
 static void *work(void *unused)
 {
-	while (now_ns() < now.end) {
-		way_run(now.program, now.way);
-		atomic_fetch_add(&now.done, 1);
+	while (now_ns() < now->end) {
+		way_run(now->program, now->way);
+		atomic_fetch_add(&now->done, 1);
 	}
 	return unused;
+}
+
+static void run_threads(unsigned n)
+{
+	pthread_t t[THREADS_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		if (pthread_create(&t[i], NULL, work, NULL))
+			die("no thread");
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+}
+
+/* Threads that spawn get into each other's way, so bare processes have parents of their own. */
+static void run_processes(unsigned n)
+{
+	pid_t pids[THREADS_MAX];
+	int status;
+
+	for (unsigned i = 0; i < n; i++) {
+		if ((pids[i] = fork()) < 0)
+			die("no process");
+		if (pids[i] == 0) {
+			work(NULL);
+			_exit(0);
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (waitpid(pids[i], &status, 0) != pids[i] || status)
+			die("a process that spawns failed");
 }
 
 /* Runs a second. */
 static double round_of(enum program program, enum way way, unsigned threads, struct load *load)
 {
-	pthread_t t[THREADS_MAX];
-
-	now.program = program;
-	now.way = way;
-	atomic_store(&now.done, 0);
+	now->program = program;
+	now->way = way;
+	atomic_store(&now->done, 0);
 	double cpu = usage_cpu_us();
 	uint64_t start = now_ns();
-	now.end = start + ROUND_NS;
-	for (unsigned i = 0; i < threads; i++)
-		if (pthread_create(&t[i], NULL, work, NULL))
-			die("no thread");
-	for (unsigned i = 0; i < threads; i++)
-		pthread_join(t[i], NULL);
+	now->end = start + ROUND_NS;
+	if (way == WAY_SPAWN)
+		run_processes(threads);
+	else
+		run_threads(threads);
 	uint64_t took = now_ns() - start;
-	unsigned long done = atomic_load(&now.done);
+	unsigned long done = atomic_load(&now->done);
 	load->cpu_ns += (usage_cpu_us() - cpu) * 1e3;
 	load->runs += done;
 	return (double)done * 1e9 / (double)took;
@@ -58,6 +89,9 @@ void load_compare(enum program program, unsigned threads, enum way way, struct l
 	double rates[ROUNDS], others[ROUNDS];
 	struct load warm = { 0 };
 
+	now = mmap(NULL, sizeof *now, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (now == MAP_FAILED)
+		die("no memory");
 	ways_enter(program);
 	*load = *other = (struct load){ 0 };
 	round_of(program, way, threads, &warm);
@@ -69,6 +103,7 @@ void load_compare(enum program program, unsigned threads, enum way way, struct l
 	load->cpu_ns /= (double)load->runs;
 	other->rate = median(others, ROUNDS);
 	other->cpu_ns /= (double)other->runs;
+	munmap(now, sizeof *now);
 }
 
 /* Cells of different limits are never the same, so that each run leaves one more behind. */
