@@ -64,7 +64,7 @@ hides() {
 		not_ok "$words (status $rc)"
 	fi
 }
-# The log verifies, and what the daemon was doing to it before doesn't matter.
+# The whole log verifies, live or not.
 log_holds() { check "the log verifies $*" assay audit verify; }
 # How many records of the log match.
 records() { assay audit show 2>/dev/null | grep -cE -- "$1"; }
@@ -77,7 +77,7 @@ load() { "$1" --sign -m $LOAD --id "$LOADER_ID" -i "$2" -o "$D/work/receipt"; }
 fetch() {
 	"$1" --read-object --type data --label "$2" --application-label "assay:$3" -o "$4"
 }
-# unruly LINE FILE: an input that tells the application how to behave.
+# behave LINE FILE: an input that tells the application how to behave.
 behave() { printf '%s\n' "$1" >"$2" && chmod 0644 "$2"; }
 
 finish() {
@@ -101,7 +101,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM HUP
 place=$(instance_place "$BUILD/e2e/$test_name.$$")
 
-# An appliance with both partitions enrolled; "load" brings applications.
+# An appliance with both partitions enrolled, and no application yet.
 appliance() {
 	instance_make "$place"
 	pin_files
