@@ -16,8 +16,8 @@ CFLAGS = -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -pthread $(WARN) \
 	 $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all,$(HARDEN))
 LDFLAGS = -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN))
 # What runs beside hostile code: static, no library but libc, never instrumented.
-STATIC_CFLAGS = -std=gnu11 -O2 -g $(WARN) $(HARDEN) -fno-pie
-STATIC_LDFLAGS = -static -no-pie -Wl,-z,relro,-z,now
+STATIC_CFLAGS = -std=gnu11 -O2 -g $(WARN) $(HARDEN) -fno-pie -ffunction-sections -fdata-sections
+STATIC_LDFLAGS = -static -no-pie -Wl,-z,relro,-z,now -Wl,--gc-sections
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(wildcard $(foreach d,$(1),$(d)/*.c)))
@@ -69,7 +69,7 @@ $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sa
 
 $(BUILD)/assay-launcher: $(call static_objects,sandbox/launcher sandbox config/base)
 	$(say)
-	$(Q)$(CC) $(STATIC_LDFLAGS) -Wl,--gc-sections $^ -o $@
+	$(Q)$(CC) $(STATIC_LDFLAGS) $^ -o $@
 
 $(BUILD)/assay-init: $(call static_objects,sandbox/init)
 	$(say)
