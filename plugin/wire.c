@@ -9,9 +9,10 @@ void wire_init(struct wire_message *m)
 		m->fds[i] = -1;
 }
 
+/* Only as many as there are: a message of zeroes, never started, has no descriptor 0. */
 static void close_fds(struct wire_message *m)
 {
-	for (size_t i = 0; i < IO_FDS_MAX; i++)
+	for (size_t i = 0; i < m->fds_n; i++)
 		fd_cleanup(&m->fds[i]);
 	m->fds_n = m->fds_taken = 0;
 }

@@ -287,9 +287,20 @@ START_TEST(challenges_are_as_written)
 }
 END_TEST
 
+START_TEST(a_message_never_started_closes_nothing)
+{
+	struct wire_message m = { 0 };
+
+	wire_cleanup(&m);
+	ck_assert_int_ge(fcntl(0, F_GETFD), 0);
+	ck_assert_int_eq(open_fds(), fds_before + 2);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_message_never_started_closes_nothing);
 	tcase_add_table(t, a_payload_arrives_as_it_was, sizes);
 	tcase_add_table(t, a_payload_over_its_bound_is_refused, sizes);
 	tcase_add_test(t, a_message_over_its_bound_is_not_sent);
