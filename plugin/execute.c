@@ -1,6 +1,7 @@
 /* execute.c - Sign and Encrypt, Init to Final: ours for our keys and mechanisms, else the HSM's. */
 #include "plugin/access.h"
 #include "plugin/operation.h"
+#include "plugin/parameter.h"
 
 /* The key must be an object that this session may see, of the kind that the mechanism takes. */
 static CK_RV begin(struct session *session, struct partition **p, const struct mechanism *mechanism,
@@ -90,8 +91,11 @@ static CK_RV init(CK_SESSION_HANDLE s, const CK_MECHANISM *m, CK_OBJECT_HANDLE *
 CK_RV hook_SignInit(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
 	bool done = false;
+	struct parameter room;
 	CK_RV rv = module_watching() ? init(s, m, &key, CALL_SIGN, &done) : access_key(s, &key);
 
+	if (rv == CKR_OK && !done)
+		rv = parameter_enter(s, &m, &room);
 	return rv || done ? rv : HSM(SignInit)(s, m, key);
 }
 

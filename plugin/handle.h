@@ -2,8 +2,8 @@
  *
  * Our objects take handles of a range of their own. An HSM may hand out any number; should one fall
  * into that range, or into the range of the aliases, the client is given an alias for it, and the
- * same one for as long as the process lives. Handles inside a mechanism's parameter (few mechanisms
- * have any) are passed on as they are. Any thread.
+ * same one for as long as the process lives. For handles inside a mechanism's parameter see
+ * parameter.h. Any thread.
  */
 #ifndef PLUGIN_HANDLE_H
 #define PLUGIN_HANDLE_H

@@ -1,5 +1,6 @@
 /* keys.c - calls that make keys, or take more than one: only handles change on the way. */
 #include "plugin/access.h"
+#include "plugin/parameter.h"
 
 static CK_RV shown(CK_RV rv, CK_OBJECT_HANDLE *h)
 {
@@ -41,11 +42,14 @@ CK_RV hook_GenerateKeyPair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *p
 CK_RV hook_WrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping,
 		   CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_n)
 {
+	struct parameter room;
 	CK_RV rv = access_enter(s, &wrapping, CKR_KEY_FUNCTION_NOT_PERMITTED,
 				CKR_WRAPPING_KEY_HANDLE_INVALID);
 
 	if (rv == CKR_OK)
 		rv = access_enter(s, &key, CKR_KEY_UNEXTRACTABLE, CKR_KEY_HANDLE_INVALID);
+	if (rv == CKR_OK)
+		rv = parameter_enter(s, &m, &room);
 	return rv ? rv : HSM(WrapKey)(s, m, wrapping, key, out, out_n);
 }
 
@@ -65,8 +69,11 @@ CK_RV hook_UnwrapKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE unwr
 CK_RV hook_DeriveKey(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE base,
 		     CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
+	struct parameter room;
 	CK_RV rv = access_key(s, &base);
 
+	if (rv == CKR_OK)
+		rv = parameter_enter(s, &m, &room);
 	if (rv == CKR_OK)
 		rv = access_template(s, templ, n);
 	return rv ? rv : shown(HSM(DeriveKey)(s, m, base, templ, n, key), key);

@@ -25,6 +25,7 @@ struct mock {
 	CK_ULONG objects_n;
 	CK_OBJECT_HANDLE next;     /* handle of the object that is made next; counts up */
 	CK_OBJECT_HANDLE named[4]; /* what the last call named */
+	CK_ULONG parameter[16];    /* of the last mechanism that derived, wrapped or signed */
 	CK_STATE state;            /* of every session */
 	unsigned sessions, signs;
 	void (*on_logout)(void), (*on_close)(void), (*on_finalize)(void), (*on_init_token)(void);

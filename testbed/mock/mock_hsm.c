@@ -305,9 +305,15 @@ static CK_RV find_final(CK_SESSION_HANDLE s)
 	return CKR_OK;
 }
 
+static void keep_parameter(const CK_MECHANISM *m)
+{
+	if (m && m->pParameter && m->ulParameterLen <= sizeof mock.parameter)
+		memcpy(mock.parameter, m->pParameter, m->ulParameterLen);
+}
+
 static CK_RV key_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-	(void)m;
+	keep_parameter(m);
 	mock.named[0] = key;
 	if (!session(s))
 		return CKR_SESSION_HANDLE_INVALID;
@@ -316,7 +322,8 @@ static CK_RV key_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key
 
 static CK_RV sign_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-	CK_RV rv = m && m->mechanism != CKM_ECDSA ? CKR_MECHANISM_INVALID : key_init(s, m, key);
+	bool known = !m || m->mechanism == CKM_ECDSA || m->mechanism == 0x500 /* CKM_CMS_SIG */;
+	CK_RV rv = !known ? CKR_MECHANISM_INVALID : key_init(s, m, key);
 
 	if (rv == CKR_OK)
 		session(s)->signing = m != NULL;
@@ -361,7 +368,8 @@ static CK_RV generate_pair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *a
 static CK_RV wrap_key(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping,
 		      CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_n)
 {
-	(void)s, (void)m, (void)out, (void)out_n;
+	(void)s, (void)out, (void)out_n;
+	keep_parameter(m);
 	mock.named[0] = wrapping;
 	mock.named[1] = key;
 	return object(wrapping) && object(key) ? CKR_OK : CKR_KEY_HANDLE_INVALID;
@@ -379,7 +387,8 @@ static CK_RV unwrap_key(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE u
 static CK_RV derive_key(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE base,
 			CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
-	(void)s, (void)m, (void)templ, (void)n;
+	(void)s, (void)templ, (void)n;
+	keep_parameter(m);
 	mock.named[0] = base;
 	return object(base) ? add(CKO_SECRET_KEY, key) : CKR_KEY_HANDLE_INVALID;
 }

@@ -139,12 +139,64 @@ START_TEST(an_alias_never_given_out_names_nothing)
 }
 END_TEST
 
+static const struct {
+	CK_MECHANISM_TYPE type;
+	size_t words, handles[2];
+} parameters[] = {
+#define NONE 99
+#define PARAMETER(name, number, words, first, second) { number, words, { first, second } },
+#include "plugin/parameters.def"
+#undef PARAMETER
+};
+
+/* Through whichever call the mechanism is for. */
+static CK_RV use(CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+	CK_OBJECT_HANDLE made;
+	CK_ULONG n = 0;
+
+	if (m->mechanism == 0x500)
+		return w.f->C_SignInit(w.s, m, key);
+	return m->mechanism == 0x511 ? w.f->C_WrapKey(w.s, m, key, key, NULL, &n)
+				     : w.f->C_DeriveKey(w.s, m, key, NULL, 0, &made);
+}
+
+START_TEST(a_handle_in_a_parameter_is_one_like_the_others)
+{
+	CK_ULONG words[10], was[10];
+	CK_MECHANISM m = { parameters[_i].type, words, parameters[_i].words * sizeof *words };
+
+	world_enrolled();
+	CK_OBJECT_HANDLE app = world_app();
+	find_all();
+	for (size_t k = 0; k < 2 && parameters[_i].handles[k] != NONE; k++) {
+		CK_ULONG *word = &words[parameters[_i].handles[k]];
+
+		for (size_t i = 0; i < 10; i++)
+			words[i] = 0;
+		for (size_t i = 0; i < THEIRS_N; i++) {
+			*word = seen[i];
+			memcpy(was, words, sizeof was);
+			ck_assert_rv(use(&m, seen[i]), CKR_OK);
+			ck_assert_uint_eq(w.mock->parameter[word - words], theirs[i]);
+			ck_assert_mem_eq(was, words, sizeof was);
+		}
+		*word = app;
+		ck_assert_rv(use(&m, seen[0]), CKR_KEY_HANDLE_INVALID);
+		*word = 3; /* the role key */
+		ck_assert_rv(use(&m, seen[0]), CKR_KEY_HANDLE_INVALID);
+	}
+	world_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, a_plain_module_keeps_them_apart);
 	tcase_add_test(t, an_enrolled_one_too);
 	tcase_add_test(t, a_made_object_in_our_range_gets_an_alias);
 	tcase_add_test(t, an_alias_never_given_out_names_nothing);
+	tcase_add_table(t, a_handle_in_a_parameter_is_one_like_the_others, parameters);
 }
 
 int main(void)
