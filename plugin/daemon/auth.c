@@ -82,6 +82,8 @@ enum err auth_grant(struct auth *auth, const struct auth_role *who, enum leaf_ro
 	} else {
 		struct auth_place *place = place_locked(auth, who);
 
+		if (!place->granted)
+			place->grant = ++auth->grants;
 		place->granted = true;
 		place->proof = proof;
 		place->granted_ms = place->touched_ms = now_ms;
@@ -108,6 +110,26 @@ bool auth_allows(struct auth *auth, const struct auth_role *who, uint64_t now_ms
 	}
 	pthread_mutex_unlock(&auth->lock);
 	return allowed;
+}
+
+uint64_t auth_grant_number(struct auth *auth, const struct auth_role *who, uint64_t now_ms)
+{
+	pthread_mutex_lock(&auth->lock);
+	struct auth_place *place = find_locked(auth, who);
+	uint64_t grant = place && live(place, now_ms) ? place->grant : 0;
+	pthread_mutex_unlock(&auth->lock);
+	return grant;
+}
+
+bool auth_stands(struct auth *auth, const struct auth_role *who, uint64_t grant, uint64_t now_ms)
+{
+	pthread_mutex_lock(&auth->lock);
+	struct auth_place *place = find_locked(auth, who);
+	bool stands = place && place->granted && place->grant == grant;
+	if (stands)
+		place->touched_ms = now_ms;
+	pthread_mutex_unlock(&auth->lock);
+	return stands;
 }
 
 void auth_revoke(struct auth *auth, const char *serial, unsigned role)

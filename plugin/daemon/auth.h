@@ -37,12 +37,13 @@ struct auth_place {
 	bool granted;
 	enum leaf_roleproof proof;
 	uint64_t granted_ms;
+	uint64_t grant; /* its number; kept when it is renewed, never used again */
 	uint64_t touched_ms;
 };
 
 struct auth {
 	pthread_mutex_t lock; /* guards what follows */
-	uint64_t revocations;
+	uint64_t revocations, grants;
 	struct auth_place places[AUTH_PLACES];
 };
 
@@ -61,6 +62,10 @@ MUST enum err auth_grant(struct auth *auth, const struct auth_role *who, enum le
 /* Is it granted now? @proof may be NULL. */
 bool auth_allows(struct auth *auth, const struct auth_role *who, uint64_t now_ms,
 		 enum leaf_roleproof *proof);
+/* The number of the grant in force, or 0; and whether it was not revoked since, whatever its age:
+ * what began under it may come to its end. */
+uint64_t auth_grant_number(struct auth *auth, const struct auth_role *who, uint64_t now_ms);
+bool auth_stands(struct auth *auth, const struct auth_role *who, uint64_t grant, uint64_t now_ms);
 /* Ends grants and challenges for a partition, whatever the generation; @role 0: both. */
 void auth_revoke(struct auth *auth, const char *serial, unsigned role);
 /* Copies some role of any partition that is granted now; false when there is none. */

@@ -1,5 +1,6 @@
 #include "plugin/daemon/clients.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -174,6 +175,14 @@ void connection_slow_down(struct connection *connection, uint64_t now_ms)
 		return;
 	}
 	connection->patience -= 1;
+}
+
+/* Not when it only has nothing more to say, nor when this side stopped reading. */
+bool connection_hung_up(const struct connection *connection)
+{
+	struct pollfd p = { .fd = connection->fd };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
 }
 
 void clients_hang_up(struct clients *all)

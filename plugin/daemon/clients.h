@@ -66,6 +66,8 @@ MUST enum err connection_attach(struct clients *all, struct connection *connecti
 				const uint8_t secret[CLIENT_SECRET]);
 /* Holds a connection up that is refused all the time: the log is not to be filled by one. */
 void connection_slow_down(struct connection *connection, uint64_t now_ms);
+/* Whether whoever asked has gone, or the link that the connection belongs to has ended. */
+bool connection_hung_up(const struct connection *connection);
 /* Ends reading on every connection, so that each thread ends after what it does now. */
 void clients_hang_up(struct clients *all);
 /* Waits until all are gone; false after @wait_ms. */

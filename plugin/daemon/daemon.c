@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/record.h"
+
+#define HEADS_NS 200000000
 
 /* The machine's boot, as its random id: claim 268. Absent where the kernel does not say. */
 static void read_bootseed(struct daemon *daemon)
@@ -207,4 +210,15 @@ void daemon_stop(struct daemon *daemon)
 	atomic_store(&daemon->stopping, true);
 	if (write(daemon->stop, &one, sizeof one) < 0)
 		log_error("eventfd: %m");
+}
+
+/* The log's own threads sign and write the last head a moment after its record. */
+void daemon_abandon(struct daemon *daemon, const char *why)
+{
+	atomic_store(&daemon->closed, true);
+	if (record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
+			 "daemon ended with requests left: %s", why))
+		log_error("the record of the end could not be written: %s", err_reason());
+	nanosleep(&(struct timespec){ 0, HEADS_NS }, NULL);
+	_exit(EXIT_FAILURE);
 }

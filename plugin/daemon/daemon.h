@@ -33,8 +33,10 @@ struct daemon {
 	struct partitions partitions;
 	struct clients clients;
 	pthread_mutex_t managing; /* one enrolment, load, removal or suspension at a time */
-	atomic_bool stopping;
-	int stop; /* an eventfd: written to when the daemon shall end */
+	atomic_bool stopping;     /* nothing new */
+	atomic_bool ending;       /* what still runs is ended */
+	atomic_bool closed;       /* no record but the last one */
+	int stop;                 /* an eventfd: written to when the daemon shall end */
 	atomic_ullong executions, refusals;
 };
 
@@ -46,5 +48,8 @@ MUST enum err daemon_open(const struct config *config, const char *self, int lau
 void daemon_close(struct daemon *daemon, const char *why);
 /* Asks the server to end; from any thread. */
 void daemon_stop(struct daemon *daemon);
+/* Ends the process while other threads still use the daemon: the record of the end is the last one,
+ * and nothing is freed. */
+void daemon_abandon(struct daemon *daemon, const char *why) __attribute__((noreturn));
 
 #endif

@@ -16,14 +16,15 @@ struct order {
 /* What becomes of it, in the order in which it is known. */
 struct execution {
 	struct app *app;
-	uint64_t epoch;
+	uint64_t epoch, grant;
 	struct tcb_record *tcb;
 	struct run run;
-	bool ran;
+	bool ran, unwanted; /* unwanted: before anything ran */
 	struct proof_keys keys;
 	struct result_set *set;
 	struct buf compact, returned;
-	enum err unsigned_compact; /* the record is there, the compact proof is not */
+	char cancelled[ERR_REASON_MAX]; /* why it was ended, or its result kept back */
+	enum err unsigned_compact;      /* the record is there, the compact proof is not */
 };
 
 static void execution_cleanup(struct execution *x)
@@ -79,12 +80,54 @@ static enum err judge(struct call *call, const struct order *order, struct execu
 	if ((e = call_role(call, WIRE_USER)) ||
 	    (e = registry_get(&call->partition->registry, order->id, &x->app, &x->epoch)))
 		return e;
+	struct auth_role who = call_auth_role(call, WIRE_USER);
+	x->grant = auth_grant_number(&call->client->auth, &who, io_monotonic_ms());
 	if (tcb_unknown(&call->daemon->tcb))
 		return failed(ERR_STATE, "the platform can't be measured: restart the daemon");
 	if (order->input.left > most)
 		return failed(ERR_RANGE, "an input of %zu bytes, at most %llu allowed",
 			      order->input.left, (unsigned long long)most);
 	return OK;
+}
+
+struct watched {
+	struct call *call;
+	struct execution *x;
+};
+
+/* What was granted at first may be so no longer. A grant's time may run out meanwhile, but not
+ * before anything runs. */
+static enum err check_granted(struct call *call, const struct execution *x, bool running)
+{
+	struct auth_role who = call_auth_role(call, WIRE_USER);
+	uint64_t now_ms = io_monotonic_ms();
+
+	if (!atomic_load(&call->partition->active))
+		return failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+	if (!auth_stands(&call->client->auth, &who, x->grant, now_ms) ||
+	    (!running && !auth_allows(&call->client->auth, &who, now_ms, NULL)))
+		return failed(ERR_LOGIN, "the user of this partition is not logged in any more");
+	if (!registry_has(&call->partition->registry, x->app))
+		return failed(ERR_NOT_FOUND, "%s was unloaded or replaced", x->app->id);
+	return OK;
+}
+
+static enum err still_wanted(void *context, bool running)
+{
+	struct watched *w = context;
+	struct daemon *daemon = w->call->daemon;
+	enum err e = OK;
+
+	if (connection_hung_up(w->call->connection))
+		e = failed(ERR_GONE, "the client has gone");
+	else if (atomic_load(running ? &daemon->ending : &daemon->stopping))
+		e = failed(ERR_GONE, "the daemon ends");
+	else
+		e = check_granted(w->call, w->x, running);
+	if (e && running)
+		snprintf(w->x->cancelled, sizeof w->x->cancelled, "%s", err_reason());
+	w->x->unwanted = e && !running;
+	return e;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -112,8 +155,12 @@ static enum err run_app(struct call *call, struct sandbox_image *image, const st
 	limits.memory_bytes = least(limits.memory_bytes, config->limits_memory_bytes);
 	limits.output_bytes = least(limits.output_bytes, config->limits_output_bytes);
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, config->limits_wall_ms);
-	enum err e = sandbox_run(image, order->input, &limits, &x->run);
+	struct watched watched = { call, x };
+	const struct sandbox_watch watch = { still_wanted, &watched };
+	enum err e = sandbox_run_watched(image, order->input, &limits, &watch, &x->run);
 	x->ran = !e;
+	if (x->ran && !x->cancelled[0] && check_granted(call, x, true))
+		snprintf(x->cancelled, sizeof x->cancelled, "%s", err_reason());
 	return e;
 }
 
@@ -122,6 +169,8 @@ static enum err judge_end(const struct execution *x)
 {
 	const struct run *run = &x->run;
 
+	if (x->cancelled[0])
+		return failed(ERR_TIMEOUT, "%s was cancelled: %s", x->app->id, x->cancelled);
 	switch (run->kind) {
 	case RUN_EXIT:
 		if (run->code == 0)
@@ -262,8 +311,10 @@ static enum err collect(const struct order *order, struct execution *x, struct b
 	proof_keys_write(&x->keys, &keys);
 	if ((e = buf_check(&keys)))
 		return e;
-	move_part(x->set, RESULT_OUTPUT, &x->run.output);
-	move_part(x->set, RESULT_STDERR, &x->run.messages);
+	if (!x->cancelled[0]) {
+		move_part(x->set, RESULT_OUTPUT, &x->run.output);
+		move_part(x->set, RESULT_STDERR, &x->run.messages);
+	}
 	move_part(x->set, RESULT_PROOF, proof);
 	move_part(x->set, RESULT_KEYS, &keys);
 	return OK;
@@ -286,8 +337,14 @@ static enum err shrink(struct call *call, struct execution *x)
 /* The set is held once more, because its bytes go into the answer. */
 static enum err keep(struct call *call, struct execution *x)
 {
+	struct results *results = &call->partition->results;
+
 	atomic_fetch_add(&x->set->refs, 1);
-	return results_put(&call->partition->results, x->set, io_monotonic_ms());
+	enum err e = results_put(results, x->set, io_monotonic_ms());
+	/* A suspension may have purged them just before. */
+	if (!atomic_load(&call->partition->active))
+		results_purge(results);
+	return e;
 }
 
 /* @end: how the run or what came after it failed; then the answer is a label alone. */
@@ -348,7 +405,8 @@ static enum err execute(struct call *call, const struct order *order, struct exe
 	x->tcb = tcb_hold(&call->daemon->tcb);
 	atomic_fetch_add(&call->daemon->executions, 1);
 	if ((e = run_app(call, image, order, x)))
-		return record_unknown(call, order, x, e);
+		return x->unwanted || e == ERR_LIMIT ? call_refuse(call, e, order->id)
+						     : record_unknown(call, order, x, e);
 	if ((end = judge_end(x)))
 		snprintf(reason, sizeof reason, "%s", err_reason());
 	if ((e = record(call, order, x, slice_text(reason), &proof)) ||

@@ -72,14 +72,17 @@ static enum err serve(const struct config *config, const char *self)
 {
 	struct daemon *daemon = NULL;
 	const char *why = "";
+	bool all_gone;
 	CLEANUP(fd) int signals = -1;
 	enum err e;
 
 	if ((e = check_user(config)) || (e = raise_open_files()) || (e = take_signals(&signals)) ||
 	    (e = daemon_open(config, self, LAUNCHER_FD, &daemon)))
 		return e;
-	e = server_run(daemon, signals, &why);
+	e = server_run(daemon, signals, &why, &all_gone);
 	log_info("ends: %s", why);
+	if (!all_gone)
+		daemon_abandon(daemon, why);
 	daemon_close(daemon, why);
 	return e;
 }

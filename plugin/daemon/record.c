@@ -61,6 +61,8 @@ enum err record_fill(struct daemon *daemon, const struct partition *partition,
 {
 	bool development = record_development(daemon, caller);
 
+	if (atomic_load(&daemon->closed) && type != LEAF_CLOSE)
+		return failed(ERR_GONE, "the daemon has ended");
 	memset(leaf, 0, sizeof *leaf);
 	leaf->type = type;
 	leaf->issuer = slice_text(partition ? partition->origin : attest_origin(daemon->attest));

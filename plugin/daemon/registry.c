@@ -109,6 +109,7 @@ static enum err open_app(struct registry *registry, const uint8_t package[SHA256
 
 	if (e || (e = registry_examine(buf_slice(&raw), NULL, &registry->apps[registry->apps_n])))
 		return e;
+	registry->apps[registry->apps_n]->group = registry;
 	registry->apps_n++;
 	return OK;
 }
@@ -241,6 +242,7 @@ static enum err put_changing(struct registry *registry, struct slice package, st
 
 enum err registry_put(struct registry *registry, struct slice package, struct app *app)
 {
+	app->group = registry;
 	pthread_mutex_lock(&registry->changing);
 	enum err e = put_changing(registry, package, app);
 	pthread_mutex_unlock(&registry->changing);
@@ -295,6 +297,17 @@ enum err registry_get(struct registry *registry, struct slice id, struct app **o
 	return e;
 }
 
+bool registry_has(struct registry *registry, const struct app *app)
+{
+	bool has = false;
+
+	pthread_mutex_lock(&registry->lock);
+	for (size_t i = 0; i < registry->apps_n && !has; i++)
+		has = registry->apps[i] == app;
+	pthread_mutex_unlock(&registry->lock);
+	return has;
+}
+
 uint64_t registry_epoch(struct registry *registry)
 {
 	pthread_mutex_lock(&registry->lock);
@@ -333,7 +346,10 @@ static enum err unpack_locked(struct app *app, const struct state *state, struct
 	if ((e = state_get_package(state, app->package, &raw)) ||
 	    (e = io_memfd("assay-package", buf_slice(&raw), &fd)))
 		return e;
-	return sandbox_image_add(box, fd, app->measurement, &app->unpacked);
+	if ((e = sandbox_image_add(box, fd, app->measurement, &app->unpacked)))
+		return e;
+	sandbox_image_group(app->unpacked, app->group);
+	return OK;
 }
 
 enum err app_unpacked(struct app *app, const struct state *state, struct sandbox *box,

@@ -29,6 +29,7 @@ struct app {
 	struct buf manifest;  /* as in the package */
 	struct limits limits;
 	uint8_t refuse_code;
+	const void *group;              /* whose runs wait for cells in turn: the registry's */
 	pthread_mutex_t lock;           /* guards the next */
 	struct sandbox_image *unpacked; /* made at the first run */
 };
@@ -69,6 +70,8 @@ MUST enum err registry_remove_all(struct registry *registry);
 /* Takes the application for use; release it with app_release. @epoch may be NULL. */
 MUST enum err registry_get(struct registry *registry, struct slice id, struct app **out,
 			   uint64_t *epoch);
+/* Whether this very version is still in it. */
+bool registry_has(struct registry *registry, const struct app *app);
 uint64_t registry_epoch(struct registry *registry);
 /* Writes what APPS answers: the epoch, and the array. */
 void registry_list(struct registry *registry, struct buf *out);

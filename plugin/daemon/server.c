@@ -22,6 +22,7 @@
 #define SEND_SECONDS 30 /* a client that takes no answers loses its connection */
 #define STACK_BYTES ((size_t)1 << 20)
 #define DRAIN_EXTRA_MS 30000 /* beyond the longest run that is allowed */
+#define DRAIN_LAST_MS 10000
 
 struct job {
 	struct daemon *daemon;
@@ -241,21 +242,27 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 	}
 }
 
-/* Nobody new, nothing new, and what runs comes to its end. */
-static void drain(struct daemon *daemon)
+/* Nobody new, nothing new, and what runs comes to its end, or is ended. False: threads are left. */
+static bool drain(struct daemon *daemon)
 {
 	atomic_store(&daemon->stopping, true);
 	clients_hang_up(&daemon->clients);
-	if (!clients_wait(&daemon->clients, daemon->config->limits_wall_ms + DRAIN_EXTRA_MS))
-		log_error("%zu connections are left behind", clients_count(&daemon->clients));
+	if (clients_wait(&daemon->clients, daemon->config->limits_wall_ms + DRAIN_EXTRA_MS))
+		return true;
+	atomic_store(&daemon->ending, true);
+	if (clients_wait(&daemon->clients, DRAIN_LAST_MS))
+		return true;
+	log_error("%zu connections are left behind", clients_count(&daemon->clients));
+	return false;
 }
 
-enum err server_run(struct daemon *daemon, int signals, const char **why)
+enum err server_run(struct daemon *daemon, int signals, const char **why, bool *all_gone)
 {
 	CLEANUP(fd) int listener = -1;
 	enum err e = open_socket(daemon->config, &listener);
 
 	*why = "no socket";
+	*all_gone = true;
 	if (e)
 		return e;
 	struct pollfd polled[POLLED] = {
@@ -269,6 +276,6 @@ enum err server_run(struct daemon *daemon, int signals, const char **why)
 		 daemon->config->socket);
 	e = loop(daemon, polled, why);
 	unlink(daemon->config->socket);
-	drain(daemon);
+	*all_gone = drain(daemon);
 	return e;
 }

@@ -6,7 +6,8 @@
 
 /* Serves until daemon_stop(), a signal readable on @signals, the launcher's end, or, in development
  * mode, the idle time; then lets what runs come to its end, and says in @why what ended it. ERR_GONE
- * when the launcher was lost. */
-MUST enum err server_run(struct daemon *daemon, int signals, const char **why);
+ * when the launcher was lost. Unless @all_gone threads are left that use the daemon: then it can
+ * only be abandoned. */
+MUST enum err server_run(struct daemon *daemon, int signals, const char **why, bool *all_gone);
 
 #endif

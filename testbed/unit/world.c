@@ -394,7 +394,7 @@ void world_package(const char *id, struct buf *package)
 	manifest.argv[0] = slice_text("/bin/unruly");
 	manifest.argc = 1;
 	manifest.refuse_code = 65;
-	manifest.limits.wall_ms = 1000;
+	manifest.limits.wall_ms = world.wall_ms ? world.wall_ms : 1000;
 	manifest.limits.output_bytes = 1 << 20;
 	ck_assert_ok(package_build(&manifest, &entry, 1, package));
 }

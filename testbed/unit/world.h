@@ -39,6 +39,7 @@ struct world {
 	struct bank banks[BANKS];
 	struct link *link;
 	struct buf ca;
+	uint32_t wall_ms; /* the limit in world_package's manifest; 0: 1000 */
 };
 extern struct world world;
 
