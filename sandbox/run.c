@@ -46,10 +46,10 @@ static void release_pipe(struct hold *h)
 }
 
 /* Writes what the pipe takes; a program that reads no further is its own affair. */
-static void feed(struct exchange *x)
+static void feed(int *fd, struct slice *input)
 {
-	while (x->input.left) {
-		ssize_t n = write(x->in, x->input.p, x->input.left);
+	while (input->left) {
+		ssize_t n = write(*fd, input->p, input->left);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -57,10 +57,10 @@ static void feed(struct exchange *x)
 			return;
 		if (n < 0)
 			break;
-		x->input.p += n;
-		x->input.left -= (size_t)n;
+		input->p += n;
+		input->left -= (size_t)n;
 	}
-	fd_cleanup(&x->in);
+	fd_cleanup(fd);
 }
 
 /* Reads once what is there, and closes at the end. The number of bytes; -1 when they are more than
@@ -95,7 +95,7 @@ static ssize_t collect(int *fd, struct buf *to, uint64_t most, bool *full)
 
 static bool collect_output(struct exchange *x, bool *full)
 {
-	if (collect(&x->out, &x->run->output, x->limits->output_bytes, full) >= 0)
+	if (collect(&x->ends.out, &x->run->output, x->limits->output_bytes, full) >= 0)
 		return true;
 	x->run->code = 1;
 	return false;
@@ -103,7 +103,7 @@ static bool collect_output(struct exchange *x, bool *full)
 
 static bool collect_messages(struct exchange *x, bool *full)
 {
-	if (collect(&x->messages, &x->run->messages, x->limits->output_bytes, full) >= 0)
+	if (collect(&x->ends.messages, &x->run->messages, x->limits->output_bytes, full) >= 0)
 		return true;
 	x->run->code = 2;
 	return false;
@@ -136,10 +136,10 @@ static bool take_report(struct exchange *x)
 /* Someone may still hold the other ends. */
 static void wait_for_nothing(const struct exchange *x)
 {
-	if (x->out >= 0)
-		(void)fcntl(x->out, F_SETFL, O_NONBLOCK);
-	if (x->messages >= 0)
-		(void)fcntl(x->messages, F_SETFL, O_NONBLOCK);
+	if (x->ends.out >= 0)
+		(void)fcntl(x->ends.out, F_SETFL, O_NONBLOCK);
+	if (x->ends.messages >= 0)
+		(void)fcntl(x->ends.messages, F_SETFL, O_NONBLOCK);
 }
 
 static int wait_ms(uint64_t deadline)
@@ -173,7 +173,7 @@ static bool wait_quietly(struct exchange *x, uint64_t deadline)
 	struct pollfd report = { x->control, POLLIN, 0 };
 	int most = wait_ms(deadline);
 
-	return x->in < 0 && poll(&report, 1, most < QUIET_MS ? most : QUIET_MS) > 0;
+	return x->ends.in < 0 && poll(&report, 1, most < QUIET_MS ? most : QUIET_MS) > 0;
 }
 
 /* The report is there, so no process of the cell is: what is in the pipes is all. */
@@ -194,9 +194,9 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 		return finish(x);
 	for (;;) {
 		struct pollfd p[] = { { x->control, POLLIN, 0 },
-				      { x->in, POLLOUT, 0 },
-				      { x->out, POLLIN, 0 },
-				      { x->messages, POLLIN, 0 } };
+				      { x->ends.in, POLLOUT, 0 },
+				      { x->ends.out, POLLIN, 0 },
+				      { x->ends.messages, POLLIN, 0 } };
 		int n = poll(p, 4, watch_ms(x, deadline));
 		bool full;
 
@@ -205,7 +205,7 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 		if (n > 0 && p[0].revents)
 			return finish(x);
 		if (n > 0 && p[1].revents)
-			feed(x);
+			feed(&x->ends.in, &x->input);
 		if (n > 0 && ((p[2].revents && !collect_output(x, &full)) ||
 			      (p[3].revents && !collect_messages(x, &full))))
 			return EXCHANGE_OUTPUT;
@@ -216,7 +216,7 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 	}
 }
 
-static enum err open_pipe(int ours, int *mine, int *other, bool large)
+static enum err open_pipe(int ours, int *mine, int *other)
 {
 	int ends[2];
 
@@ -224,56 +224,74 @@ static enum err open_pipe(int ours, int *mine, int *other, bool large)
 		return failed(ERR_IO, "pipe: %m");
 	*mine = ends[ours];
 	*other = ends[!ours];
-	/* Faster when it is much; refused to those who have many already, which is no harm. */
-	if (large)
-		(void)fcntl(*mine, F_SETPIPE_SZ, PIPE_BYTES);
 	return OK;
 }
 
-/* Before the program starts, so that what fits costs no waiting. A page fits into the smallest pipe
- * that there is; for more the pipe must not block. Nobody has closed the other end: no SIGPIPE. */
-static enum err feed_ahead(struct exchange *x)
+void exchange_close(struct exchange_ends *ends)
 {
-	if (x->input.left > PIPE_BUF && fcntl(x->in, F_SETFL, O_NONBLOCK))
+	fd_cleanup(&ends->in);
+	fd_cleanup(&ends->out);
+	fd_cleanup(&ends->messages);
+	fd_cleanup(&ends->reader);
+}
+
+/* While the program's end of the pipe is open here, so there is no SIGPIPE. A page fits into the
+ * smallest pipe that there is; for more the pipe must not block. */
+static enum err feed_ahead(int *in, struct slice *input)
+{
+	if (input->left > PIPE_BUF && fcntl(*in, F_SETFL, O_NONBLOCK))
 		return failed(ERR_IO, "pipe: %m");
-	feed(x);
+	/* Faster when it is much; refused to those who have many already, which is no harm. */
+	if (input->left > READ_STEP)
+		(void)fcntl(*in, F_SETPIPE_SZ, PIPE_BYTES);
+	feed(in, input);
 	return OK;
 }
 
-static void close_ours(struct exchange *x)
-{
-	fd_cleanup(&x->in);
-	fd_cleanup(&x->out);
-	fd_cleanup(&x->messages);
-}
-
-static enum err start(struct exchange *x, const struct init_run *wanted)
+enum err exchange_start(int control, const struct init_run *wanted, struct slice *input,
+			struct exchange_ends *ends)
 {
 	int theirs[3] = { -1, -1, -1 };
+	bool large = input && input->left > READ_STEP;
 	enum err e;
 
-	x->in = x->out = x->messages = -1;
-	(void)((e = open_pipe(1, &x->in, &theirs[0], x->input.left > READ_STEP)) ||
-	       (e = open_pipe(0, &x->out, &theirs[1], x->input.left > READ_STEP)) ||
-	       (e = open_pipe(0, &x->messages, &theirs[2], false)) || (e = feed_ahead(x)));
-	x->run->start_us = x->run->launched_us = io_realtime_us();
+	*ends = (struct exchange_ends){ -1, -1, -1, -1 };
+	(void)((e = open_pipe(1, &ends->in, &theirs[0])) ||
+	       (e = open_pipe(0, &ends->out, &theirs[1])) ||
+	       (e = open_pipe(0, &ends->messages, &theirs[2])) ||
+	       (input && (e = feed_ahead(&ends->in, input))));
+	if (large && !e)
+		(void)fcntl(ends->out, F_SETPIPE_SZ, PIPE_BYTES);
 	if (!e)
-		e = io_send_message(x->control, slice_of(wanted, sizeof *wanted), theirs, 3);
+		e = io_send_message(control, slice_of(wanted, sizeof *wanted), theirs, 3);
+	if (!input && !e)
+		ends->reader = fd_steal(&theirs[0]);
 	for (int i = 0; i < 3; i++)
 		fd_cleanup(&theirs[i]);
 	if (e)
-		close_ours(x);
+		exchange_close(ends);
 	return e;
 }
 
-enum err exchange_run(struct exchange *x, const struct init_run *wanted)
+bool exchange_waits(int control, const struct exchange_ends *ends)
+{
+	struct pollfd p[] = { { control, POLLIN, 0 },
+			      { ends->out, POLLIN, 0 },
+			      { ends->messages, POLLIN, 0 } };
+
+	return poll(p, 3, 0) == 0;
+}
+
+void exchange_pass(struct exchange *x)
 {
 	uint64_t deadline = io_monotonic_ms() + x->limits->wall_ms;
-	enum err e = start(x, wanted);
 
-	if (e)
-		return e;
-	if (x->in >= 0) {
+	if (x->ends.reader >= 0) {
+		if (feed_ahead(&x->ends.in, &x->input))
+			x->input.left = 0, fd_cleanup(&x->ends.in);
+		fd_cleanup(&x->ends.reader);
+	}
+	if (x->ends.in >= 0) {
 		struct hold hold;
 
 		hold_pipe(&hold);
@@ -283,7 +301,6 @@ enum err exchange_run(struct exchange *x, const struct init_run *wanted)
 		x->end = pass(x, deadline);
 	}
 	x->run->end_us = io_realtime_us();
-	return OK;
 }
 
 void exchange_finish(struct exchange *x)
@@ -295,5 +312,5 @@ void exchange_finish(struct exchange *x)
 		(void)drain(x);
 	}
 	x->run->code = code;
-	close_ours(x);
+	exchange_close(&x->ends);
 }

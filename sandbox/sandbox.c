@@ -14,7 +14,6 @@
 #include "sandbox/pool.h"
 #include "sandbox/run.h"
 
-#define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
 #define ADDRESS_SPACE_MORE ((uint64_t)64 << 20) /* program, libraries, stack: mapped, not used */
 #define LAUNCHER_FD 3
 #define ANSWER_SECONDS 60
@@ -65,10 +64,12 @@ enum err sandbox_attach(int launcher_fd, struct sandbox **out)
 	}
 	pthread_mutex_init(&box->lock, NULL);
 	pthread_cond_init(&box->freed, NULL);
+	pthread_cond_init(&box->work, NULL);
+	pthread_mutex_init(&box->wire, NULL);
 	box->sock = launcher_fd;
 	(void)setsockopt(launcher_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if ((e = request_locked(box, buf_slice(&message), -1, &answer, &facts, NULL)) ||
-	    (e = take_facts(facts, box))) {
+	if ((e = pool_request(box, buf_slice(&message), -1, &answer, &facts, NULL)) ||
+	    (e = take_facts(facts, box)) || (e = pool_start(box))) {
 		sandbox_close(box);
 		return e;
 	}
@@ -149,22 +150,15 @@ void sandbox_close(struct sandbox *box)
 {
 	if (!box)
 		return;
-	pthread_mutex_lock(&box->lock);
-	for (size_t i = 0; i < CELLS_MAX; i++) {
-		if (box->cells[i].used)
-			pool_end_locked(box, &box->cells[i]);
-		while (box->cells[i].busy)
-			pthread_cond_wait(&box->freed, &box->lock);
-		if (box->cells[i].used)
-			pool_free_locked(box, &box->cells[i]);
-	}
+	pool_stop(box);
 	fd_cleanup(&box->sock);
-	pthread_mutex_unlock(&box->lock);
 	/* Its socket is closed, which ends it. */
 	if (box->launcher > 0)
 		while (waitpid(box->launcher, NULL, 0) < 0 && errno == EINTR)
 			;
 	pthread_cond_destroy(&box->freed);
+	pthread_cond_destroy(&box->work);
+	pthread_mutex_destroy(&box->wire);
 	pthread_mutex_destroy(&box->lock);
 	free(box);
 }
@@ -172,6 +166,7 @@ void sandbox_close(struct sandbox *box)
 static enum err take_image(struct slice in, struct sandbox_image *image)
 {
 	struct limits *l = &image->limits;
+	uint32_t park = PARK_OFF;
 	enum err e;
 
 	(void)((e = slice_take_u32(&in, &image->id)) ||
@@ -179,7 +174,8 @@ static enum err take_image(struct slice in, struct sandbox_image *image)
 	       (e = slice_take_u64(&in, &l->output_bytes)) ||
 	       (e = slice_take_u32(&in, &l->wall_ms)) || (e = slice_take_u32(&in, &l->cpu_ms)) ||
 	       (e = slice_take_u32(&in, &l->processes)) ||
-	       (e = slice_take_u32(&in, &l->open_files)));
+	       (e = slice_take_u32(&in, &l->open_files)) || (e = slice_take_u32(&in, &park)));
+	image->parking.mode = (enum park)park;
 	return e;
 }
 
@@ -196,9 +192,7 @@ enum err sandbox_image_add(struct sandbox *box, int package_fd,
 		return failed(ERR_MEMORY, "image");
 	image->box = box;
 	buf_put(&message, measurement, SHA256_SIZE);
-	pthread_mutex_lock(&box->lock);
-	e = request_locked(box, buf_slice(&message), package_fd, &answer, &in, NULL);
-	pthread_mutex_unlock(&box->lock);
+	e = pool_request(box, buf_slice(&message), package_fd, &answer, &in, NULL);
 	if (e || (e = take_image(in, image))) {
 		free(image);
 		return e;
@@ -217,23 +211,19 @@ void sandbox_image_drop(struct sandbox_image *image)
 	struct sandbox *box = image->box;
 	buf_put_u32(&message, image->id);
 	pthread_mutex_lock(&box->lock);
-	image->dropped = true;
-	pthread_cond_broadcast(&box->freed);
-	for (size_t i = 0; i < CELLS_MAX; i++)
-		if (box->cells[i].used && box->cells[i].image == image)
-			pool_end_locked(box, &box->cells[i]);
-	while (image->running)
-		pthread_cond_wait(&box->freed, &box->lock);
-	for (size_t i = 0; i < CELLS_MAX; i++)
-		if (box->cells[i].used && box->cells[i].image == image)
-			pool_free_locked(box, &box->cells[i]);
-	/* When this fails the launcher is gone, and the image with it. */
-	if (request_locked(box, buf_slice(&message), -1, &answer, &out, NULL))
-		box->gone = true;
+	pool_forget_locked(image);
 	pthread_mutex_unlock(&box->lock);
+	/* When this fails the launcher is gone, and the image with it. */
+	if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL))
+		box->gone = true;
 	buf_free(&message);
 	buf_free(&answer);
 	free(image);
+}
+
+void sandbox_image_drain(struct sandbox_image *image)
+{
+	pool_drain(image);
 }
 
 static void set_end(struct run *run, enum run_kind kind, uint32_t code)
@@ -291,20 +281,51 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 	return e;
 }
 
-/* @lost: nothing ran, since the cell had ended while it was idle. */
-static enum err run_in(struct cell *cell, struct slice input, const struct limits *limits,
-		       const struct sandbox_watch *watch, struct run *run, bool *keep, bool *lost)
+static struct init_run wanted_of(const struct sandbox *box, const struct limits *limits)
 {
-	const struct sandbox_facts *facts = &cell->image->box->facts;
-	const struct init_run wanted = {
+	return (struct init_run){
 		/* Without a memory controller this is what bounds it. */
-		.address_space = strstr(facts->absent, "cgroup_memory")
+		.address_space = strstr(box->facts.absent, "cgroup_memory")
 					 ? limits->memory_bytes + ADDRESS_SPACE_MORE
 					 : 0,
 		.cpu_seconds = (limits->cpu_ms + 999) / 1000,
 		.processes = limits->processes,
 		.open_files = limits->open_files,
 	};
+}
+
+/* Hands the input over to a program that waits; false: it did not. */
+static bool take_parked(struct cell *cell, struct exchange *x)
+{
+	struct run *run = x->run;
+
+	x->ends = cell->ahead;
+	cell->parked = false;
+	if (!exchange_waits(cell->control, &x->ends)) {
+		exchange_close(&x->ends);
+		pool_spoiled(cell->image);
+		return false;
+	}
+	run->start = RUN_PARKED;
+	run->launched_us = cell->launched_us;
+	run->start_us = io_realtime_us();
+	return true;
+}
+
+static enum err start(struct cell *cell, const struct init_run *wanted, struct exchange *x)
+{
+	struct run *run = x->run;
+
+	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
+	run->start_us = run->launched_us = io_realtime_us();
+	return exchange_start(cell->control, wanted, &x->input, &x->ends);
+}
+
+/* @lost: nothing ran, since the cell had ended while it was idle, or its program did not wait. */
+static enum err run_in(struct cell *cell, struct slice input, const struct limits *limits,
+		       const struct init_run *wanted, const struct sandbox_watch *watch,
+		       struct run *run, bool *keep, bool *lost)
+{
 	struct exchange x = { .control = cell->control,
 			      .input = input,
 			      .limits = limits,
@@ -317,11 +338,17 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 	if (watch && (e = watch->check(watch->context, false)))
 		return e;
 	*keep = false;
-	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
-	if ((e = exchange_run(&x, &wanted))) {
+	if (cell->parked && !take_parked(cell, &x)) {
+		*lost = true;
+		return OK;
+	}
+	if (run->start != RUN_PARKED && (e = start(cell, wanted, &x))) {
 		*lost = e == ERR_GONE && run->start == RUN_REUSED;
 		return e;
 	}
+	exchange_pass(&x);
+	if (run->start != RUN_FRESH && x.end == EXCHANGE_REPORTED && run->end_us > run->start_us)
+		pool_note(cell->image, run->start == RUN_PARKED, run->end_us - run->start_us);
 	return judge(&x, cell, run, keep);
 }
 
@@ -352,16 +379,17 @@ enum err sandbox_run_watched(struct sandbox_image *image, struct slice input,
 			     const struct limits *limits, const struct sandbox_watch *watch,
 			     struct run *run)
 {
-	struct limits narrowed = narrow(image->limits, limits);
+	const struct limits narrowed = narrow(image->limits, limits);
+	const struct init_run wanted = wanted_of(image->box, &narrowed);
 	struct cell *cell;
 	bool keep, lost;
 	enum err e;
 
 	*run = (struct run){ .output = BUF_INIT, .messages = BUF_INIT };
 	do {
-		if ((e = pool_acquire(image, &narrowed, watch, &cell)))
+		if ((e = pool_acquire(image, &narrowed, &wanted, watch, &cell)))
 			return e;
-		e = run_in(cell, input, &narrowed, watch, run, &keep, &lost);
+		e = run_in(cell, input, &narrowed, &wanted, watch, run, &keep, &lost);
 		pool_release(cell, keep);
 	} while (lost);
 	return e;

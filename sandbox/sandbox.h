@@ -21,7 +21,8 @@ enum run_kind {
 	RUN_POLICY = 5  /* never ran */
 };
 
-/* Claim -70016: how the cell came to this run. */
+/* Claim -70016: how the cell came to this run. RUN_PARKED: the program had been started ahead and
+ * waited for its input. */
 enum run_start { RUN_FRESH = 0, RUN_REUSED = 1, RUN_PARKED = 2 };
 
 struct run {
@@ -70,6 +71,10 @@ MUST enum err sandbox_image_add(struct sandbox *box, int package_fd,
 void sandbox_image_group(struct sandbox_image *image, const void *group);
 /* Ends its cells and frees it; runs that go on are killed. */
 void sandbox_image_drop(struct sandbox_image *image);
+
+/* Ends what was started ahead of its request in cells of this image (manifest.park): no program that
+ * was started before this call gets an input after it. For a change of policy. */
+void sandbox_image_drain(struct sandbox_image *image);
 
 /* Runs the image's program once on @input and fills @run (free with run_free); blocks. OK: it ran
  * and its output is complete, or it failed: see run->kind and code. Anything else: nothing ran, or

@@ -48,6 +48,7 @@ static enum err handle_image(struct launcher *launcher, struct request *request,
 	buf_put_u32(&reply->body, limits->cpu_ms);
 	buf_put_u32(&reply->body, limits->processes);
 	buf_put_u32(&reply->body, limits->open_files);
+	buf_put_u32(&reply->body, launcher->images[id].manifest.park);
 	return buf_check(&reply->body);
 }
 
