@@ -282,3 +282,42 @@ enum err p11_put_certificate(struct p11 at, struct slice id, const char *label, 
 	return p11_result(at.f->C_CreateObject(at.session, a, COUNT(a) - !trusted, out),
 			  "C_CreateObject");
 }
+
+enum err p11_put_data(struct p11 at, const char *label, struct slice value, CK_OBJECT_HANDLE *out)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE a[] = {
+		ATTRIBUTE(CKA_CLASS, class),
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, yes),
+		ATTRIBUTE(CKA_MODIFIABLE, no),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+		ATTRIBUTE_BYTES(CKA_VALUE, value.p, value.left),
+	};
+
+	return p11_result(at.f->C_CreateObject(at.session, a, COUNT(a), out), "C_CreateObject");
+}
+
+enum err p11_list_data(struct p11 at, const char *label, CK_OBJECT_HANDLE *out, size_t max,
+		       size_t *n)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE wanted[] = {
+		ATTRIBUTE(CKA_CLASS, class),
+		ATTRIBUTE(CKA_TOKEN, yes),
+		ATTRIBUTE(CKA_PRIVATE, yes),
+		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
+	};
+	CK_ULONG found = 0;
+	enum err e = p11_result(at.f->C_FindObjectsInit(at.session, wanted, COUNT(wanted)),
+				"C_FindObjectsInit");
+
+	if (e)
+		return e;
+	CK_RV rv = at.f->C_FindObjects(at.session, out, max, &found);
+	CK_RV end = at.f->C_FindObjectsFinal(at.session);
+	if ((e = p11_result(rv, "C_FindObjects")) || (e = p11_result(end, "C_FindObjectsFinal")))
+		return e;
+	*n = found;
+	return OK;
+}

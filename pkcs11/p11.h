@@ -40,6 +40,11 @@ MUST enum err p11_ec_point(struct p11 at, CK_OBJECT_HANDLE public_key, uint8_t p
 /* Appends r || s. */
 MUST enum err p11_sign(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t digest[32],
 		       struct buf *signature);
+/* See token_put_data and token_list_data. */
+MUST enum err p11_put_data(struct p11 at, const char *label, struct slice value,
+			   CK_OBJECT_HANDLE *out);
+MUST enum err p11_list_data(struct p11 at, const char *label, CK_OBJECT_HANDLE *out, size_t max,
+			    size_t *n);
 MUST enum err p11_put_certificate(struct p11 at, struct slice id, const char *label,
 				  struct slice der, bool trusted, CK_OBJECT_HANDLE *out);
 

@@ -340,6 +340,18 @@ enum err token_put_certificate(struct token *t, struct slice id, const char *lab
 	return WITH_SESSION(t, p11_put_certificate(at, id, label, der, trusted, out));
 }
 
+enum err token_put_data(struct token *t, const char *label, struct slice value,
+			CK_OBJECT_HANDLE *out)
+{
+	return WITH_SESSION(t, p11_put_data(at, label, value, out));
+}
+
+enum err token_list_data(struct token *t, const char *label, CK_OBJECT_HANDLE *out, size_t max,
+			 size_t *n)
+{
+	return WITH_SESSION(t, p11_list_data(at, label, out, max, n));
+}
+
 enum err token_get_value(struct token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
 			 size_t max, struct buf *out)
 {

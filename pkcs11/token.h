@@ -56,6 +56,12 @@ MUST enum err token_unseal(struct token *token, CK_OBJECT_HANDLE key, struct sli
 /* A public data or certificate object; @trusted needs the SO. Reads one back. */
 MUST enum err token_put_certificate(struct token *token, struct slice id, const char *label,
 				    struct slice der, bool trusted, CK_OBJECT_HANDLE *out);
+/* A private data object, which only the user of this token makes, sees and destroys. */
+MUST enum err token_put_data(struct token *token, const char *label, struct slice value,
+			     CK_OBJECT_HANDLE *out);
+/* Those with this label, at most so many. */
+MUST enum err token_list_data(struct token *token, const char *label, CK_OBJECT_HANDLE *out,
+			      size_t max, size_t *n);
 MUST enum err token_get_value(struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
 			      size_t max, struct buf *out);
 MUST enum err token_destroy(struct token *token, CK_OBJECT_HANDLE object);

@@ -14,6 +14,10 @@
 #define KEY_APPLIANCE "assay-appliance"
 #define KEY_WRAP "assay-wrap"
 #define KEY_ID_MAX 64
+#define ANCHOR "assay-anchor"
+#define ANCHOR_NAME "assay-anchor-1"
+#define ANCHOR_MAX (1 << 20)
+#define ANCHORS_MAX 64 /* more than one: left by a crash */
 #define YEARS(n) ((int64_t)(n)*365 * 86400)
 #define CERTIFICATE_YEARS 30 /* proofs are read years later; rollover is an act of its own */
 
@@ -24,6 +28,7 @@ struct attest {
 	struct buf ca_der, appliance_der;
 	uint8_t ueid[STATE_UEID_SIZE];
 	char origin[AUDIT_ORIGIN_MAX];
+	uint64_t anchors; /* counter of the newest anchor */
 };
 
 void attest_close(struct attest *attest)
@@ -246,7 +251,8 @@ enum err attest_initialise(struct attest *attest, struct state *state)
 	    (e = make_key(attest, KEY_APPLIANCE, attest->origin, &attest->appliance,
 			  &attest->appliance_der)) ||
 	    (e = make_store_key(attest, state)) || (e = write_certificates(attest, state)) ||
-	    (e = state_write(state, STATE_UEID, SLICE(attest->ueid))))
+	    (e = state_write(state, STATE_UEID, SLICE(attest->ueid))) ||
+	    (e = attest_write_anchor(attest, slice_of(NULL, 0))))
 		return e;
 	return state_write(state, STATE_INITIALISED, slice_text("1\n"));
 }
@@ -347,5 +353,79 @@ enum err attest_partition_key(struct attest *attest, struct slice serial, uint64
 	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(id), &key)))
 		return e;
 	*out = (struct audit_key){ key, -7, certificate, buf_slice(&attest->ca_der) };
+	return OK;
+}
+
+/* ---- the anchor: [name, counter, body] ---- */
+
+static enum err take_anchor(struct slice in, uint64_t *counter, struct slice *body)
+{
+	struct slice name;
+	size_t n;
+	enum err e;
+
+	if ((e = cbor_take_array(&in, 3, &n)) || (e = cbor_take_text(&in, 64, &name)) ||
+	    (e = cbor_take_uint(&in, counter)) || (e = cbor_take_bytes(&in, ANCHOR_MAX, body)) ||
+	    (e = cbor_take_end(in)))
+		return e;
+	return n == 3 && slice_is(name, ANCHOR_NAME) ? OK : failed(ERR_FORMAT, "no anchor");
+}
+
+/* One that can't be read was being made when the daemon was killed: an older one is there then. */
+static bool read_one(struct attest *attest, CK_OBJECT_HANDLE object, struct buf *body)
+{
+	CLEANUP(buf) struct buf value = BUF_INIT;
+	struct slice content;
+	uint64_t counter;
+
+	if (token_get_value(attest->token, object, CKA_VALUE, ANCHOR_MAX, &value) ||
+	    take_anchor(buf_slice(&value), &counter, &content)) {
+		log_warning("an anchor on the token is damaged: %s", err_reason());
+		return false;
+	}
+	if (counter < attest->anchors)
+		return false;
+	attest->anchors = counter;
+	buf_reset(body);
+	buf_put_slice(body, content);
+	return true;
+}
+
+enum err attest_read_anchor(struct attest *attest, struct buf *body)
+{
+	CK_OBJECT_HANDLE found[ANCHORS_MAX];
+	bool any = false;
+	size_t n;
+	enum err e = token_list_data(attest->token, ANCHOR, found, ANCHORS_MAX, &n);
+
+	if (e)
+		return e;
+	for (size_t i = 0; i < n; i++)
+		any |= read_one(attest, found[i], body);
+	return any ? buf_check(body)
+		   : failed(ERR_NOT_FOUND,
+			    "token %s holds no anchor of the log: it was put back, or is another",
+			    attest->info.label);
+}
+
+enum err attest_write_anchor(struct attest *attest, struct slice body)
+{
+	CLEANUP(buf) struct buf value = BUF_INIT;
+	CK_OBJECT_HANDLE old[ANCHORS_MAX], made;
+	size_t n;
+	enum err e;
+
+	cbor_put_array(&value, 3);
+	cbor_put_text(&value, ANCHOR_NAME);
+	cbor_put_uint(&value, attest->anchors + 1);
+	cbor_put_bytes(&value, body);
+	if ((e = buf_check(&value)) ||
+	    (e = token_list_data(attest->token, ANCHOR, old, ANCHORS_MAX, &n)) ||
+	    (e = token_put_data(attest->token, ANCHOR, buf_slice(&value), &made)))
+		return e;
+	attest->anchors++;
+	for (size_t i = 0; i < n; i++)
+		if ((e = token_destroy(attest->token, old[i])))
+			return e;
 	return OK;
 }

@@ -5,6 +5,8 @@
  *   assay-appliance                        P-256: heads of the appliance's own tree
  *   assay-wrap                             AES-256: seals frame keys of the log, and the store's key
  *   assay-partition <serial> <generation>  P-256: heads of one partition's tree
+ * and, by CKA_LABEL, private data:
+ *   assay-anchor                           what anchor.h says
  *
  * Logged in once, when it is opened. Calls are safe from any thread.
  */
@@ -49,5 +51,10 @@ MUST enum err attest_make_partition(struct attest *attest, struct slice serial, 
 /* Finds it; @certificate is what make gave, and must outlive @out. */
 MUST enum err attest_partition_key(struct attest *attest, struct slice serial, uint64_t generation,
 				   struct slice certificate, struct audit_key *out);
+
+/* The anchor's body: the newest there is, appended; ERR_NOT_FOUND when there is none. Then for the
+ * writer: a new object is made, and then the older ones destroyed. One thread at a time. */
+MUST enum err attest_read_anchor(struct attest *attest, struct buf *body);
+MUST enum err attest_write_anchor(struct attest *attest, struct slice body);
 
 #endif

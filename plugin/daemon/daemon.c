@@ -82,13 +82,16 @@ static enum err open_log(struct daemon *daemon)
 	struct audit_options options = { .path = path,
 					 .signer = attest_signer(daemon->attest),
 					 .segment_bytes = daemon->config->audit_segment_bytes,
-					 .issuer = attest_origin(daemon->attest) };
+					 .issuer = attest_origin(daemon->attest),
+					 .anchored = daemon->anchor.heads,
+					 .anchored_n = daemon->anchor.heads_n };
 	enum err e;
 
 	if (snprintf(path, sizeof path, "%s/%s", state_path(daemon->state), STATE_LOG) >=
 	    (int)sizeof path)
 		return failed(ERR_RANGE, "the state directory's path is too long");
 	if ((e = audit_open(&options, &recovery, &daemon->audit)) ||
+	    (e = state_raise_bootcount(daemon->state, &daemon->bootcount)) ||
 	    (e = open_appliance_tree(daemon)) ||
 	    (e = record_write(daemon, NULL, NULL, LEAF_OPEN, slice_of(NULL, 0),
 			      "daemon started, boot count %llu",
@@ -133,9 +136,16 @@ static enum err open_partitions(struct daemon *daemon)
 	partitions_init(&daemon->partitions, daemon->state, config->results_quota_bytes,
 			config->results_ttl_seconds * 1000);
 	if ((e = partitions_load(&daemon->partitions)) ||
+	    (e = anchor_check(&daemon->anchor, &daemon->partitions)) ||
 	    (e = partitions_each(&daemon->partitions, open_partition_tree, daemon)))
 		return e;
 	return state_each(daemon->state, STATE_PACKAGES, sweep_package, daemon);
+}
+
+enum err daemon_anchor(struct daemon *daemon, uint64_t every_ms)
+{
+	return anchor_renew(&daemon->anchor, daemon->audit, &daemon->partitions, io_monotonic_ms(),
+			    every_ms);
 }
 
 static enum err open_parts(struct daemon *daemon, int launcher)
@@ -148,12 +158,13 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	    (e = state_open(config->state, false, &daemon->state)) ||
 	    (e = attest_open(config, &daemon->attest)) ||
 	    (e = attest_load(daemon->attest, daemon->state)) ||
-	    (e = state_raise_bootcount(daemon->state, &daemon->bootcount)))
+	    (e = anchor_open(&daemon->anchor, daemon->attest)))
 		return e;
 	read_bootseed(daemon);
-	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)))
+	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)))
 		return e;
-	return open_partitions(daemon);
+	daemon->anchored = true;
+	return daemon_anchor(daemon, 0);
 }
 
 enum err daemon_open(const struct config *config, const char *self, int launcher,
@@ -190,6 +201,9 @@ void daemon_close(struct daemon *daemon, const char *why)
 	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 					 "daemon ended: %s", why))
 		log_error("the record of the end could not be written: %s", err_reason());
+	if (daemon->anchored)
+		(void)!daemon_anchor(daemon, 0); /* said why not */
+	anchor_close(&daemon->anchor);
 	audit_close(daemon->audit);
 	/* Images go before their sandbox, the token last: closing the log signs. */
 	partitions_close(&daemon->partitions);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "plugin/daemon/anchor.h"
 #include "plugin/daemon/attest.h"
 #include "plugin/daemon/clients.h"
 #include "plugin/daemon/partition.h"
@@ -25,7 +26,9 @@ struct daemon {
 	int launcher;      /* a second descriptor of its socket, to notice its end */
 	struct audit *audit;
 	struct audit_tree *tree; /* the appliance's own */
-	uint8_t boot_id[16];     /* of this run of the daemon */
+	struct anchor anchor;
+	bool anchored;       /* the start is over: the anchor may be renewed */
+	uint8_t boot_id[16]; /* of this run of the daemon */
 	uint64_t bootcount;
 	uint8_t bootseed[16]; /* of the machine's boot */
 	bool has_bootseed;
@@ -46,6 +49,8 @@ MUST enum err daemon_open(const struct config *config, const char *self, int lau
 			  struct daemon **out);
 /* Writes the record of the end (@why), closes the log, lets go of everything. NULL is allowed. */
 void daemon_close(struct daemon *daemon, const char *why);
+/* Has the token remember how far the log is, if that was not done in the last so many milliseconds. */
+MUST enum err daemon_anchor(struct daemon *daemon, uint64_t every_ms);
 /* Asks the server to end; from any thread. */
 void daemon_stop(struct daemon *daemon);
 /* Ends the process while other threads still use the daemon: the record of the end is the last one,

@@ -127,6 +127,32 @@ START_TEST(seals_and_unseals)
 }
 END_TEST
 
+START_TEST(data_is_put_listed_and_destroyed)
+{
+	struct token *t = opened();
+	CLEANUP(buf) struct buf value = BUF_INIT;
+	CK_OBJECT_HANDLE made[2], found[4];
+	size_t n;
+
+	login(t, CKU_USER, HARNESS_PIN);
+	ck_assert_ok(token_list_data(t, "anchor", found, 4, &n));
+	ck_assert_uint_eq(n, 0);
+	ck_assert_ok(token_put_data(t, "anchor", slice_text("one"), &made[0]));
+	ck_assert_ok(token_put_data(t, "anchor", slice_text("two"), &made[1]));
+	ck_assert_ok(token_list_data(t, "anchor", found, 4, &n));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_ok(token_destroy(t, made[0]));
+	ck_assert_ok(token_list_data(t, "anchor", found, 4, &n));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_ok(token_get_value(t, found[0], CKA_VALUE, 64, &value));
+	ck_assert(slice_is(buf_slice(&value), "two"));
+	ck_assert_ok(token_logout(t));
+	ck_assert_ok(token_list_data(t, "anchor", found, 4, &n));
+	ck_assert_uint_eq(n, 0);
+	closed(t);
+}
+END_TEST
+
 START_TEST(only_the_so_makes_a_trusted_certificate)
 {
 	struct token *t = opened();
@@ -202,6 +228,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_wrong_pin_is_a_matter_of_login);
 	tcase_add_test(t, makes_finds_and_uses_a_signing_key);
 	tcase_add_test(t, seals_and_unseals);
+	tcase_add_test(t, data_is_put_listed_and_destroyed);
 	tcase_add_test(t, only_the_so_makes_a_trusted_certificate);
 	tcase_add_test(t, more_threads_than_sessions_sign_together);
 	tcase_add_test(t, results_have_names);
