@@ -13,22 +13,31 @@
 #define THREADS_MAX 16
 #define ROUNDS 7
 #define ROUND_NS 250000000u
+#define LATENCIES_MAX 65536 /* of all rounds; more are not kept */
 #define MEMORY_GROUP "be7c0003"
 #define IDLE 48
 
 /* Shared with the processes that stand in for threads. */
-static struct shared {
+struct shared {
 	enum program program;
 	enum way way;
 	uint64_t end;
-	atomic_ulong done;
-} * now;
+	atomic_ulong done, parked;
+	double ns[LATENCIES_MAX];
+};
+
+static struct shared *now;
 
 static void *work(void *unused)
 {
 	while (now_ns() < now->end) {
-		way_run(now->program, now->way);
-		atomic_fetch_add(&now->done, 1);
+		uint64_t start = now_ns();
+		if (way_run(now->program, now->way))
+			atomic_fetch_add(&now->parked, 1);
+		double took = (double)(now_ns() - start);
+		unsigned long i = atomic_fetch_add(&now->done, 1);
+		if (i < LATENCIES_MAX)
+			now->ns[i] = took;
 	}
 	return unused;
 }
@@ -66,9 +75,10 @@ static void run_processes(unsigned n)
 /* Runs a second. */
 static double round_of(enum program program, enum way way, unsigned threads, struct load *load)
 {
+	unsigned long before = atomic_load(&now->done);
+
 	now->program = program;
 	now->way = way;
-	atomic_store(&now->done, 0);
 	double cpu = usage_cpu_us();
 	uint64_t start = now_ns();
 	now->end = start + ROUND_NS;
@@ -77,33 +87,56 @@ static double round_of(enum program program, enum way way, unsigned threads, str
 	else
 		run_threads(threads);
 	uint64_t took = now_ns() - start;
-	unsigned long done = atomic_load(&now->done);
+	unsigned long done = atomic_load(&now->done) - before;
 	load->cpu_ns += (usage_cpu_us() - cpu) * 1e3;
 	load->runs += done;
 	return (double)done * 1e9 / (double)took;
 }
 
+static struct shared *shared_new(void)
+{
+	struct shared *s =
+		mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		die("no memory");
+	return s;
+}
+
+static void load_finish(struct load *load, struct shared *s, double *rates)
+{
+	size_t n = load->runs < LATENCIES_MAX ? load->runs : LATENCIES_MAX;
+
+	load->rate = median(rates, ROUNDS);
+	load->cpu_ns /= (double)load->runs;
+	load->parked = atomic_load(&s->parked);
+	load->tenth = tenth(s->ns, n);
+	load->median = median(s->ns, n);
+	munmap(s, sizeof *s);
+}
+
 void load_compare(enum program program, unsigned threads, enum way way, struct load *load,
 		  enum way other_way, struct load *other)
 {
-	double rates[ROUNDS], others[ROUNDS];
+	struct shared *ours, *others;
+	double rates[ROUNDS], other_rates[ROUNDS];
 	struct load warm = { 0 };
 
-	now = mmap(NULL, sizeof *now, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (now == MAP_FAILED)
-		die("no memory");
 	ways_enter(program);
 	*load = *other = (struct load){ 0 };
+	now = shared_new();
 	round_of(program, way, threads, &warm);
-	for (int i = 0; i < ROUNDS; i++) {
-		rates[i] = round_of(program, way, threads, load);
-		others[i] = round_of(program, other_way, threads, other);
-	}
-	load->rate = median(rates, ROUNDS);
-	load->cpu_ns /= (double)load->runs;
-	other->rate = median(others, ROUNDS);
-	other->cpu_ns /= (double)other->runs;
 	munmap(now, sizeof *now);
+	ours = shared_new();
+	others = shared_new();
+	for (int i = 0; i < ROUNDS; i++) {
+		now = ours;
+		rates[i] = round_of(program, way, threads, load);
+		now = others;
+		other_rates[i] = round_of(program, other_way, threads, other);
+	}
+	load_finish(load, ours, rates);
+	load_finish(other, others, other_rates);
 }
 
 /* Cells of different limits are never the same, so that each run leaves one more behind. */
@@ -111,7 +144,7 @@ void memory_measure(struct memory *memory)
 {
 	struct sandbox *box = ways_sandbox(MEMORY_GROUP, IDLE);
 	struct limits limits;
-	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, &limits);
+	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, PARK_OFF, &limits);
 
 	double others = usage_inits();
 	for (uint32_t i = 0; i < IDLE; i++) {

@@ -5,9 +5,10 @@
 #include "testbed/bench/ways.h"
 
 struct load {
-	double rate;   /* runs a second: median of the rounds */
-	double cpu_ns; /* of a run: this process, launcher, init and program */
-	unsigned long runs;
+	double rate;          /* runs a second: median of the rounds */
+	double cpu_ns;        /* of a run: this process, launcher, init and program */
+	double median, tenth; /* nanoseconds of a run, with so many at once */
+	unsigned long runs, parked;
 };
 
 /* By turns from so many threads, each of which starts its next run when the last one ended. */

@@ -23,7 +23,7 @@
 #define ROWS_MAX 96
 #define THREADS 2
 
-enum kind { LATENCY, RATE, MEMORY };
+enum kind { LATENCY, SUSTAINED, RATE, MEMORY };
 
 static struct row {
 	char name[NAME_MAX_];
@@ -31,6 +31,7 @@ static struct row {
 	enum program program;
 	enum way way, baseline;
 	unsigned threads;
+	struct load load, base_load; /* SUSTAINED and RATE */
 } rows[ROWS_MAX];
 static size_t rows_n;
 
@@ -41,7 +42,6 @@ static struct result {
 	double ns[SAMPLES_MAX];
 	size_t n;
 	double median, tenth;
-	struct load load[THREADS];
 } results[PROGRAMS][WAYS];
 
 static int names_n;
@@ -64,33 +64,50 @@ static void add(struct row row, const char *middle, const char *end)
 		rows[rows_n++] = row;
 }
 
-static void add_program(enum program p)
+static void add_ours(enum program p, enum way w)
 {
-	const char *name = program_name[p];
+	const struct row row = { .kind = w == WAY_PARKED ? SUSTAINED : LATENCY,
+				 .program = p,
+				 .way = w,
+				 .baseline = WAY_SPAWN,
+				 .threads = 1 };
 
-	for (enum way w = WAY_SPAWN + 1; w < WAYS; w++) {
-		bool ours = w < WAY_BUBBLEWRAP;
-		char middle[NAME_MAX_];
-		/* Other sandboxes are named after the tool; with the first program, that alone. */
-		snprintf(middle, sizeof middle, "%s%s", ours ? "" : "vs_", way_kind[w].name);
-		if (ours)
-			add((struct row){ .program = p, .way = w, .baseline = WAY_SPAWN }, middle,
-			    name);
-		else
-			add((struct row){ .program = p, .way = WAY_DEMAND, .baseline = w }, middle,
-			    p ? name : "");
-	}
-	for (unsigned threads = 1; threads <= THREADS; threads++) {
-		char end[NAME_MAX_];
-		snprintf(end, sizeof end, "%s%s", name, threads == 1 ? "_1" : "");
-		add((struct row){ "", RATE, p, WAY_DEMAND, WAY_SPAWN, threads }, "throughput", end);
-	}
+	add(row, way_kind[w].name, program_name[p]);
+}
+
+/* Named after the tool; with the first program, that alone. */
+static void add_tool(enum program p, enum way w)
+{
+	const struct row row = { .program = p, .way = WAY_DEMAND, .baseline = w };
+	char name[NAME_MAX_];
+
+	snprintf(name, sizeof name, "vs_%s", way_kind[w].name);
+	add(row, name, p ? program_name[p] : "");
+}
+
+static void add_rate(enum program p, unsigned threads)
+{
+	const struct row row = { .kind = RATE,
+				 .program = p,
+				 .way = WAY_DEMAND,
+				 .baseline = WAY_SPAWN,
+				 .threads = threads };
+	char name[NAME_MAX_];
+
+	snprintf(name, sizeof name, "%s%s", program_name[p], threads == 1 ? "_1" : "");
+	add(row, "throughput", name);
 }
 
 static void add_rows(void)
 {
-	for (enum program p = 0; p < PROGRAMS; p++)
-		add_program(p);
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		for (enum way w = WAY_SPAWN + 1; w <= WAY_PARKED; w++)
+			add_ours(p, w);
+		for (enum way w = WAY_PARKED + 1; w < WAYS; w++)
+			add_tool(p, w);
+		for (unsigned threads = 1; threads <= THREADS; threads++)
+			add_rate(p, threads);
+	}
 	add((struct row){ .kind = MEMORY }, "memory", "");
 	if (rows_n == 0)
 		die("no such row");
@@ -106,7 +123,7 @@ static void try_all(void)
 		for (enum way w = 0; w < WAYS; w++) {
 			const char *why = results[p][w].wanted ? way_lacks(p, w) : NULL;
 
-			if (why && w < WAY_BUBBLEWRAP)
+			if (why && w < WAY_PARKED)
 				die("%s, %s: %s", program_name[p], way_kind[w].what, why);
 			if (why)
 				results[p][w].lacks = strdup(why);
@@ -150,16 +167,23 @@ static void measure_latency(void)
 			}
 }
 
-static void measure_rates(void)
+static const char *lacks(const struct row *r)
 {
-	for (size_t i = 0; i < rows_n; i++) {
-		const struct row *r = &rows[i];
-		const unsigned t = r->threads;
+	const char *way = results[r->program][r->way].lacks;
 
-		if (r->kind == RATE)
-			load_compare(r->program, t, r->way,
-				     &results[r->program][r->way].load[t - 1], r->baseline,
-				     &results[r->program][r->baseline].load[t - 1]);
+	return way ? way : results[r->program][r->baseline].lacks;
+}
+
+static void measure_loads(void)
+{
+	for (struct row *r = rows; r < rows + rows_n; r++) {
+		if ((r->kind != RATE && r->kind != SUSTAINED) || lacks(r))
+			continue;
+		if (r->way == WAY_PARKED)
+			ways_park(r->program);
+		load_compare(r->program, r->threads, r->way, &r->load, r->baseline, &r->base_load);
+		if (r->way == WAY_PARKED)
+			ways_unpark();
 	}
 }
 
@@ -167,22 +191,32 @@ static void print_latency(const struct row *r)
 {
 	const struct result *ours = &results[r->program][r->way];
 	const struct result *theirs = &results[r->program][r->baseline];
-	const struct way_kind *kind = &way_kind[r->baseline];
 
-	if (theirs->lacks) {
-		printf("%s|-|ns|%s: %s\n", r->name, kind->name, theirs->lacks);
-		return;
-	}
 	printf("%s|%.0f|ns|%.0f|%zu|", r->name, ours->median, theirs->median, ours->n);
 	printf("\"p10\": %.0f, \"baseline_p10\": %.0f, \"baseline_runs\": %zu|", ours->tenth,
 	       theirs->tenth, theirs->n);
-	printf("%s; 10th percentiles %.0f, %.0f\n", kind->what, ours->tenth, theirs->tenth);
+	printf("%s; 10th percentiles %.0f, %.0f\n", way_kind[r->baseline].what, ours->tenth,
+	       theirs->tenth);
+}
+
+/* Latency while one run follows the other, so that what is done ahead takes its time too. */
+static void print_sustained(const struct row *r)
+{
+	const struct load *ours = &r->load, *theirs = &r->base_load;
+
+	printf("%s|%.0f|ns|%.0f|%lu|", r->name, ours->median, theirs->median, ours->runs);
+	printf("\"p10\": %.0f, \"baseline_p10\": %.0f, \"rate\": %.0f, \"baseline_rate\": %.0f, ",
+	       ours->tenth, theirs->tenth, ours->rate, theirs->rate);
+	printf("\"parked\": %.3f, \"cpu_ns\": %.0f, \"baseline_cpu_ns\": %.0f|",
+	       (double)ours->parked / (double)ours->runs, ours->cpu_ns, theirs->cpu_ns);
+	printf("%s, without a pause; %.0f %% parked; CPU %.0f, %.0f ns each\n",
+	       way_kind[r->baseline].what, 100 * (double)ours->parked / (double)ours->runs,
+	       ours->cpu_ns, theirs->cpu_ns);
 }
 
 static void print_rate(const struct row *r)
 {
-	const struct load *ours = &results[r->program][r->way].load[r->threads - 1];
-	const struct load *theirs = &results[r->program][r->baseline].load[r->threads - 1];
+	const struct load *ours = &r->load, *theirs = &r->base_load;
 
 	printf("%s|%.0f|1/s|%.0f|%lu|", r->name, ours->rate, theirs->rate, ours->runs);
 	printf("\"cpu_ns\": %.0f, \"baseline_cpu_ns\": %.0f|", ours->cpu_ns, theirs->cpu_ns);
@@ -203,6 +237,20 @@ static void print_memory(const struct row *r)
 		printf("%s|-|bytes|the kernel doesn't tell what it holds for a cell\n", r->name);
 }
 
+static void print(const struct row *r)
+{
+	static void (*const kinds[])(const struct row *) = { [LATENCY] = print_latency,
+							     [SUSTAINED] = print_sustained,
+							     [RATE] = print_rate,
+							     [MEMORY] = print_memory };
+
+	if (r->kind != MEMORY && lacks(r))
+		printf("%s|-|%s|%s: %s\n", r->name, r->kind == RATE ? "1/s" : "ns",
+		       way_kind[r->way == WAY_DEMAND ? r->baseline : r->way].name, lacks(r));
+	else
+		kinds[r->kind](r);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -214,14 +262,9 @@ int main(int argc, char **argv)
 	ways_open(argv[1], argv[2]);
 	try_all();
 	measure_latency();
-	measure_rates();
+	measure_loads();
 	for (size_t i = 0; i < rows_n; i++)
-		if (rows[i].kind == LATENCY)
-			print_latency(&rows[i]);
-		else if (rows[i].kind == RATE)
-			print_rate(&rows[i]);
-		else
-			print_memory(&rows[i]);
+		print(&rows[i]);
 	ways_close();
 	return 0;
 }

@@ -45,12 +45,17 @@ void ways_close(void);
 const char *way_lacks(enum program program, enum way way);
 /* To be called before runs of another program. */
 void ways_enter(enum program program);
-/* One run, with the output compared. WAY_SPAWN and our own may be called from several threads. */
-void way_run(enum program program, enum way way);
+/* One run, with the output compared; says whether the program had been parked. WAY_SPAWN and our own
+ * may be called from several threads. */
+bool way_run(enum program program, enum way way);
+/* Programs are started ahead from the first to the second, since that takes time from other ways. */
+void ways_park(enum program program);
+void ways_unpark(void);
 
 /* A sandbox with one image of this program. */
 struct sandbox *ways_sandbox(const char *name, uint32_t cells);
-struct sandbox_image *ways_image(struct sandbox *box, enum program program, struct limits *limits);
+struct sandbox_image *ways_image(struct sandbox *box, enum program program, enum park park,
+				 struct limits *limits);
 struct slice ways_input(void);
 
 #endif
