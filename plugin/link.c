@@ -258,10 +258,19 @@ static void close_lanes(struct link *link)
 		fd_cleanup(&link->lanes[i].fd);
 }
 
+/* A child that another thread made meanwhile may have descriptors of ours, which closing leaves. */
+static void hang_up(struct link *link)
+{
+	for (size_t i = 0; i < LANES_MAX; i++)
+		if (link->lanes[i].fd >= 0)
+			(void)shutdown(link->lanes[i].fd, SHUT_RDWR);
+}
+
 void link_close(struct link *link)
 {
 	if (!link)
 		return;
+	hang_up(link);
 	close_lanes(link);
 	pthread_cond_destroy(&link->freed);
 	pthread_mutex_destroy(&link->lock);
@@ -273,9 +282,7 @@ void link_end(struct link *link)
 {
 	pthread_mutex_lock(&link->lock);
 	link->dead = true;
-	for (size_t i = 0; i < LANES_MAX; i++)
-		if (link->lanes[i].fd >= 0)
-			(void)shutdown(link->lanes[i].fd, SHUT_RDWR);
+	hang_up(link);
 	pthread_cond_broadcast(&link->freed);
 	pthread_mutex_unlock(&link->lock);
 }

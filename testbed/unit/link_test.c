@@ -416,6 +416,40 @@ START_TEST(a_child_lets_go_of_the_link)
 }
 END_TEST
 
+/* Serves one connection by hand: how it ended. */
+static void *serve_one(void *listening)
+{
+	CLEANUP(fd) int fd = accept4((int)(intptr_t)listening, NULL, NULL, SOCK_CLOEXEC);
+	CLEANUP(wire) struct wire_message m;
+
+	wire_init(&m);
+	ck_assert_ok(wire_recv(fd, &m));
+	server_greet(&m);
+	ck_assert_ok(wire_send(fd, &m));
+	return (void *)(intptr_t)wire_recv(fd, &m);
+}
+
+/* One made past every handler, as by clone: it keeps the descriptors and knows nothing of them. */
+START_TEST(a_link_that_is_closed_ends_whoever_inherited_it)
+{
+	pthread_t thread;
+	void *end;
+	int listening = server_listen(path);
+
+	pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)listening);
+	struct link *link = opened();
+	pid_t pid = fork();
+	if (pid == 0)
+		pause();
+	link_close(link);
+	pthread_join(thread, &end);
+	ck_assert_int_eq((intptr_t)end, ERR_GONE);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(listening);
+}
+END_TEST
+
 static void write_launcher(const char *script)
 {
 	char file[96];
@@ -490,6 +524,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_socket_squatted_by_another_user_is_refused);
 	tcase_add_test(t, a_silent_socket_does_not_hang_its_client);
 	tcase_add_test(t, a_child_lets_go_of_the_link);
+	tcase_add_test(t, a_link_that_is_closed_ends_whoever_inherited_it);
 	tcase_add_test(t, a_launcher_starts_with_nothing_of_its_host);
 }
 
