@@ -1,7 +1,7 @@
 # Small static programs that play the application in tests of the sandbox.
 ESCAPE = $(patsubst testbed/escape/%.c,$(BUILD)/escape/%,$(wildcard testbed/escape/*.c))
 
-$(BUILD)/escape/%: testbed/escape/%.c testbed/escape/attempt.h
+$(BUILD)/escape/%: testbed/escape/%.c testbed/escape/attempt.h testbed/escape/family.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MF $(BUILD)/escape/$*.d $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $< -o $@
 

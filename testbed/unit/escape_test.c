@@ -1,19 +1,51 @@
 /* Each program of testbed/escape tries what a cell forbids, and none gets through. */
-#include "testbed/unit/sandbox_common.h"
+#include "testbed/unit/escape_bench.h"
 
 #include <signal.h>
 
 static struct sandbox *box;
+static size_t descriptors, mounts;
+
+/* Entries of a directory, or lines of a file. */
+static size_t count(const char *path)
+{
+	size_t n = 0;
+	DIR *list = opendir(path);
+
+	if (list) {
+		while (readdir(list))
+			n++;
+		closedir(list);
+		return n;
+	}
+	FILE *f = fopen(path, "re");
+	for (int c; f && (c = getc(f)) != EOF;)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
 
 static void start(void)
 {
+	descriptors = count("/proc/self/fd");
+	mounts = count("/proc/self/mountinfo");
 	box = bench_start(1);
+}
+
+/* No process, cgroup, descriptor or mount is left. */
+static void nothing_is_left(void)
+{
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert(!bench_left_behind());
+	ck_assert_uint_eq(count("/proc/self/fd"), descriptors);
+	ck_assert_uint_eq(count("/proc/self/mountinfo"), mounts);
 }
 
 static void stop(void)
 {
 	sandbox_close(box);
-	ck_assert(!bench_left_behind());
+	nothing_is_left();
 }
 
 static const struct {
@@ -47,6 +79,76 @@ START_TEST(no_attempt_gets_through)
 }
 END_TEST
 
+/* Tables of attempts: testbed/escape/family.h. */
+static const char *const families[] = { "namespaces", "interfaces", "tracing",  "ipc",
+					"network",    "code",       "terminal", "image" };
+
+#define FAMILIES (int)(sizeof families / sizeof *families)
+
+static void run_family(struct sandbox *in, const char *name, const char *place)
+{
+	struct sandbox_image *image = escape_image(in, name, place, false);
+
+	/* In a new cell and in a used one. */
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(run) struct run run = { 0 };
+		enum err e = sandbox_run(image, slice_of(NULL, 0), NULL, &run);
+
+		ck_assert_msg(e == OK, "%s: %s", name, err_reason());
+		ck_assert_msg(run.kind == RUN_EXIT && run.code == 0 && run.output.len == 0,
+			      "%s, %s: kind %d, code %u: %s", name, place, (int)run.kind, run.code,
+			      run.output.len ? buf_text(&run.output) : "");
+		ck_assert_int_eq(run.start, i ? RUN_REUSED : RUN_FRESH);
+	}
+	sandbox_image_drop(image);
+}
+
+START_TEST(no_family_gets_through)
+{
+	run_family(box, families[_i], "cell");
+}
+END_TEST
+
+/* So that default deny does not hide a broken layer. */
+static void run_without(const char *steps, const char *name, const char *place)
+{
+	int sock;
+	struct sandbox *weak;
+
+	pid_t pid = faults_launch(&(struct faults){ .without = steps }, &sock);
+	enum err e = sandbox_attach(sock, &weak);
+	ck_assert_msg(e == OK, "%s", err_reason());
+	run_family(weak, name, place);
+	sandbox_close(weak);
+	faults_ended(pid);
+}
+
+START_TEST(without_seccomp_the_other_layers_hold)
+{
+	run_without("seccomp", families[_i], "second");
+}
+END_TEST
+
+START_TEST(without_seccomp_and_landlock_namespaces_and_mounts_hold)
+{
+	run_without("seccomp landlock", families[_i], "third");
+}
+END_TEST
+
+/* Attempts that fail everywhere would show nothing. */
+START_TEST(outside_the_same_attempts_succeed)
+{
+	char text[8192];
+
+	if (geteuid())
+		return;
+	int code = outside_run(families[_i], text, sizeof text);
+	ck_assert_msg(code == 0, "%s, outside: code %d: %s", families[_i], code, text);
+	if (*text)
+		printf("%s, outside:\n%s", families[_i], text);
+}
+END_TEST
+
 static Suite *suite(const char *name)
 {
 	Suite *s = suite_create(name);
@@ -55,6 +157,14 @@ static Suite *suite(const char *name)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_loop_test(t, no_attempt_gets_through, 0, sizeof programs / sizeof *programs);
+	tcase_add_loop_test(t, no_family_gets_through, 0, FAMILIES);
+	suite_add_tcase(s, t);
+	t = tcase_create("layers");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, without_seccomp_the_other_layers_hold, 0, FAMILIES);
+	tcase_add_loop_test(t, without_seccomp_and_landlock_namespaces_and_mounts_hold, 0,
+			    FAMILIES);
+	tcase_add_loop_test(t, outside_the_same_attempts_succeed, 0, FAMILIES);
 	suite_add_tcase(s, t);
 	return s;
 }
