@@ -1,6 +1,12 @@
 #include "plugin/cli/remote.h"
 
+#include <poll.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STOP_WAIT_MS 30000
 
@@ -66,9 +72,35 @@ enum err remote_take_partition(struct slice *in, struct remote_partition *out)
 	return OK;
 }
 
-/* Until nobody answers: what the daemon had begun is finished, and the log is closed. */
-static enum err wait_until_gone(const struct cli *cli, const struct config *config)
+/* The process at the other end of the socket; -1 when it can't be had. */
+static int find_process(const char *path)
 {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct ucred peer;
+	socklen_t n = sizeof peer;
+
+	if (fd < 0 || strlen(path) >= sizeof address.sun_path)
+		return -1;
+	strcpy(address.sun_path, path);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+		return -1;
+	return pidfd_open(peer.pid, 0);
+}
+
+/* Until the process has ended: what it had begun is finished, and the log is closed, so that it may
+ * be copied. A socket that nobody answers any more says less. */
+static enum err wait_until_gone(const struct cli *cli, const struct config *config, int process)
+{
+	struct pollfd ended = { process, POLLIN, 0 };
+
+	if (process >= 0)
+		return poll(&ended, 1, STOP_WAIT_MS) == 1
+			       ? OK
+			       : failed(ERR_TIMEOUT, "the daemon still runs after %d s",
+					STOP_WAIT_MS / 1000);
+
 	uint64_t end = io_monotonic_ms() + STOP_WAIT_MS;
 
 	while (io_monotonic_ms() < end) {
@@ -86,6 +118,7 @@ static enum err wait_until_gone(const struct cli *cli, const struct config *conf
 
 enum err remote_stop(struct cli *cli, struct remote *remote)
 {
+	CLEANUP(fd) int process = find_process(remote->config->socket);
 	struct slice in;
 	enum err e;
 
@@ -94,5 +127,5 @@ enum err remote_stop(struct cli *cli, struct remote *remote)
 		return e;
 	link_close(remote->link);
 	remote->link = NULL;
-	return wait_until_gone(cli, remote->config);
+	return wait_until_gone(cli, remote->config, process);
 }

@@ -1,6 +1,7 @@
 /* Requests about links and the daemon itself: HELLO, ATTACH, PARTITIONS, STATUS, STOP. */
 #include <stdio.h>
 
+#include "config/base/log.h"
 #include "plugin/daemon/request.h"
 
 enum err request_HELLO(struct call *call)
@@ -137,7 +138,14 @@ enum err request_STOP(struct call *call)
 {
 	enum err e = call_arguments(call, 0);
 
-	if (!e)
-		daemon_stop(call->daemon);
-	return e;
+	if (e)
+		return e;
+	/* The record of the end has no caller: who asked for it stands before it. A log that takes no
+	 * more is no reason to go on. */
+	call->caller.role = LEAF_ROLE_ADMIN;
+	if (record_write(call->daemon, NULL, &call->caller, LEAF_MANAGEMENT, slice_of(NULL, 0),
+			 "daemon told to stop by user %u", call->caller.uid))
+		log_error("who stopped the daemon is not recorded: %s", err_reason());
+	daemon_stop(call->daemon);
+	return OK;
 }

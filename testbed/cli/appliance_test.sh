@@ -141,6 +141,7 @@ says "its records" "execution +user +screen" assay audit show
 check "as many as asked for" [ "$(assay audit show --limit 2 | wc -l)" = 2 ]
 check "of one type" [ "$(assay audit show --type execution | wc -l)" = 2 ]
 check "one JSON document" bash -c "ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit show --json | python3 -m json.tool"
-check "stop" assay stop
+check "stop" as_admin "$D/bin/assay" stop
+says "the log names who stopped it" "management +administrator +daemon told to stop by user $ADMIN_UID" assay audit show
 says "offline, and of a copy" "The log holds" bash -c "cp -r $D/state/log $W/log && $D/bin/assay audit verify $W/log --ca $D/ca.pem"
 done_testing
