@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
@@ -21,23 +22,33 @@
 struct shared {
 	enum program program;
 	enum way way;
-	uint64_t end;
+	uint64_t end, period; /* from the start of one run to the next; 0: at once */
 	atomic_ulong done, parked;
 	double ns[LATENCIES_MAX];
 };
 
 static struct shared *now;
 
+static void rest_until(uint64_t ns)
+{
+	const struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+
+	if (ns > now_ns())
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
 static void *work(void *unused)
 {
-	while (now_ns() < now->end) {
-		uint64_t start = now_ns();
+	uint64_t start;
+
+	while ((start = now_ns()) < now->end) {
 		if (way_run(now->program, now->way))
 			atomic_fetch_add(&now->parked, 1);
 		double took = (double)(now_ns() - start);
 		unsigned long i = atomic_fetch_add(&now->done, 1);
 		if (i < LATENCIES_MAX)
 			now->ns[i] = took;
+		rest_until(start + now->period);
 	}
 	return unused;
 }
@@ -93,13 +104,14 @@ static double round_of(enum program program, enum way way, unsigned threads, str
 	return (double)done * 1e9 / (double)took;
 }
 
-static struct shared *shared_new(void)
+static struct shared *shared_new(uint64_t period)
 {
 	struct shared *s =
 		mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (s == MAP_FAILED)
 		die("no memory");
+	s->period = period;
 	return s;
 }
 
@@ -115,20 +127,27 @@ static void load_finish(struct load *load, struct shared *s, double *rates)
 	munmap(s, sizeof *s);
 }
 
-void load_compare(enum program program, unsigned threads, enum way way, struct load *load,
-		  enum way other_way, struct load *other)
+/* How long one run takes when one follows the other. */
+static uint64_t run_ns(enum program program, enum way way, unsigned threads)
 {
-	struct shared *ours, *others;
-	double rates[ROUNDS], other_rates[ROUNDS];
 	struct load warm = { 0 };
+
+	now = shared_new(0);
+	round_of(program, way, threads, &warm);
+	munmap(now, sizeof *now);
+	return (uint64_t)ROUND_NS * threads / warm.runs;
+}
+
+void load_compare(enum program program, unsigned threads, unsigned pace, enum way way,
+		  struct load *load, enum way other_way, struct load *other)
+{
+	double rates[ROUNDS], other_rates[ROUNDS];
 
 	ways_enter(program);
 	*load = *other = (struct load){ 0 };
-	now = shared_new();
-	round_of(program, way, threads, &warm);
-	munmap(now, sizeof *now);
-	ours = shared_new();
-	others = shared_new();
+	run_ns(program, way, threads);
+	uint64_t period = pace * run_ns(program, other_way, threads);
+	struct shared *ours = shared_new(period), *others = shared_new(period);
 	for (int i = 0; i < ROUNDS; i++) {
 		now = ours;
 		rates[i] = round_of(program, way, threads, load);
@@ -146,7 +165,7 @@ void memory_measure(struct memory *memory)
 	struct limits limits;
 	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, PARK_OFF, &limits);
 
-	double others = usage_inits();
+	double n, others_n, others = usage_inits(&others_n);
 	for (uint32_t i = 0; i < IDLE; i++) {
 		CLEANUP(run) struct run run = { 0 };
 
@@ -154,8 +173,10 @@ void memory_measure(struct memory *memory)
 		if (sandbox_run(image, ways_input(), &limits, &run))
 			die("%s", err_reason());
 	}
-	memory->cells = IDLE;
-	memory->user = (usage_inits() - others) / IDLE;
-	memory->kernel = usage_group(MEMORY_GROUP) / IDLE;
+	double all = usage_inits(&n);
+	n -= others_n;
+	memory->cells = (unsigned)n;
+	memory->user = (all - others) / n;
+	memory->kernel = usage_group(MEMORY_GROUP) / n;
 	sandbox_close(box);
 }

@@ -11,9 +11,10 @@ struct load {
 	unsigned long runs, parked;
 };
 
-/* By turns from so many threads, each of which starts its next run when the last one ended. */
-void load_compare(enum program program, unsigned threads, enum way way, struct load *load,
-		  enum way other_way, struct load *other);
+/* By turns, from so many threads. Each starts its next run when the last one ended, or, with a pace, a
+ * fixed time after it began: so many times what the other way takes. */
+void load_compare(enum program program, unsigned threads, unsigned pace, enum way way,
+		  struct load *load, enum way other_way, struct load *other);
 
 /* Bytes of each idle cell: init's own share of memory, and what the kernel holds for the cell. The
  * launcher's memory and the image, which all cells share, are not in it. */

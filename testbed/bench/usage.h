@@ -6,8 +6,8 @@
 /* Microseconds so far, of this process, of children that ended, of launchers and all in their cells;
  * what still runs counts in steps of 10 ms. */
 double usage_cpu_us(void);
-/* Bytes of memory of all inits; of shared pages, each one's part. */
-double usage_inits(void);
+/* Bytes of memory of all inits, and how many there are; of shared pages, each one's part. */
+double usage_inits(double *n);
 /* Bytes of kernel memory that the cells of the sandbox with this name are charged; 0: unknown. */
 double usage_group(const char *name);
 
