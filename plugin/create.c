@@ -82,8 +82,7 @@ static bool want(void *context, const struct object *object)
 {
 	struct wanted *w = context;
 
-	if (object->kind != w->kind ||
-	    !slice_equal(buf_slice(&object->field[w->field]), w->value) ||
+	if (!slice_equal(buf_slice(&object->field[w->field]), w->value) ||
 	    (w->application &&
 	     !slice_is(buf_slice(&object->field[FIELD_APPLICATION]), w->application)))
 		return false;
@@ -101,7 +100,7 @@ static CK_RV find_made(const struct creation *c, struct wanted *w, enum err e,
 	size_t n;
 
 	if (!e)
-		e = object_collect(c->session, want, w, &all, &n);
+		e = object_collect(c->session, w->kind, want, w, &all, &n);
 	free(all);
 	if (e)
 		return service_rv(e);

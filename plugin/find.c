@@ -47,8 +47,7 @@ static bool match(void *context, const struct object *object)
 {
 	const struct search *search = context;
 
-	return object->kind & search->kinds &&
-	       (object->kind != OBJECT_DATA || object->listing >= search->listing) &&
+	return (object->kind != OBJECT_DATA || object->listing >= search->listing) &&
 	       attribute_match(object, search->templ, search->n);
 }
 
@@ -77,7 +76,7 @@ static CK_RV search_ours(struct session *session, const struct partition *p, str
 
 	if (e && names_assay(search))
 		return service_rv(e);
-	e = object_collect(session, match, search, out, n);
+	e = object_collect(session, search->kinds, match, search, out, n);
 	return e ? CKR_HOST_MEMORY : CKR_OK;
 }
 

@@ -6,15 +6,18 @@
 
 #include "plugin/handle.h"
 
-#define BUCKETS 1024
+/* Few applications and many results: a search for keys walks past the former alone. */
+#define KEY_BUCKETS 64
+#define RESULT_BUCKETS 1024
+#define BUCKETS (KEY_BUCKETS + RESULT_BUCKETS)
 /* How long another process's loading may go unseen; the daemon decides what may run anyway. */
 #define APPS_MS 200
 /* Results that a process keeps handles of. */
 #define RESULTS_MAX 16384
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the buckets */
-static struct object *buckets[BUCKETS];
-static size_t results_n; /* about how many of them are results */
+static struct object *buckets[BUCKETS];                  /* of keys, then of results */
+static size_t results_n;                                 /* about how many of them are results */
 static _Atomic uint64_t last_listing;
 
 void object_put(struct object *object)
@@ -51,9 +54,9 @@ static bool fields_fit(const struct object *object)
 	return true;
 }
 
-static struct object **bucket(CK_OBJECT_HANDLE handle)
+static struct object **bucket(CK_OBJECT_HANDLE handle, bool result)
 {
-	return &buckets[handle % BUCKETS];
+	return &buckets[result ? KEY_BUCKETS + handle % RESULT_BUCKETS : handle % KEY_BUCKETS];
 }
 
 /* Whether they are the same thing, of which the daemon may have told anew. */
@@ -68,7 +71,7 @@ static bool same(const struct object *a, const struct object *b)
 
 static void insert_locked(struct object *object)
 {
-	struct object **at = bucket(object->handle);
+	struct object **at = bucket(object->handle, object->kind == OBJECT_DATA);
 
 	object->next = *at;
 	*at = object;
@@ -144,7 +147,7 @@ static void replace_apps(struct slot *slot, struct object *fresh)
  * than a message. */
 static struct object *take_same_locked(const struct object *object)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = KEY_BUCKETS; i < BUCKETS; i++) {
 		for (struct object **at = &buckets[i]; *at; at = &(*at)->next) {
 			struct object *was = *at;
 			if (!same(was, object))
@@ -199,7 +202,7 @@ void object_drop_all_results(void)
 void object_drop(struct object *object)
 {
 	pthread_mutex_lock(&lock);
-	struct object **at = bucket(object->handle);
+	struct object **at = bucket(object->handle, object->kind == OBJECT_DATA);
 	while (*at && *at != object)
 		at = &(*at)->next;
 	bool found = *at != NULL;
@@ -219,12 +222,21 @@ void object_forked(void)
 	results_n = 0;
 }
 
+static struct object *find_locked(CK_OBJECT_HANDLE handle, bool result)
+{
+	struct object *object = *bucket(handle, result);
+
+	while (object && object->handle != handle)
+		object = object->next;
+	return object;
+}
+
 struct object *object_get(const struct session *session, CK_OBJECT_HANDLE handle)
 {
 	pthread_mutex_lock(&lock);
-	struct object *object = *bucket(handle);
-	while (object && object->handle != handle)
-		object = object->next;
+	struct object *object = find_locked(handle, false);
+	if (!object)
+		object = find_locked(handle, true);
 	if (object)
 		atomic_fetch_add(&object->refs, 1);
 	pthread_mutex_unlock(&lock);
@@ -371,16 +383,18 @@ static int by_handle(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-enum err object_collect(const struct session *session, object_match *match, void *context,
-			CK_OBJECT_HANDLE **out, size_t *n)
+enum err object_collect(const struct session *session, unsigned kinds, object_match *match,
+			void *context, CK_OBJECT_HANDLE **out, size_t *n)
 {
 	enum wire_role role = session_role(session);
 	CLEANUP(buf) struct buf found = BUF_INIT;
+	size_t first = kinds & ~(unsigned)OBJECT_DATA ? 0 : KEY_BUCKETS;
+	size_t end = kinds & OBJECT_DATA ? BUCKETS : KEY_BUCKETS;
 
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = first; i < end; i++)
 		for (struct object *object = buckets[i]; object; object = object->next)
-			if (object->slot == session->slot &&
+			if (object->slot == session->slot && object->kind & kinds &&
 			    (!object->role || object->role == role) && match(context, object))
 				buf_put(&found, &object->handle, sizeof object->handle);
 	pthread_mutex_unlock(&lock);

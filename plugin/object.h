@@ -60,10 +60,11 @@ MUST enum err object_refresh_results(struct session *session, const struct parti
 				     struct slice label, uint64_t *listing);
 void object_apps_stale(struct slot *slot);
 
-/* Collects the handles of objects that @match accepts, in the order in which they were made. */
+/* Collects the handles of objects of these kinds (enum object_kind) that @match accepts, in the order
+ * in which they were made. */
 typedef bool object_match(void *context, const struct object *object);
-MUST enum err object_collect(const struct session *session, object_match *match, void *context,
-			     CK_OBJECT_HANDLE **out, size_t *n);
+MUST enum err object_collect(const struct session *session, unsigned kinds, object_match *match,
+			     void *context, CK_OBJECT_HANDLE **out, size_t *n);
 
 void object_drop(struct object *object);
 void object_drop_slot(struct slot *slot);
