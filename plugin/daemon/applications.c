@@ -180,7 +180,7 @@ static enum err unload_managing(struct call *call, struct slice id)
 	enum err e;
 
 	if ((e = registry_get(registry, id, &app, NULL)))
-		return call_refuse(call, e, id);
+		return e;
 	if ((e = registry_remove(registry, id)) ||
 	    (e = record_write(call->daemon, call->partition, &call->caller, LEAF_MANAGEMENT, id,
 			      "application unloaded; epoch %llu",
@@ -204,5 +204,5 @@ enum err request_UNLOAD(struct call *call)
 	pthread_mutex_lock(&call->daemon->managing);
 	e = unload_managing(call, id);
 	pthread_mutex_unlock(&call->daemon->managing);
-	return e;
+	return e == ERR_NOT_FOUND ? call_refuse(call, e, id) : e;
 }

@@ -9,9 +9,7 @@
 #include "config/base/io.h"
 #include "config/base/secret.h"
 
-#define PATIENCE 32.0 /* refusals in a row that are answered at once */
-#define PATIENCE_PER_MS (10 / 1000.0)
-#define SLOW_MS 100
+#define PROBES_MAX 4
 
 void clients_init(struct clients *all, size_t most)
 {
@@ -22,6 +20,7 @@ void clients_init(struct clients *all, size_t most)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&all->gone, &attributes);
+	pthread_cond_init(&all->probed, &attributes);
 	pthread_condattr_destroy(&attributes);
 }
 
@@ -52,8 +51,6 @@ enum err connection_add(struct clients *all, int fd, struct connection **out)
 			     ? failed(ERR_IO, "SO_PEERCRED: %m")
 			     : OK;
 	if (!e) {
-		connection->patience = PATIENCE;
-		connection->patience_ms = io_monotonic_ms();
 		pthread_mutex_lock(&all->lock);
 		e = add_locked(all, connection);
 		pthread_mutex_unlock(&all->lock);
@@ -160,29 +157,40 @@ enum err connection_attach(struct clients *all, struct connection *connection,
 	return found ? OK : failed(ERR_DENIED, "no link with that secret");
 }
 
-void connection_slow_down(struct connection *connection, uint64_t now_ms)
-{
-	double since = (double)(now_ms - connection->patience_ms);
-
-	connection->patience += since * PATIENCE_PER_MS;
-	if (connection->patience > PATIENCE)
-		connection->patience = PATIENCE;
-	connection->patience_ms = now_ms;
-	if (connection->patience < 1) {
-		struct timespec pause = { 0, SLOW_MS * 1000000 };
-
-		nanosleep(&pause, NULL);
-		return;
-	}
-	connection->patience -= 1;
-}
-
 /* Not when it only has nothing more to say, nor when this side stopped reading. */
 bool connection_hung_up(const struct connection *connection)
 {
 	struct pollfd p = { .fd = connection->fd };
 
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
+enum err clients_probe(struct clients *all, struct client *client, uint64_t wait_ms)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(wait_ms / 1000);
+	pthread_mutex_lock(&all->lock);
+	while ((client->probing || all->probes == PROBES_MAX) && wait_ms && rc == 0)
+		rc = pthread_cond_timedwait(&all->probed, &all->lock, &until);
+	bool free = !client->probing && all->probes < PROBES_MAX;
+	if (free) {
+		client->probing = true;
+		all->probes++;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return free ? OK : failed(ERR_STATE, "too many look at tokens at the moment");
+}
+
+void clients_probed(struct clients *all, struct client *client)
+{
+	pthread_mutex_lock(&all->lock);
+	client->probing = false;
+	all->probes--;
+	pthread_cond_broadcast(&all->probed);
+	pthread_mutex_unlock(&all->lock);
 }
 
 void clients_hang_up(struct clients *all)

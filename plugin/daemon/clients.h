@@ -30,7 +30,8 @@ struct client {
 	uint8_t frontend[32];
 	struct auth auth;
 	atomic_bool ended;
-	struct client *next; /* under the lock of struct clients */
+	struct client *next; /* this and the next under the lock of struct clients */
+	bool probing;
 };
 
 struct connection {
@@ -39,8 +40,6 @@ struct connection {
 	struct client *client; /* NULL until it greeted or attached */
 	bool owner;
 	struct pending_enrolment enrolment;
-	double patience; /* refusals that are answered at once; see connection_slow_down */
-	uint64_t patience_ms;
 	struct connection *next; /* under the lock of struct clients */
 };
 
@@ -51,6 +50,8 @@ struct clients {
 	size_t connections_n;
 	struct client *links;
 	size_t most, most_per_user;
+	pthread_cond_t probed; /* signalled when a look at a token is over */
+	unsigned probes;
 };
 
 void clients_init(struct clients *all, size_t most);
@@ -64,8 +65,10 @@ MUST enum err connection_greet(struct clients *all, struct connection *connectio
 			       struct slice frontend);
 MUST enum err connection_attach(struct clients *all, struct connection *connection,
 				const uint8_t secret[CLIENT_SECRET]);
-/* Holds a connection up that is refused all the time: the log is not to be filled by one. */
-void connection_slow_down(struct connection *connection, uint64_t now_ms);
+/* Asks for leave to have a token looked at, by a process: one at a time for each link, few in all.
+ * ERR_STATE: not within @wait_ms. To be followed by clients_probed. */
+MUST enum err clients_probe(struct clients *all, struct client *client, uint64_t wait_ms);
+void clients_probed(struct clients *all, struct client *client);
 /* Whether whoever asked has gone, or the link that the connection belongs to has ended. */
 bool connection_hung_up(const struct connection *connection);
 /* Ends reading on every connection, so that each thread ends after what it does now. */

@@ -179,6 +179,7 @@ enum err daemon_open(const struct config *config, const char *self, int launcher
 	daemon->launcher = -1;
 	daemon->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	tcb_init(&daemon->tcb);
+	refusals_init(&daemon->refused);
 	clients_init(&daemon->clients, config->daemon_connections);
 	pthread_mutex_init(&daemon->managing, NULL);
 	enum err e =

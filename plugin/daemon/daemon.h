@@ -13,6 +13,7 @@
 #include "plugin/daemon/attest.h"
 #include "plugin/daemon/clients.h"
 #include "plugin/daemon/partition.h"
+#include "plugin/daemon/refusals.h"
 #include "plugin/daemon/tcb.h"
 #include "sandbox/sandbox.h"
 
@@ -35,6 +36,7 @@ struct daemon {
 	struct tcb tcb;
 	struct partitions partitions;
 	struct clients clients;
+	struct refusals refused;
 	pthread_mutex_t managing; /* one enrolment, load, removal or suspension at a time */
 	atomic_bool stopping;     /* nothing new */
 	atomic_bool ending;       /* what still runs is ended */

@@ -42,7 +42,7 @@ enum err request_ATTACH(struct call *call)
 		return e;
 	e = connection_attach(&call->daemon->clients, call->connection, secret);
 	if (e == ERR_DENIED)
-		connection_slow_down(call->connection, io_monotonic_ms());
+		call_wait(call);
 	return e;
 }
 

@@ -80,11 +80,16 @@ static enum err suspend_if_missing(struct call *call)
  * role key, which goes with that, says whether it is still the generation that was enrolled. */
 static enum err check_so(struct call *call, const uint8_t digest[32], struct slice proof)
 {
-	const struct daemon *daemon = call->daemon;
-	enum err e = probing_trusted(daemon->config, daemon->self, call->partition->serial, proof,
-				     digest);
+	struct daemon *daemon = call->daemon;
+	enum err e = clients_probe(&daemon->clients, call->client, PROBING_MS);
 
-	return e ? e : suspend_if_missing(call);
+	if (e)
+		return e;
+	if (!(e = probing_trusted(daemon->config, daemon->self, call->partition->serial, proof,
+				  digest)))
+		e = suspend_if_missing(call);
+	clients_probed(&daemon->clients, call->client);
+	return e;
 }
 
 /* A proof that is none is denied, whatever is wrong with it; that the token or its helper could not
@@ -167,10 +172,14 @@ enum err request_SUSPEND(struct call *call)
 	if ((e = call_arguments(call, 1)) || (e = call_partition(call, false)) ||
 	    (e = call_end(call)))
 		return e;
-	connection_slow_down(call->connection, io_monotonic_ms());
+	call_wait(call);
 	if (!atomic_load(&call->partition->active))
 		return OK;
-	if (!(e = suspend_if_missing(call)))
+	if ((e = clients_probe(&call->daemon->clients, call->client, 0)))
+		return e;
+	e = suspend_if_missing(call);
+	clients_probed(&call->daemon->clients, call->client);
+	if (!e)
 		return failed(ERR_STATE, "the role key is on the token: nothing to suspend");
 	return e == ERR_NOT_FOUND && !atomic_load(&call->partition->active) ? OK : e;
 }

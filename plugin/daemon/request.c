@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/base/log.h"
@@ -108,6 +109,52 @@ static const struct partition *refusal_tree(struct call *call, struct record_cal
 	return call->partition;
 }
 
+void call_wait(struct call *call)
+{
+	bool patient;
+	uint64_t ms = refusals_charge(&call->daemon->refused, call->connection->peer.uid,
+				      io_monotonic_ms(), &patient);
+
+	call->impatient = !patient;
+	if (ms)
+		nanosleep(&(struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 },
+			  NULL);
+}
+
+/* Of what repeats although it has to wait, one record a second. */
+static bool is_counted(struct call *call, const struct partition *partition,
+		       const struct record_caller *caller, enum leaf_type type, enum err e,
+		       const char *reason)
+{
+	struct refusal what = { .e = e,
+				.request = call->number,
+				.uid = caller->uid,
+				.type = type,
+				.role = caller->role,
+				.proof = caller->proof,
+				.partition = partition };
+
+	snprintf(what.words, sizeof what.words, "%s", reason);
+	return call->impatient && !refusals_first(&call->daemon->refused, &what, io_monotonic_ms());
+}
+
+void request_record_refusals(struct daemon *daemon, bool all)
+{
+	struct refusal what;
+	uint64_t more;
+
+	while (refusals_take(&daemon->refused, io_monotonic_ms(), all, &what, &more)) {
+		struct record_caller caller = { .uid = what.uid,
+						.role = what.role,
+						.proof = what.proof };
+
+		if (record_write(daemon, what.partition, &caller, what.type, slice_of(NULL, 0),
+				 "%llu times more, by user %u, the first: %.400s",
+				 (unsigned long long)more, what.uid, what.words))
+			log_error("refusals could not be recorded: %s", err_reason());
+	}
+}
+
 enum err call_refuse(struct call *call, enum err refused, struct slice subject)
 {
 	struct record_caller caller = call->caller;
@@ -117,8 +164,10 @@ enum err call_refuse(struct call *call, enum err refused, struct slice subject)
 	enum err e;
 
 	snprintf(reason, sizeof reason, "%s", err_reason());
-	connection_slow_down(call->connection, io_monotonic_ms());
+	call_wait(call);
 	atomic_fetch_add(&call->daemon->refusals, 1);
+	if (is_counted(call, partition, &caller, type, refused, reason))
+		return failed(refused, "%s", reason);
 	if (partition == call->partition || !call->partition)
 		e = record_write(call->daemon, partition, &caller, type, subject, "%s", reason);
 	else
@@ -178,6 +227,7 @@ static enum err take_head(struct call *call, const struct row **row)
 	if (!(*row = find_row(number)))
 		return failed(ERR_UNSUPPORTED, "request %llu is not known",
 			      (unsigned long long)number);
+	call->number = (*row)->number;
 	call->arguments = items - 1;
 	return OK;
 }

@@ -21,8 +21,10 @@ struct call {
 	/* Set by call_role and call_partition. */
 	struct partition *partition;
 	struct record_caller caller;
-	bool astray;  /* the partition is not enrolled, or suspended */
-	bool proving; /* what is refused is the proof of a role: a record of that type */
+	bool astray;     /* the partition is not enrolled, or suspended */
+	unsigned number; /* of the request */
+	bool impatient;  /* refusals of its user come too fast */
+	bool proving;    /* what is refused is the proof of a role: a record of that type */
 };
 
 /* Serves one request, filling @answer. An error means that the connection must end. */
@@ -47,8 +49,12 @@ MUST enum err call_role(struct call *call, enum wire_role role);
 /* The user if that is granted, else the SO. */
 MUST enum err call_any_role(struct call *call, enum wire_role *role);
 struct auth_role call_auth_role(const struct call *call, enum wire_role role);
+/* Holds up who is refused, or asks for what is dear, all the time. No lock may be held. */
+void call_wait(struct call *call);
+/* Writes down what was counted, of causes whose second is over, or @all. */
+void request_record_refusals(struct daemon *daemon, bool all);
 /* Writes the record of a refusal into the tree where it belongs, and hands @e up with the reason
- * noted last; when it can't be recorded, that is the error. @subject: an application, or empty. */
+ * noted last; no lock may be held, since it may wait; when it can't be recorded, that is the error. @subject: an application, or empty. */
 MUST enum err call_refuse(struct call *call, enum err e, struct slice subject);
 
 #endif

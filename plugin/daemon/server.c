@@ -237,6 +237,7 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 		}
 		if (now_ms - ticked_ms >= TICK_MS) {
 			ticked_ms = now_ms;
+			request_record_refusals(daemon, false);
 			*why = "idle";
 			if (!tick(daemon, now_ms, &busy_ms))
 				return OK;
@@ -279,5 +280,6 @@ enum err server_run(struct daemon *daemon, int signals, const char **why, bool *
 	e = loop(daemon, polled, why);
 	unlink(daemon->config->socket);
 	*all_gone = drain(daemon);
+	request_record_refusals(daemon, true);
 	return e;
 }

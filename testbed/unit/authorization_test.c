@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "audit/auditor.h"
 #include "testbed/unit/world.h"
@@ -467,7 +468,7 @@ START_TEST(spoilt_requests_never_end_the_daemon)
 	pid_t daemon = world_daemon();
 	unsigned seed = 7;
 
-	for (unsigned i = 0; i < 1500; i++) {
+	for (unsigned i = 0; i < 500; i++) {
 		CLEANUP(fd) int fd = raw_connection();
 		CLEANUP(buf) struct buf request = BUF_INIT;
 
@@ -522,6 +523,23 @@ START_TEST(flood_of_refusals_is_slowed_down)
 }
 END_TEST
 
+START_TEST(reconnecting_brings_no_patience_back)
+{
+	uint64_t start = io_monotonic_ms();
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct link *link = another_link();
+
+		ck_assert_err(run(link, BANK_A, "unruly"), ERR_LOGIN);
+		link_close(link);
+	}
+	ck_assert_uint_ge(io_monotonic_ms() - start, 1500);
+	nanosleep(&(struct timespec){ 2, 500000000 }, NULL);
+	ck_assert_uint_lt(refusals(BANK_A, "not logged in"), 45);
+	ck_assert_uint_ge(refusals(BANK_A, "times more"), 1);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 60);
@@ -545,6 +563,7 @@ static void add(TCase *t)
 	tcase_add_test(t, spoilt_requests_never_end_the_daemon);
 	tcase_add_test(t, one_user_does_not_take_every_connection);
 	tcase_add_test(t, flood_of_refusals_is_slowed_down);
+	tcase_add_test(t, reconnecting_brings_no_patience_back);
 }
 
 int main(void)
