@@ -196,6 +196,16 @@ static enum err check_listing(struct app *const *apps, size_t n)
 	return buf_check(&listing);
 }
 
+/* Programs that wait for their input were started under an earlier epoch: none of them gets input
+ * under this one. */
+static void drain(struct app *app)
+{
+	pthread_mutex_lock(&app->lock);
+	if (app->unpacked)
+		sandbox_image_drain(app->unpacked);
+	pthread_mutex_unlock(&app->lock);
+}
+
 /* Writes the next state of the index, and when that is durable makes it the present one. The old
  * applications lose one reference each. Under changing. */
 static enum err replace(struct registry *registry, struct app **next, size_t n)
@@ -213,6 +223,8 @@ static enum err replace(struct registry *registry, struct app **next, size_t n)
 	memcpy(registry->apps, next, n * sizeof *next);
 	registry->apps_n = n;
 	registry->epoch++;
+	for (size_t i = 0; i < n; i++)
+		drain(next[i]);
 	pthread_mutex_unlock(&registry->lock);
 	for (size_t i = 0; i < old_n; i++)
 		app_release(old[i]);
