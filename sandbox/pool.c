@@ -123,7 +123,7 @@ static enum err ask_for_cell(struct sandbox_image *image, struct cell *cell, int
 
 /* Lets go of the lock while the launcher builds it. The cell is busy afterwards, or free again. */
 static enum err make_locked(struct sandbox_image *image, uint64_t memory,
-			    const struct init_run *wanted, struct cell *cell)
+			    const struct init_run *wanted, bool spare, struct cell *cell)
 {
 	struct sandbox *box = image->box;
 	int control = -1;
@@ -131,6 +131,7 @@ static enum err make_locked(struct sandbox_image *image, uint64_t memory,
 	*cell = (struct cell){ .used = true,
 			       .busy = true,
 			       .making = true,
+			       .spare = spare,
 			       .image = image,
 			       .control = -1,
 			       .memory = memory,
@@ -160,23 +161,34 @@ static bool fits(const struct cell *cell, const struct sandbox_image *image,
 	return !cell->parked || memcmp(&cell->wanted, wanted, sizeof *wanted) == 0;
 }
 
+/* Soon to be there, or to be made by whoever comes first. */
+static bool will_fit(const struct cell *cell, const struct sandbox_image *image,
+		     const struct limits *limits)
+{
+	return (cell->owed || (cell->making && cell->spare)) && cell->image == image &&
+	       cell->memory == limits->memory_bytes && cell->processes == limits->processes;
+}
+
 /* The better of two cells that fit: where something waits, it is ready. */
 static struct cell *better(struct cell *a, struct cell *b)
 {
 	return !a || (b->parked && !a->parked) ? b : a;
 }
 
-/* An idle cell that fits; else a place for a new one, which may cost another idle cell. */
+/* An idle cell that fits; else a place for a new one, which may cost another idle cell. NULL also
+ * when the keeper is just making one that will fit. */
 static struct cell *find_locked(struct sandbox *box, const struct sandbox_image *image,
 				const struct limits *limits, const struct init_run *wanted)
 {
-	struct cell *found = NULL, *place = NULL, *idle = NULL;
+	struct cell *found = NULL, *place = NULL, *idle = NULL, *soon = NULL;
 
 	for (uint32_t i = 0; i < box->cells_max; i++) {
 		struct cell *cell = &box->cells[i];
 
 		if (fits(cell, image, limits, wanted))
 			found = better(found, cell);
+		else if (will_fit(cell, image, limits))
+			soon = cell;
 		else if (!cell->used && (!place || place->owed))
 			place = cell;
 		else if (cell->used && !cell->busy && !idle)
@@ -184,6 +196,8 @@ static struct cell *find_locked(struct sandbox *box, const struct sandbox_image 
 	}
 	if (found)
 		return found;
+	if (soon)
+		return soon->owed ? soon : NULL;
 	if (!place && idle) {
 		free_locked(box, idle);
 		place = idle;
@@ -300,7 +314,7 @@ enum err pool_acquire(struct sandbox_image *image, const struct limits *limits,
 	image->running++;
 	enum err e = find_or_wait_locked(image, limits, wanted, watch, &cell);
 	if (!e && !cell->used)
-		e = make_locked(image, limits->memory_bytes, wanted, cell);
+		e = make_locked(image, limits->memory_bytes, wanted, false, cell);
 	if (!e) {
 		cell->busy = true;
 		cell->wanted = *wanted;
@@ -457,7 +471,7 @@ static void replace_locked(struct sandbox *box, struct cell *cell)
 
 	image->running++;
 	/* Whatever is wrong will be seen by the next request, which asks for itself. */
-	if (make_locked(image, cell->memory, &wanted, cell) == OK)
+	if (make_locked(image, cell->memory, &wanted, true, cell) == OK)
 		cell->busy = false;
 	image->running--;
 	freed_locked(box);
@@ -472,7 +486,8 @@ static bool work_locked(struct sandbox *box)
 			replace_locked(box, cell);
 			return true;
 		}
-		if (cell->used && !cell->busy && !cell->ended && !cell->parked &&
+		/* Who waits for a cell has its input at hand. */
+		if (cell->used && !cell->busy && !cell->ended && !cell->parked && !box->waiting &&
 		    park_wanted(&cell->image->parking)) {
 			park_locked(box, cell);
 			return true;

@@ -21,6 +21,7 @@
 struct cell {
 	bool used, busy, ended, out_of_memory;
 	bool making; /* asked for, not there yet */
+	bool spare;  /* made by the keeper */
 	bool owed;   /* not used; the keeper is to make one for the same image and limits */
 	bool parked; /* a program waits in it, as @ahead says */
 	uint32_t id;

@@ -113,19 +113,19 @@ START_TEST(what_wrote_or_ended_before_its_input_is_thrown_away)
 	struct limits limits = small();
 	struct sandbox_image *image = parked(hasty[_i].what, &limits);
 
-	for (int i = 0; i < 3 * PARK_SPOILED_MAX; i++) {
+	enum run_start last = RUN_PARKED;
+	for (int i = 0; i < 10 * PARK_SPOILED_MAX && last != RUN_REUSED; i++) {
 		CLEANUP(run) struct run run = { 0 };
 
 		ck_assert_int_eq(sandbox_run(image, slice_text("x"), NULL, &run), OK);
-		ck_assert_int_ne(run.start, RUN_PARKED);
 		ck_assert_uint_eq(run.code, hasty[_i].code);
 		ck_assert_msg(slice_is(buf_slice(&run.output), hasty[_i].output), "%s: %s",
 			      hasty[_i].what, buf_text(&run.output));
-		/* In the end it is not started ahead any more, and its cell is used again. */
-		if (i == 3 * PARK_SPOILED_MAX - 1)
-			ck_assert_int_eq(run.start, RUN_REUSED);
+		last = run.start;
 		usleep(50000);
 	}
+	/* On a busy machine it may not even have started, and so waits; but in the end it is not started ahead any more, and its cell is used again. */
+	ck_assert_int_eq(last, RUN_REUSED);
 	sandbox_image_drop(image);
 }
 END_TEST
