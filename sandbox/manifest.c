@@ -6,7 +6,7 @@
 #include "sandbox/filter.h"
 
 #define NAME_MAX_BYTES 255
-#define OPTIONAL_KEYS_MAX 1
+#define OPTIONAL_KEYS_MAX 2
 
 enum {
 #define TEXT(key, field, most) +1
@@ -159,6 +159,14 @@ static enum err check_values(const struct manifest *m)
 	return package_path_check(slice_of(program.p + 1, program.left - 1));
 }
 
+/* Whether the next key is this one; it is not taken. */
+static bool key_follows(struct slice in, struct cbor_keys keys, int64_t wanted)
+{
+	int64_t key;
+
+	return in.left && cbor_take_key(&in, &keys, &key) == OK && key == wanted;
+}
+
 static enum err decode(struct slice in, struct manifest *m)
 {
 	struct cbor_keys keys = { { NULL, 0 } };
@@ -181,7 +189,7 @@ static enum err decode(struct slice in, struct manifest *m)
 		m->field = (__typeof__(m->field))number;
 #define FLAG(key, field) TAKE(key, #field, cbor_take_bool(&in, &m->field))
 #define OPTIONAL(key, field, least, most)       \
-	if (!e && in.left) {                    \
+	if (!e && key_follows(in, keys, key)) { \
 		keys_n++;                       \
 		NUMBER(key, field, least, most) \
 	}
@@ -219,7 +227,19 @@ enum err manifest_encode(const struct manifest *m, struct buf *out)
 {
 	if (m->argc > MANIFEST_STRINGS_MAX || m->envc > MANIFEST_STRINGS_MAX)
 		return failed(ERR_RANGE, "manifest: too many arguments or environment strings");
-	cbor_put_map(out, MANIFEST_KEYS + (m->park != 0));
+	size_t keys_n = MANIFEST_KEYS;
+#define TEXT(key, field, most)
+#define STRINGS(key, list, count, least)
+#define NUMBER(key, field, least, most)
+#define FLAG(key, field)
+#define OPTIONAL(key, field, least, most) keys_n += m->field != 0;
+#include "sandbox/manifest.def"
+#undef TEXT
+#undef STRINGS
+#undef NUMBER
+#undef FLAG
+#undef OPTIONAL
+	cbor_put_map(out, keys_n);
 #define TEXT(key, field, most)   \
 	cbor_put_uint(out, key); \
 	cbor_put_text_slice(out, m->field);
@@ -261,13 +281,15 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	cbor_put_text(&b, "assay-profile-1");
 	put_strings(&b, m->argv, m->argc);
 	put_strings(&b, m->env, m->envc);
-	cbor_put_array(&b, 6);
+	cbor_put_array(&b, m->limits.scratch_bytes ? 7 : 6);
 	cbor_put_uint(&b, m->limits.memory_bytes);
 	cbor_put_uint(&b, m->limits.output_bytes);
 	cbor_put_uint(&b, m->limits.wall_ms);
 	cbor_put_uint(&b, m->limits.cpu_ms);
 	cbor_put_uint(&b, m->limits.processes);
 	cbor_put_uint(&b, m->limits.open_files);
+	if (m->limits.scratch_bytes)
+		cbor_put_uint(&b, m->limits.scratch_bytes);
 	cbor_put_uint(&b, m->refuse_code);
 	cbor_put_bool(&b, m->dynamic);
 	cbor_put_bytes(&b, SLICE(digest));

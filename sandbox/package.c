@@ -58,6 +58,7 @@ struct walk {
 	bool directory[PACKAGE_PATH_MAX + 1];
 	struct slice program; /* path of the program, without its / */
 	bool found;
+	bool scratch; /* /tmp is taken */
 	struct merkle merkle;
 };
 
@@ -158,6 +159,9 @@ static enum err check_place(struct walk *walk, const struct entry *entry)
 	if ((slice_is(path, "dev") && entry->type != ENTRY_DIRECTORY) ||
 	    (path.left > 4 && memcmp(path.p, "dev/", 4) == 0))
 		return failed(ERR_FORMAT, "/dev is the sandbox's own");
+	if (walk->scratch && ((slice_is(path, "tmp") && entry->type != ENTRY_DIRECTORY) ||
+			      (path.left > 4 && memcmp(path.p, "tmp/", 4) == 0)))
+		return failed(ERR_FORMAT, "/tmp is scratch space");
 	walk->directory[path.left] = entry->type == ENTRY_DIRECTORY;
 	walk->last = path;
 	return OK;
@@ -182,7 +186,8 @@ static enum err check_entry(struct walk *walk, const struct entry *entry)
 static enum err parse_entries(struct slice in, struct package *out)
 {
 	struct walk walk = { .program = slice_of(out->manifest.argv[0].p + 1,
-						 out->manifest.argv[0].left - 1) };
+						 out->manifest.argv[0].left - 1),
+			     .scratch = out->manifest.limits.scratch_bytes };
 	struct entry entry;
 	enum err e;
 

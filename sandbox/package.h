@@ -36,6 +36,7 @@ struct limits {
 	uint32_t cpu_ms;
 	uint32_t processes; /* processes and threads, without init */
 	uint32_t open_files;
+	uint64_t scratch_bytes; /* of files in /tmp, in memory and part of it; 0: no such place */
 };
 
 /* Whether the program may be started before its request comes, to wait for its input. */

@@ -174,7 +174,8 @@ static enum err take_image(struct slice in, struct sandbox_image *image)
 	       (e = slice_take_u64(&in, &l->output_bytes)) ||
 	       (e = slice_take_u32(&in, &l->wall_ms)) || (e = slice_take_u32(&in, &l->cpu_ms)) ||
 	       (e = slice_take_u32(&in, &l->processes)) ||
-	       (e = slice_take_u32(&in, &l->open_files)) || (e = slice_take_u32(&in, &park)));
+	       (e = slice_take_u32(&in, &l->open_files)) || (e = slice_take_u32(&in, &park)) ||
+	       (e = slice_take_u64(&in, &l->scratch_bytes)));
 	image->parking.mode = (enum park)park;
 	return e;
 }
@@ -256,7 +257,8 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 	enum err e = OK;
 
 	*keep = x->end == EXCHANGE_REPORTED && x->report.clean && !x->report.out_of_memory &&
-		x->report.status != -1 && WIFEXITED(x->report.status) && cell->runs < RUNS_MAX;
+		x->report.status != -1 && WIFEXITED(x->report.status) && cell->runs < RUNS_MAX &&
+		!x->limits->scratch_bytes; /* where something can be left */
 	bool oom = !*keep && pool_end(cell);
 	exchange_finish(x);
 	switch (x->end) {
@@ -366,6 +368,7 @@ static struct limits narrow(struct limits l, const struct limits *wanted)
 		.cpu_ms = NARROW(cpu_ms),
 		.processes = NARROW(processes),
 		.open_files = NARROW(open_files),
+		.scratch_bytes = l.scratch_bytes,
 	};
 }
 

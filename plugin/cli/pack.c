@@ -13,7 +13,7 @@
 struct pack {
 	const char *source, *exec, *id, *label, *version, *out, *park;
 	struct cli_list arguments, environment;
-	struct cli_number memory, wall, output, processes, refuse;
+	struct cli_number memory, wall, output, processes, refuse, scratch;
 	bool dynamic;
 	char made_id[ID_MAX + 1];
 	struct manifest manifest;
@@ -65,6 +65,7 @@ static enum err put_limits(struct pack *pack)
 	    (e = put_number(&pack->output, "output-bytes", 0, UINT64_MAX, &limits->output_bytes)) ||
 	    (e = put_number(&pack->wall, "wall-ms", 0, UINT32_MAX, &wall)) ||
 	    (e = put_number(&pack->processes, "processes", 0, UINT32_MAX, &processes)) ||
+	    (e = put_number(&pack->scratch, "scratch", 65536, 1 << 30, &limits->scratch_bytes)) ||
 	    (e = put_number(&pack->refuse, "refuse-code", 1, 255, &refuse)))
 		return e;
 	/* A program may compute all the time that it is given. */
@@ -162,6 +163,8 @@ int cmd_pack(struct cli *cli)
 		CLI_NUMBER("wall-ms", "N", &pack.wall, "most time"),
 		CLI_NUMBER("output-bytes", "N", &pack.output, "most output"),
 		CLI_NUMBER("processes", "N", &pack.processes, "most processes and threads"),
+		CLI_NUMBER("scratch", "BYTES", &pack.scratch,
+			   "room for files in /tmp, of each run's own; default: none"),
 		CLI_NUMBER("refuse-code", "N", &pack.refuse, "exit code that says: input refused"),
 		CLI_FLAG("dynamic", &pack.dynamic, "needs executable mappings (a dynamic loader)"),
 		CLI_TEXT("park", "on|auto|off", &pack.park,

@@ -20,8 +20,8 @@ enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_OOM, I
 
 enum { INIT_READY = 'R', INIT_FAILED = 'F' };
 
-/* Bits of init_setup.have: optional steps that this kernel has. */
-enum { INIT_HAS_MDWE = 1 };
+/* Bits of init_setup.have: an optional step that this kernel has; /tmp, which the manifest asks for. */
+enum { INIT_HAS_MDWE = 1, INIT_HAS_SCRATCH = 2 };
 
 struct init_setup {
 #ifdef ASSAY_FAULTS

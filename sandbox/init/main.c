@@ -159,8 +159,9 @@ struct ruleset {
 };
 
 #define FILES_ABI1 0x1fffull /* the first 13 rights */
-#define NET_ALL 3ull         /* bind and connect TCP */
-#define SCOPES_ALL 3ull      /* abstract sockets, signals */
+#define FS_TRUNCATE (1ull << 14)
+#define NET_ALL 3ull    /* bind and connect TCP */
+#define SCOPES_ALL 3ull /* abstract sockets, signals */
 
 static int landlock_allow(int ruleset, const char *path, uint64_t rights)
 {
@@ -174,6 +175,17 @@ static int landlock_allow(int ruleset, const char *path, uint64_t rights)
 	return r;
 }
 
+static int allow_scratch(int ruleset, uint32_t abi)
+{
+	const uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+				(abi >= 3 ? FS_TRUNCATE : 0);
+
+	if (!(setup.head.have & INIT_HAS_SCRATCH))
+		return 0;
+	return landlock_allow(ruleset, "/tmp", rights);
+}
+
 static int step_landlock(void)
 {
 	uint32_t abi = setup.head.landlock_abi;
@@ -182,7 +194,7 @@ static int step_landlock(void)
 	const uint64_t device = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 
 	all.files |= abi >= 2 ? 1ull << 13 : 0; /* refer */
-	all.files |= abi >= 3 ? 1ull << 14 : 0; /* truncate */
+	all.files |= abi >= 3 ? FS_TRUNCATE : 0;
 	all.files |= abi >= 5 ? 1ull << 15 : 0; /* ioctl on devices */
 	if (abi >= 4) {
 		all.net = NET_ALL;
@@ -199,7 +211,8 @@ static int step_landlock(void)
 			   LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
 				   LANDLOCK_ACCESS_FS_EXECUTE) ||
 	    landlock_allow(fd, "/dev/null", device) || landlock_allow(fd, "/dev/zero", device) ||
-	    landlock_allow(fd, "/dev/full", device) || syscall(SYS_landlock_restrict_self, fd, 0))
+	    landlock_allow(fd, "/dev/full", device) || allow_scratch(fd, abi) ||
+	    syscall(SYS_landlock_restrict_self, fd, 0))
 		return -1;
 	return close(fd);
 }

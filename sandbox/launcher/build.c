@@ -26,6 +26,7 @@
 
 _Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's descriptors");
 
+#define SCRATCH_FILES 4096
 #define CAP(name) (1ull << CAP_##name)
 
 /* What the steps pass on. */
@@ -116,6 +117,22 @@ static int lend(const char *from, const char *to, uint64_t attributes)
 	return close(tree);
 }
 
+static const struct limits *limits(void)
+{
+	return &now.build->launcher->images[now.build->image].manifest.limits;
+}
+
+/* Of this cell alone, which serves one run. What is in it counts as its memory. */
+static int add_scratch(void)
+{
+	char options[96];
+
+	snprintf(options, sizeof options, "mode=0700,uid=%d,gid=%d,size=%" PRIu64 ",nr_inodes=%d",
+		 CELL_APP_ID, CELL_APP_ID, limits()->scratch_bytes, SCRATCH_FILES);
+	return mount("scratch", PATH_CELL PATH_SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		     options);
+}
+
 static int step_root(void)
 {
 	char from[32];
@@ -124,7 +141,9 @@ static int step_root(void)
 	if (now.init < 0)
 		return -1;
 	snprintf(from, sizeof from, PATH_IMAGES "/%" PRIu32, now.build->image);
-	return lend(from, PATH_CELL, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (lend(from, PATH_CELL, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
+		return -1;
+	return limits()->scratch_bytes ? add_scratch() : 0;
 }
 
 static int step_devices(void)
@@ -149,24 +168,28 @@ static int step_hostname(void)
 
 static int step_rlimits(void)
 {
-	static const struct {
+	const struct {
 		int resource;
 		rlim_t value;
-	} limits[] = {
+	} list[] = {
 		{ RLIMIT_CORE, 1 }, /* 0 is ignored by core patterns that are pipes */
-		{ RLIMIT_MEMLOCK, 0 },     { RLIMIT_MSGQUEUE, 0 }, { RLIMIT_FSIZE, 0 },
-		{ RLIMIT_SIGPENDING, 64 }, { RLIMIT_NICE, 0 },     { RLIMIT_RTPRIO, 0 },
+		{ RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_FSIZE, limits()->scratch_bytes },
+		{ RLIMIT_SIGPENDING, 64 },
+		{ RLIMIT_NICE, 0 },
+		{ RLIMIT_RTPRIO, 0 },
 		{ RLIMIT_STACK, 8 << 20 },
 	};
 
-	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-		__rlimit_resource_t resource = (__rlimit_resource_t)limits[i].resource;
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		__rlimit_resource_t resource = (__rlimit_resource_t)list[i].resource;
 		struct rlimit r;
 
 		if (getrlimit(resource, &r))
 			return -1;
-		if (limits[i].value < r.rlim_max)
-			r.rlim_max = limits[i].value;
+		if (list[i].value < r.rlim_max)
+			r.rlim_max = list[i].value;
 		r.rlim_cur = r.rlim_max;
 		if (setrlimit(resource, &r))
 			return -1;

@@ -91,7 +91,8 @@ static enum err write_maps(const struct launcher *launcher, uint32_t number, pid
 static enum err put_setup(const struct launcher *launcher, const struct manifest *manifest,
 			  struct buf *out)
 {
-	struct init_setup head = { .have = launcher->have.mdwe ? INIT_HAS_MDWE : 0,
+	struct init_setup head = { .have = (launcher->have.mdwe ? INIT_HAS_MDWE : 0) |
+					   (manifest->limits.scratch_bytes ? INIT_HAS_SCRATCH : 0),
 				   .landlock_abi = launcher->have.landlock_abi,
 				   .uid = CELL_APP_ID,
 				   .gid = CELL_APP_ID,

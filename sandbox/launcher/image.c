@@ -78,6 +78,9 @@ static enum err fill(const char *at, const struct package *package)
 
 	while (!e && package_next(&cursor, &entry))
 		e = put_entry(root, &entry);
+	if (!e && package->manifest.limits.scratch_bytes && mkdirat(root, PATH_SCRATCH + 1, 0555) &&
+	    errno != EEXIST)
+		e = failed(ERR_IO, "image, tmp: %m");
 	return e ? e : put_devices(root);
 }
 

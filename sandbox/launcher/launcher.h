@@ -21,6 +21,7 @@ enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
 #define PATH_IMAGES "/images"
 #define PATH_CELL "/cell"
 #define PATH_INIT "/init"
+#define PATH_SCRATCH "/tmp" /* in a cell that has some */
 
 struct image {
 	bool used;

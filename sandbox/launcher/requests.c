@@ -49,6 +49,7 @@ static enum err handle_image(struct launcher *launcher, struct request *request,
 	buf_put_u32(&reply->body, limits->processes);
 	buf_put_u32(&reply->body, limits->open_files);
 	buf_put_u32(&reply->body, launcher->images[id].manifest.park);
+	buf_put_u64(&reply->body, limits->scratch_bytes);
 	return buf_check(&reply->body);
 }
 
