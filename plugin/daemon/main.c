@@ -21,7 +21,8 @@
 
 #define LAUNCHER_FD 3
 #define USAGE 2
-#define OPEN_FILES 16384
+#define FILES_EACH (1 + IO_FDS_MAX + 4) /* a connection: itself, what it sent, a run, a probe */
+#define FILES_MORE 1024
 
 static enum err harden(void)
 {
@@ -36,14 +37,20 @@ static enum err harden(void)
 	return OK;
 }
 
-/* A connection may hold some descriptors; the usual soft limit is for small programs. */
-static enum err raise_open_files(void)
+/* So that not even connections which hold all that they can leave the log without a file. */
+static enum err raise_open_files(const struct config *config)
 {
+	rlim_t wanted = config->daemon_connections * FILES_EACH + FILES_MORE;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return failed(ERR_IO, "RLIMIT_NOFILE: %m");
-	limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
+	if (limit.rlim_max < wanted)
+		log_warning("a hard limit of %llu open files is too low for %llu connections: %llu",
+			    (unsigned long long)limit.rlim_max,
+			    (unsigned long long)config->daemon_connections,
+			    (unsigned long long)wanted);
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	return setrlimit(RLIMIT_NOFILE, &limit) ? failed(ERR_IO, "RLIMIT_NOFILE: %m") : OK;
 }
 
@@ -76,8 +83,8 @@ static enum err serve(const struct config *config, const char *self)
 	CLEANUP(fd) int signals = -1;
 	enum err e;
 
-	if ((e = check_user(config)) || (e = raise_open_files()) || (e = take_signals(&signals)) ||
-	    (e = daemon_open(config, self, LAUNCHER_FD, &daemon)))
+	if ((e = check_user(config)) || (e = raise_open_files(config)) ||
+	    (e = take_signals(&signals)) || (e = daemon_open(config, self, LAUNCHER_FD, &daemon)))
 		return e;
 	e = server_run(daemon, signals, &why, &all_gone);
 	log_info("ends: %s", why);

@@ -232,6 +232,21 @@ static enum err take_head(struct call *call, const struct row **row)
 	return OK;
 }
 
+/* At once, so that they are not held while a handler waits for something. */
+static enum err check_descriptors(struct wire_message *request, const struct row *row)
+{
+	size_t most = row->number == REQ_EXECUTE || row->number == REQ_LOAD ? 1 : 0;
+	size_t n = request->fds_n;
+
+	if (n <= most)
+		return OK;
+	for (size_t i = 0; i < n; i++)
+		fd_cleanup(&request->fds[i]);
+	request->fds_n = 0;
+	return failed(ERR_FORMAT, "%s with %zu descriptors, at most %zu allowed", row->name, n,
+		      most);
+}
+
 /* A link's first request makes it; from then on its module's digest goes into the records. */
 static void fill_caller(struct call *call)
 {
@@ -272,7 +287,8 @@ enum err request_serve(struct daemon *daemon, struct connection *connection,
 
 	wire_init(&call.results);
 	fill_caller(&call);
-	if (!(e = take_head(&call, &row)) && !(e = check_who(&call, row)))
+	if (!(e = take_head(&call, &row)) && !(e = check_descriptors(request, row)) &&
+	    !(e = check_who(&call, row)))
 		e = row->handle(&call);
 	/* To look a partition up in vain is no offence, to want something of it is. */
 	if (e && call.astray && (row->who == ROLE || row->number == REQ_BEGIN))

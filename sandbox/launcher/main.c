@@ -22,6 +22,7 @@
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
 
+#define DAEMON_FILES 65536
 #define PROGRAM_MAX ((size_t)64 << 20)
 #define DAEMON_END_TRIES 500 /* of 10 ms */
 #define DAEMON_FD 3          /* where the daemon finds its end of the socket */
@@ -202,7 +203,8 @@ static enum err hash_file(const char *path, struct buf *bytes, uint8_t digest[SH
 	return e;
 }
 
-/* Init's descriptors lie high; every other one is far below. */
+/* Init's descriptors lie high; every other one is far below. What the daemon may have at most is
+ * inherited, and it serves many connections: raised where that is allowed. */
 static enum err raise_open_files(void)
 {
 	struct rlimit r;
@@ -211,6 +213,9 @@ static enum err raise_open_files(void)
 		return failed(ERR_IO, "getrlimit: %m");
 	if (r.rlim_cur < 1024)
 		r.rlim_cur = 1024;
+	struct rlimit more = { r.rlim_cur, DAEMON_FILES };
+	if (r.rlim_max < DAEMON_FILES && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return OK;
 	if (r.rlim_max < r.rlim_cur)
 		return failed(ERR_UNSUPPORTED, "a hard limit of %llu open files is too small",
 			      (unsigned long long)r.rlim_max);

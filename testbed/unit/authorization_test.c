@@ -1,4 +1,5 @@
 /* authorization_test.c - what the daemon refuses, over the wire: who, what, when; each a record. */
+#include <dirent.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -440,6 +441,45 @@ START_TEST(malformed_request_is_answered_and_harms_nobody)
 }
 END_TEST
 
+static size_t descriptors(pid_t pid)
+{
+	char path[64];
+	size_t n = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+	DIR *dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+START_TEST(descriptors_that_a_request_has_no_use_for_are_not_kept)
+{
+	CLEANUP(fd) int fd = raw_connection();
+	CLEANUP(wire) struct wire_message answer;
+	int fds[IO_FDS_MAX];
+	pid_t daemon = world_daemon();
+	size_t before = descriptors(daemon);
+	struct slice in;
+	uint64_t e;
+	size_t items;
+
+	wire_init(&answer);
+	for (size_t i = 0; i < IO_FDS_MAX; i++)
+		fds[i] = fd;
+	ck_assert_ok(io_send_message(fd, slice_of("\x83\x01\x01\x40", 4), fds, IO_FDS_MAX));
+	ck_assert_ok(wire_recv(fd, &answer));
+	in = buf_slice(&answer.bytes);
+	ck_assert_ok(cbor_take_array(&in, 16, &items));
+	ck_assert_ok(cbor_take_uint(&in, &e));
+	ck_assert_err((enum err)e, ERR_FORMAT);
+	ck_assert_uint_le(descriptors(daemon), before + 2);
+	ck_assert_int_eq(raw_call(fd, "\x83\x01\x01\x40", 4), OK);
+}
+END_TEST
+
 /* Every request in a well-formed version, to be spoilt. */
 static void sample(unsigned which, struct buf *out)
 {
@@ -560,6 +600,7 @@ static void add(TCase *t)
 	tcase_add_test(t, so_of_a_token_initialised_behind_our_back_is_refused);
 	tcase_add_test(t, partition_whose_token_was_initialised_is_suspended);
 	tcase_add_table(t, malformed_request_is_answered_and_harms_nobody, malformed);
+	tcase_add_test(t, descriptors_that_a_request_has_no_use_for_are_not_kept);
 	tcase_add_test(t, spoilt_requests_never_end_the_daemon);
 	tcase_add_test(t, one_user_does_not_take_every_connection);
 	tcase_add_test(t, flood_of_refusals_is_slowed_down);
