@@ -7,6 +7,8 @@
 #include "plugin/contact.h"
 
 #define APPS_MAX 4096
+#define APPS_TRIES 3
+#define PAGES_MAX 64
 #define RESULTS_MAX 65536
 #define MANIFEST_BYTES_MAX 16384
 
@@ -54,28 +56,80 @@ static bool take_app(struct slice *in, struct app_info *app)
 	       !cbor_take_bytes(in, 8, &app->cka_id);
 }
 
-enum err service_apps(const struct partition *p, app_visit *call, void *context)
-{
-	CLEANUP(wire) struct wire_message request, answer;
-	struct slice in;
+/* All of them, over as many messages as it takes; of one epoch. */
+struct pages {
+	struct wire_message answer[PAGES_MAX];
+	struct slice apps[PAGES_MAX];
+	size_t items[PAGES_MAX], n;
 	uint64_t epoch;
-	size_t items;
+};
+
+static void pages_cleanup(struct pages *pages)
+{
+	while (pages->n)
+		wire_cleanup(&pages->answer[--pages->n]);
+}
+
+static enum err ask_page(const struct partition *p, struct pages *pages, uint64_t *from)
+{
+	CLEANUP(wire) struct wire_message request;
+	struct slice in, apps;
+	struct app_info app;
+	size_t at = pages->n++;
+	uint64_t epoch;
 
 	wire_init(&request);
-	wire_init(&answer);
-	link_request(&request, REQ_APPS, 1);
+	wire_init(&pages->answer[at]);
+	link_request(&request, REQ_APPS, *from ? 2 : 1);
 	cbor_put_text(&request.bytes, p->serial);
-	enum err e = contact_call(&request, &answer, &in);
+	if (*from)
+		cbor_put_uint(&request.bytes, *from);
+	enum err e = contact_call(&request, &pages->answer[at], &in);
 	if (e)
 		return e;
-	if (cbor_take_uint(&in, &epoch) || cbor_take_array(&in, APPS_MAX, &items))
+	if (cbor_take_uint(&in, &epoch) || cbor_take_array(&in, APPS_MAX, &pages->items[at]))
 		return malformed("APPS");
-	for (size_t i = 0; i < items; i++) {
-		struct app_info app;
+	apps = in;
+	for (size_t i = 0; i < pages->items[at]; i++)
 		if (!take_app(&in, &app))
 			return malformed("APPS");
-		call(context, &app);
-	}
+	if (at > 0 && epoch != pages->epoch)
+		return failed(ERR_STATE, "applications were loaded meanwhile");
+	pages->epoch = epoch;
+	pages->apps[at] = apps;
+	*from = 0;
+	return in.left && cbor_take_uint(&in, from) ? malformed("APPS") : OK;
+}
+
+static enum err ask_pages(const struct partition *p, struct pages *pages)
+{
+	uint64_t from = 0;
+	enum err e;
+
+	pages_cleanup(pages);
+	do
+		if ((e = ask_page(p, pages, &from)))
+			return e;
+	while (from && pages->n < PAGES_MAX);
+	return OK;
+}
+
+enum err service_apps(const struct partition *p, app_visit *call, void *context)
+{
+	CLEANUP(pages) struct pages pages = { .n = 0 };
+	enum err e = ask_pages(p, &pages);
+
+	for (int tries = 0; e == ERR_STATE && tries < APPS_TRIES; tries++)
+		e = ask_pages(p, &pages);
+	if (e)
+		return e;
+	for (size_t page = 0; page < pages.n; page++)
+		for (size_t i = 0; i < pages.items[page]; i++) {
+			struct app_info app;
+
+			if (take_app(&pages.apps[page], &app))
+				call(context, &app);
+		}
 	return OK;
 }
 

@@ -60,17 +60,18 @@ static void print_plain(const struct remote_partition *p, const struct app *app,
 	buf_put_text(out, "\n");
 }
 
-/* The applications of one partition. */
-static enum err list(struct cli *cli, struct remote *remote, const struct remote_partition *p,
-		     size_t *found)
+static enum err list_page(struct cli *cli, struct remote *remote, const struct remote_partition *p,
+			  uint64_t *from, size_t *found)
 {
 	uint64_t epoch;
 	struct slice in;
 	size_t n;
 	enum err e;
 
-	remote_request(remote, REQ_APPS, 1);
+	remote_request(remote, REQ_APPS, *from ? 2 : 1);
 	cbor_put_text_slice(&remote->request.bytes, p->serial);
+	if (*from)
+		cbor_put_uint(&remote->request.bytes, *from);
 	if ((e = remote_call(remote, &in)))
 		return e;
 	if ((e = cbor_take_uint(&in, &epoch)) || (e = cbor_take_array(&in, APPS_MAX, &n)))
@@ -85,6 +86,21 @@ static enum err list(struct cli *cli, struct remote *remote, const struct remote
 		else
 			print_plain(p, &app, &cli->out);
 	}
+	*from = 0;
+	return in.left ? cbor_take_uint(&in, from) : OK;
+}
+
+/* The applications of one partition, over as many messages as it takes. */
+static enum err list(struct cli *cli, struct remote *remote, const struct remote_partition *p,
+		     size_t *found)
+{
+	uint64_t from = 0;
+	enum err e;
+
+	do
+		if ((e = list_page(cli, remote, p, &from, found)))
+			return e;
+	while (from && *found < APPS_MAX);
 	return OK;
 }
 

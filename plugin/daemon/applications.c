@@ -8,13 +8,25 @@
 
 enum err request_APPS(struct call *call)
 {
+	uint64_t from = 0;
+	size_t next;
 	enum err e;
 
-	if ((e = call_arguments(call, 1)) || (e = call_partition(call, true)) ||
+	if (call->arguments != 2 && (e = call_arguments(call, 1)))
+		return e;
+	if ((e = call_partition(call, true)) ||
+	    (call->arguments == 2 && (e = cbor_take_uint(&call->in, &from))) ||
 	    (e = call_end(call)))
 		return e;
-	registry_list(&call->partition->registry, &call->results.bytes);
+	if (from > REGISTRY_APPS_MAX)
+		return failed(ERR_RANGE, "no application has number %llu",
+			      (unsigned long long)from);
+	registry_list(&call->partition->registry, from, &call->results.bytes, &next);
 	call->results_n = 2;
+	if (!next)
+		return OK;
+	cbor_put_uint(&call->results.bytes, next);
+	call->results_n = 3;
 	return OK;
 }
 

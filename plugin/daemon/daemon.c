@@ -135,6 +135,7 @@ static enum err open_partitions(struct daemon *daemon)
 
 	partitions_init(&daemon->partitions, daemon->state, config->results_quota_bytes,
 			config->results_ttl_seconds * 1000);
+	daemon->partitions.packages = config->packages_quota_bytes;
 	if ((e = partitions_load(&daemon->partitions)) ||
 	    (e = anchor_check(&daemon->anchor, &daemon->partitions)) ||
 	    (e = partitions_each(&daemon->partitions, open_partition_tree, daemon)))

@@ -19,6 +19,7 @@ struct execution {
 	uint64_t epoch, grant;
 	struct tcb_record *tcb;
 	struct run run;
+	bool unpacked;      /* to be followed by app_done */
 	bool ran, unwanted; /* unwanted: before anything ran */
 	struct proof_keys keys;
 	struct result_set *set;
@@ -29,6 +30,8 @@ struct execution {
 
 static void execution_cleanup(struct execution *x)
 {
+	if (x->unpacked)
+		app_done(x->app);
 	app_release(x->app);
 	tcb_record_release(x->tcb);
 	run_free(&x->run);
@@ -135,11 +138,54 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+struct oldest {
+	struct registry *registry;
+	uint64_t used_ms;
+};
+
+static enum err compare(void *context, struct partition *p)
+{
+	struct oldest *oldest = context;
+	uint64_t used_ms;
+
+	(void)registry_unpacked(&p->registry, &used_ms);
+	if (used_ms < oldest->used_ms)
+		*oldest = (struct oldest){ &p->registry, used_ms };
+	return OK;
+}
+
+/* The launcher has room for so many images: the idle one that was used longest ago makes way. */
+static bool evict_any(struct daemon *daemon)
+{
+	struct oldest oldest = { NULL, UINT64_MAX };
+
+	return !partitions_each(&daemon->partitions, compare, &oldest) && oldest.registry &&
+	       registry_evict(oldest.registry);
+}
+
+/* Partitions have their share, which they use in turn themselves. */
+static enum err unpack_within_share(struct call *call, struct app *app,
+				    struct sandbox_image **image)
+{
+	struct registry *registry = &call->partition->registry;
+	uint64_t oldest_ms;
+	enum err e;
+
+	while (registry_unpacked(registry, &oldest_ms) >= REGISTRY_IMAGES_MAX)
+		if (!registry_evict(registry))
+			break;
+	do
+		e = app_unpacked(app, call->daemon->state, call->daemon->box, image);
+	while (e == ERR_LIMIT && evict_any(call->daemon));
+	return e;
+}
+
 /* A package that was changed or lost on disk is no fault of the caller's, nor of its input. */
 static enum err unpack(struct call *call, struct execution *x, struct sandbox_image **image)
 {
-	enum err e = app_unpacked(x->app, call->daemon->state, call->daemon->box, image);
+	enum err e = unpack_within_share(call, x->app, image);
 
+	x->unpacked = !e;
 	if (e == ERR_MISMATCH || e == ERR_FORMAT || e == ERR_RANGE || e == ERR_NOT_FOUND)
 		return failed(ERR_IO, "%s can't be unpacked: %s", x->app->id, err_reason());
 	return e;

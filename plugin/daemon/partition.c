@@ -52,6 +52,7 @@ enum err partition_new(struct partitions *all, struct slice serial, struct slice
 	enum err e = registry_open(&partition->registry, all->state, serial, generation);
 	if (e)
 		return e;
+	partition->registry.quota = all->packages;
 	*out = STEAL(partition);
 	return OK;
 }

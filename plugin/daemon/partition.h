@@ -35,7 +35,8 @@ struct partition {
 struct partitions {
 	struct state *state;
 	uint64_t quota, ttl_ms; /* of results */
-	pthread_mutex_t lock;   /* guards what follows */
+	uint64_t packages; /* bytes for a partition's; 0: no limit. Set before they are loaded. */
+	pthread_mutex_t lock; /* guards what follows */
 	struct partition *current[PARTITIONS_MAX];
 	size_t n;
 	struct partition *superseded[PARTITIONS_MAX]; /* kept until the end */

@@ -69,6 +69,7 @@ enum err registry_examine(struct slice package, const struct registry_ceiling *c
 	copy_text(app->label, sizeof app->label, parsed.manifest.label);
 	copy_text(app->version, sizeof app->version, parsed.manifest.version);
 	sha256_once(package, app->package);
+	app->package_n = package.left;
 	memcpy(app->image, parsed.image, SHA256_SIZE);
 	memcpy(app->profile, parsed.profile, SHA256_SIZE);
 	memcpy(app->measurement, parsed.measurement, SHA256_SIZE);
@@ -185,15 +186,16 @@ static void list_app(const struct app *app, struct buf *out)
 	cbor_put_bytes(out, SLICE(app->cka_id));
 }
 
-static enum err check_listing(struct app *const *apps, size_t n)
+static enum err check_quota(const struct registry *registry, struct app *const *apps, size_t n)
 {
-	CLEANUP(buf) struct buf listing = BUF_INIT;
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++)
-		list_app(apps[i], &listing);
-	if (listing.len > REGISTRY_LISTING_MAX)
-		return failed(ERR_LIMIT, "the manifests of this partition are too large together");
-	return buf_check(&listing);
+		bytes += apps[i]->package_n;
+	if (registry->quota && bytes > registry->quota)
+		return failed(ERR_LIMIT, "packages of %llu bytes, %llu allowed for a partition",
+			      (unsigned long long)bytes, (unsigned long long)registry->quota);
+	return OK;
 }
 
 /* Programs that wait for their input were started under an earlier epoch: none of them gets input
@@ -246,7 +248,7 @@ static enum err put_changing(struct registry *registry, struct slice package, st
 	if (n > REGISTRY_APPS_MAX)
 		return failed(ERR_LIMIT, "a partition has at most %d applications",
 			      REGISTRY_APPS_MAX);
-	if ((e = check_listing(next, n)) ||
+	if ((e = check_quota(registry, next, n)) ||
 	    (e = state_put_package(registry->state, package, sha256)))
 		return e;
 	return replace(registry, next, n);
@@ -328,14 +330,84 @@ uint64_t registry_epoch(struct registry *registry)
 	return epoch;
 }
 
-void registry_list(struct registry *registry, struct buf *out)
+void registry_list(struct registry *registry, size_t from, struct buf *out, size_t *next)
 {
+	CLEANUP(buf) struct buf entries = BUF_INIT;
+	size_t i = from;
+
 	pthread_mutex_lock(&registry->lock);
+	while (i < registry->apps_n && entries.len < REGISTRY_PAGE_MAX)
+		list_app(registry->apps[i++], &entries);
 	cbor_put_uint(out, registry->epoch);
-	cbor_put_array(out, registry->apps_n);
-	for (size_t i = 0; i < registry->apps_n; i++)
-		list_app(registry->apps[i], out);
+	*next = i < registry->apps_n ? i : 0;
 	pthread_mutex_unlock(&registry->lock);
+	cbor_put_array(out, i - from);
+	buf_put_slice(out, buf_slice(&entries));
+}
+
+/* One that is being unpacked or dropped is not idle, and not waited for. */
+static bool look_locked(struct app *app, bool *unpacked, uint64_t *used_ms)
+{
+	*unpacked = true;
+	if (pthread_mutex_trylock(&app->lock))
+		return false;
+	bool idle = app->unpacked && app->users == 0;
+	*unpacked = app->unpacked != NULL;
+	*used_ms = app->used_ms;
+	pthread_mutex_unlock(&app->lock);
+	return idle;
+}
+
+static struct app *find_oldest_locked(struct registry *registry, size_t *unpacked_n,
+				      uint64_t *oldest_ms)
+{
+	struct app *oldest = NULL;
+
+	*unpacked_n = 0;
+	*oldest_ms = UINT64_MAX;
+	for (size_t i = 0; i < registry->apps_n; i++) {
+		uint64_t used_ms;
+		bool unpacked;
+
+		if (look_locked(registry->apps[i], &unpacked, &used_ms) && used_ms < *oldest_ms) {
+			oldest = registry->apps[i];
+			*oldest_ms = used_ms;
+		}
+		*unpacked_n += unpacked;
+	}
+	return oldest;
+}
+
+size_t registry_unpacked(struct registry *registry, uint64_t *oldest_ms)
+{
+	size_t n;
+
+	pthread_mutex_lock(&registry->lock);
+	(void)find_oldest_locked(registry, &n, oldest_ms);
+	pthread_mutex_unlock(&registry->lock);
+	return n;
+}
+
+bool registry_evict(struct registry *registry)
+{
+	struct sandbox_image *image = NULL;
+	uint64_t oldest_ms;
+	size_t n;
+
+	pthread_mutex_lock(&registry->lock);
+	struct app *app = find_oldest_locked(registry, &n, &oldest_ms);
+	if (app)
+		atomic_fetch_add(&app->refs, 1);
+	pthread_mutex_unlock(&registry->lock);
+	if (!app)
+		return false;
+	pthread_mutex_lock(&app->lock);
+	if (app->users == 0)
+		image = STEAL(app->unpacked);
+	pthread_mutex_unlock(&app->lock);
+	sandbox_image_drop(image);
+	app_release(app);
+	return image != NULL;
 }
 
 bool registry_uses(struct registry *registry, const uint8_t package[SHA256_SIZE])
@@ -372,7 +444,18 @@ enum err app_unpacked(struct app *app, const struct state *state, struct sandbox
 	pthread_mutex_lock(&app->lock);
 	if (!app->unpacked)
 		e = unpack_locked(app, state, box);
+	if (!e)
+		app->users++;
+	app->used_ms = io_monotonic_ms();
 	*out = app->unpacked;
 	pthread_mutex_unlock(&app->lock);
 	return e;
+}
+
+void app_done(struct app *app)
+{
+	pthread_mutex_lock(&app->lock);
+	app->users--;
+	app->used_ms = io_monotonic_ms();
+	pthread_mutex_unlock(&app->lock);
 }

@@ -16,13 +16,15 @@
 #include "sandbox/sandbox.h"
 
 #define REGISTRY_APPS_MAX 64
-#define REGISTRY_LISTING_MAX 60000 /* what APPS answers must fit one message */
+#define REGISTRY_PAGE_MAX 40000 /* and one application more: what APPS answers in a message */
+#define REGISTRY_IMAGES_MAX 32  /* unpacked at a time */
 #define APP_CKA_ID 8
 
 struct app {
 	atomic_uint refs;
 	char id[65], label[65], version[33];
 	uint8_t package[SHA256_SIZE]; /* names the file */
+	uint64_t package_n;           /* its bytes */
 	uint8_t image[SHA256_SIZE], profile[SHA256_SIZE], measurement[SHA256_SIZE];
 	uint8_t cka_id
 		[APP_CKA_ID]; /* first bytes of SHA-256 of the id: the same for all versions */
@@ -30,14 +32,17 @@ struct app {
 	struct limits limits;
 	uint8_t refuse_code;
 	const void *group;              /* whose runs wait for cells in turn: the registry's */
-	pthread_mutex_t lock;           /* guards the next */
-	struct sandbox_image *unpacked; /* made at the first run */
+	pthread_mutex_t lock;           /* guards the rest */
+	struct sandbox_image *unpacked; /* made at the first run, and again when it was evicted */
+	size_t users;
+	uint64_t used_ms;
 };
 
 struct registry {
 	struct state *state;
 	char name[2 * WIRE_SERIAL_MAX + 1]; /* of its record */
 	uint64_t generation;
+	uint64_t quota;           /* bytes of all packages; 0: no limit. Set before it is shared. */
 	pthread_mutex_t changing; /* held during a load or a removal, with its writes */
 	pthread_mutex_t lock;     /* guards what follows; taken after changing */
 	uint64_t epoch;
@@ -60,7 +65,8 @@ void registry_close(struct registry *registry);
  * ERR_FORMAT, ERR_RANGE: the package is not as it should be, or asks for too much. */
 MUST enum err registry_examine(struct slice package, const struct registry_ceiling *ceiling,
 			       struct app **out);
-/* Puts @app, of this package, into the registry, durably; one of the same id is replaced. */
+/* Puts @app, of this package, into the registry, durably; one of the same id is replaced. ERR_LIMIT:
+ * too many, or over the quota. */
 MUST enum err registry_put(struct registry *registry, struct slice package, struct app *app);
 /* ERR_NOT_FOUND when there is none. */
 MUST enum err registry_remove(struct registry *registry, struct slice id);
@@ -73,14 +79,20 @@ MUST enum err registry_get(struct registry *registry, struct slice id, struct ap
 /* Whether this very version is still in it. */
 bool registry_has(struct registry *registry, const struct app *app);
 uint64_t registry_epoch(struct registry *registry);
-/* Writes what APPS answers: the epoch, and the array. */
-void registry_list(struct registry *registry, struct buf *out);
+/* Writes what APPS answers: the epoch, and the array of applications from the @from-th on, as many as
+ * a message holds. @next: where to go on, or 0. */
+void registry_list(struct registry *registry, size_t from, struct buf *out, size_t *next);
+/* How many are unpacked, and when an idle one of them was used longest ago; UINT64_MAX: none is. */
+size_t registry_unpacked(struct registry *registry, uint64_t *oldest_ms);
+/* Drops that image; false when there is none. */
+bool registry_evict(struct registry *registry);
 /* Is this package named by this registry? */
 bool registry_uses(struct registry *registry, const uint8_t package[SHA256_SIZE]);
 
-/* The application as the launcher unpacked it, made at first use. */
+/* The application as the launcher unpacked it, made when it is not there; it stays until app_done. */
 MUST enum err app_unpacked(struct app *app, const struct state *state, struct sandbox *box,
 			   struct sandbox_image **out);
+void app_done(struct app *app);
 void app_release(struct app *app); /* NULL is allowed */
 void app_cleanup(struct app **app);
 

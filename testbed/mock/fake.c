@@ -34,6 +34,23 @@ static void put_app(struct wire_message *m, const char *id, const char *cka_id)
 	cbor_put_bytes(&m->bytes, slice_of(cka_id, 8));
 }
 
+/* The second application on a page of its own. */
+static void put_page(struct wire_message *m, struct slice in)
+{
+	struct slice serial;
+	bool second = !cbor_take_text(&in, WIRE_SERIAL_MAX, &serial) && in.left;
+
+	server_answer(m, second ? 2 : 3, OK, "");
+	cbor_put_uint(&m->bytes, 1);
+	cbor_put_array(&m->bytes, 1);
+	if (second)
+		put_app(m, "other", "otherid.");
+	else
+		put_app(m, FAKE_APP, FAKE_APP_ID);
+	if (!second)
+		cbor_put_uint(&m->bytes, 1);
+}
+
 static void put_apps(struct wire_message *m)
 {
 	server_answer(m, 2, OK, "");
@@ -160,7 +177,10 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 		cbor_put_uint(&m->bytes, 60);
 		break;
 	case REQ_APPS:
-		put_apps(m);
+		if (fake.paged)
+			put_page(m, in);
+		else
+			put_apps(m);
 		break;
 	case REQ_BEGIN:
 		server_answer(m, 0, fake.begin, "as told");

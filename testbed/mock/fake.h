@@ -22,6 +22,7 @@ struct fake {
 	bool broken;                   /* the next EXECUTE ends the connection */
 	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
+	bool paged;         /* two applications, in two answers */
 	bool alone;         /* no lanes are granted besides those there are */
 	bool deaf;          /* REVOKE is never answered */
 	uint64_t garbled;   /* the request that is answered OK and then with something else */

@@ -298,6 +298,32 @@ static void spoil_package(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
+START_TEST(idle_images_make_way_for_others)
+{
+	char id[16];
+
+	/* More than a partition may have unpacked, and than the launcher has room for in all. */
+	for (unsigned i = 0; i < 34; i++) {
+		CLEANUP(buf) struct buf package = BUF_INIT;
+
+		snprintf(id, sizeof id, "app-%u", i);
+		world_package(id, &package);
+		if (i == 0)
+			world_become(BANK_A, WIRE_SO);
+		ck_assert_ok(world_load_package(BANK_A, buf_slice(&package)));
+	}
+	world_logout(BANK_A);
+	world_become(BANK_A, WIRE_USER);
+	for (unsigned i = 0; i < 36; i++) {
+		CLEANUP(outcome) struct outcome out = { 0 };
+
+		snprintf(id, sizeof id, "app-%u", i % 34);
+		ck_assert_ok(
+			world_execute(world.link, BANK_A, id, OP_RUN, slice_text("echo\n1"), &out));
+	}
+}
+END_TEST
+
 START_TEST(package_changed_on_disk_is_never_run)
 {
 	CLEANUP(outcome) struct outcome out = { 0 };
@@ -382,6 +408,7 @@ static void add(TCase *t)
 	tcase_add_table(t, failed_run_has_a_proof_of_its_failure, failures);
 	tcase_add_test(t, applications_and_enrolments_outlive_a_restart);
 	tcase_add_test(t, unloaded_application_is_gone_with_its_package);
+	tcase_add_test(t, idle_images_make_way_for_others);
 	tcase_add_test(t, package_changed_on_disk_is_never_run);
 	tcase_add_test(t, second_daemon_of_a_state_directory_ends_and_says_why);
 	tcase_add_test(t, initialising_twice_is_refused);

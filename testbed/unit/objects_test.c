@@ -73,6 +73,19 @@ START_TEST(the_hsms_objects_come_first_and_ours_keep_their_handles)
 }
 END_TEST
 
+START_TEST(applications_that_take_several_answers_are_all_found)
+{
+	CK_ATTRIBUTE a[] = { CLASS(secret) };
+
+	fake.paged = true;
+	world_enrolled();
+	world_login(CKU_USER);
+	ck_assert_uint_eq(world_find(a, 1, found, 64), 2);
+	ck_assert_uint_eq(fake.asked[REQ_APPS], 2);
+	world_end();
+}
+END_TEST
+
 START_TEST(our_objects_on_the_token_are_refused_in_every_call)
 {
 	CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
@@ -284,6 +297,7 @@ static void add(TCase *t)
 {
 	tcase_add_table(t, searches_find, searches);
 	tcase_add_test(t, the_hsms_objects_come_first_and_ours_keep_their_handles);
+	tcase_add_test(t, applications_that_take_several_answers_are_all_found);
 	tcase_add_test(t, our_objects_on_the_token_are_refused_in_every_call);
 	tcase_add_test(t, no_template_may_take_an_id_of_ours);
 	tcase_add_test(t, attributes_answer_as_the_standard_says);

@@ -52,6 +52,74 @@ static enum err get(const char *id, char version[33])
 	return e;
 }
 
+START_TEST(packages_are_within_the_quota_of_their_partition)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT;
+
+	statedir_package("screen", "1", &package);
+	registry.quota = 2 * package.len + package.len / 2;
+	ck_assert_ok(put("screen", "1"));
+	ck_assert_ok(put("other1", "1"));
+	ck_assert_err(put("other2", "1"), ERR_LIMIT);
+	/* One that takes another's place takes no more. */
+	ck_assert_ok(put("screen", "2"));
+	ck_assert_ok(registry_remove(&registry, slice_text("other1")));
+	ck_assert_ok(put("other2", "1"));
+}
+END_TEST
+
+static enum err put_large(const char *id)
+{
+	static char text[15000];
+	struct entry entry = { .path = slice_text("bin/app"),
+			       .type = ENTRY_FILE,
+			       .mode = 0555,
+			       .content = slice_text("not a program") };
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	CLEANUP(app) struct app *app = NULL;
+	struct manifest manifest;
+
+	memset(text, 'x', sizeof text - 1);
+	manifest_default(&manifest);
+	manifest.id = slice_text(id);
+	manifest.label = slice_text("An application");
+	manifest.version = slice_text("1");
+	manifest.argv[0] = slice_text("/bin/app");
+	manifest.argv[1] = slice_text(text);
+	manifest.argc = 2;
+	ck_assert_ok(package_build(&manifest, &entry, 1, &package));
+	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &app));
+	return registry_put(&registry, buf_slice(&package), app);
+}
+
+START_TEST(many_large_manifests_are_listed_page_by_page)
+{
+	size_t next = 0, pages = 0, seen = 0, n;
+	char id[16];
+
+	for (unsigned i = 0; i < REGISTRY_APPS_MAX; i++) {
+		snprintf(id, sizeof id, "app-%u", i);
+		ck_assert_ok(put_large(id));
+	}
+	ck_assert_err(put_large("one-too-many"), ERR_LIMIT);
+	do {
+		CLEANUP(buf) struct buf page = BUF_INIT;
+		struct slice in;
+		uint64_t epoch;
+
+		registry_list(&registry, next, &page, &next);
+		ck_assert_uint_lt(page.len, WIRE_MESSAGE_MAX - 512);
+		in = buf_slice(&page);
+		ck_assert_ok(cbor_take_uint(&in, &epoch));
+		ck_assert_ok(cbor_take_array(&in, 64, &n));
+		seen += n;
+		pages++;
+	} while (next);
+	ck_assert_uint_eq(seen, REGISTRY_APPS_MAX);
+	ck_assert_uint_gt(pages, 10);
+}
+END_TEST
+
 START_TEST(registry_survives_a_restart)
 {
 	char version[33];
@@ -234,6 +302,8 @@ END_TEST
 static void add(TCase *t)
 {
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, packages_are_within_the_quota_of_their_partition);
+	tcase_add_test(t, many_large_manifests_are_listed_page_by_page);
 	tcase_add_test(t, registry_survives_a_restart);
 	tcase_add_test(t, every_change_raises_the_epoch);
 	tcase_add_test(t, same_id_replaces);
