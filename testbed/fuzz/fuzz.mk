@@ -19,6 +19,9 @@ $(BUILD)/fuzz/libassay.a: $(FUZZ_OBJECTS)
 $(BUILD)/fuzz/%_fuzz: $(BUILD)/fuzz/testbed/fuzz/%_fuzz.o $(BUILD)/fuzz/libassay.a
 	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread $^ -o $@ -lcrypto -lyaml -ldl
 
+# The module stands on the mock HSM.
+$(BUILD)/fuzz/service_fuzz: $(BUILD)/fuzz/testbed/mock/mock_hsm.o
+
 # What is found new goes below the build directory; the corpus beside the fuzzer stays as it is.
 fuzz: $(foreach f,$(or $(ONLY),$(FUZZERS)),$(BUILD)/fuzz/$(f)_fuzz)
 	@for f in $(or $(ONLY),$(FUZZERS)); do \

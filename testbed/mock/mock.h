@@ -32,7 +32,8 @@ struct mock {
 	const char *serial; /* of MOCK_SLOT's token */
 };
 
-/* Exported by the module. */
+/* Exported by the module; the second for a program that it is linked into. */
 struct mock *mock_control(void);
+CK_FUNCTION_LIST *mock_functions(void);
 
 #endif

@@ -443,6 +443,11 @@ static CK_FUNCTION_LIST list = {
 	.C_DeriveKey = derive_key,
 };
 
+CK_FUNCTION_LIST *mock_functions(void)
+{
+	return &list;
+}
+
 EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **out)
 {
 	mock.next = mock.next ? mock.next : 1000;
