@@ -38,6 +38,18 @@ check "two identical payments are two executions" execute bank_a screen "$W/in" 
 if ! cmp -s "$W/proof.bin" "$W/proof-2.bin"; then ok "with a proof of its own each"; else
 	not_ok "the second payment got the first one's proof"; fi
 
+# What Debian's pkcs11-tool has no room or no name for: it says so, and nothing runs twice.
+before=$(records '^.*execution')
+refuses "EXECUTE_FULL is more than its buffer holds" "CKR_OPERATION_ACTIVE|CKR_BUFFER_TOO_SMALL" \
+	bank_a --sign -m $EXECUTE_FULL --id "$(app_id screen)" -i "$W/in" -o "$W/full"
+after=$(records '^.*execution')
+if [ $((after - before)) -eq 1 ]; then ok "and it ran once"; else
+	not_ok "one execution was expected in the log, $((after - before)) found"; fi
+refuses "RUN is a mechanism that it does not encrypt with" "" \
+	bank_a --encrypt -m $RUN --id "$(app_id screen)" -i "$W/in" -o "$W/run"
+if [ "$(records '^.*execution')" -eq "$after" ]; then ok "and nothing ran"; else
+	not_ok "something ran"; fi
+
 # The way of data objects.
 check "a data object runs it too" bank_a --write-object "$W/in" --type data --label order-77 \
 	--application-label assay:run:screen

@@ -65,6 +65,23 @@ START_TEST(full_runs_once_for_a_question_and_a_small_buffer)
 }
 END_TEST
 
+/* What pkcs11-tool 0.23 does with a result that is larger than its buffer. A success is neither run
+ * for again nor handed to another operation: the first one still holds it. */
+START_TEST(a_second_try_in_parts_after_a_small_buffer_runs_nothing)
+{
+	started(CKM_ASSAY_EXECUTE_FULL);
+	ck_assert_rv(sign("pay", out, 2), CKR_BUFFER_TOO_SMALL);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE_FULL), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_SignUpdate(w.s, (CK_BYTE *)"pay", 3), CKR_OPERATION_ACTIVE);
+	ck_assert_rv(w.f->C_SignFinal(w.s, out, &n), CKR_OPERATION_ACTIVE);
+	ran(1);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_mem_eq(out, "full:3", n);
+	ran(1);
+	world_end();
+}
+END_TEST
+
 START_TEST(another_input_does_not_get_the_first_ones_result)
 {
 	started(CKM_ASSAY_EXECUTE_FULL);
@@ -517,6 +534,7 @@ static void add(TCase *t)
 {
 	tcase_add_test(t, execute_answers_for_its_length_without_running);
 	tcase_add_test(t, full_runs_once_for_a_question_and_a_small_buffer);
+	tcase_add_test(t, a_second_try_in_parts_after_a_small_buffer_runs_nothing);
 	tcase_add_test(t, another_input_does_not_get_the_first_ones_result);
 	tcase_add_test(t, two_equal_payments_are_two);
 	tcase_add_test(t, parts_are_one_input);
