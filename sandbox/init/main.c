@@ -359,7 +359,6 @@ static void run(const struct init_run *wanted, struct init_report *report)
 	struct launch launch = { wanted, 0 };
 
 	*report = (struct init_report){ .status = -1 };
-	reset_pid();
 	pid_t pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_FILES | SIGCHLD, &launch);
 	int error = pid < 0 ? errno : 0;
 	if (pid > 0) {
@@ -402,7 +401,8 @@ int main(void)
 	struct init_report report;
 
 	confine();
-	while (take_run(&wanted)) {
+	/* What the next run needs is done before it comes. */
+	for (reset_pid(); take_run(&wanted); reset_pid()) {
 		run(&wanted, &report);
 		tell(&report, sizeof report);
 	}
