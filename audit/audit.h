@@ -106,6 +106,10 @@ MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct b
 /* Every tree with a released record, as it is now; to be freed. */
 MUST enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n);
 
+/* The certificate of a tree with records that wait, since the log was opened, for audit_tree() to
+ * bring their key; appended. ERR_NOT_FOUND: no such tree, or none such. */
+MUST enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *certificate);
+
 /* For tests and status: what the log did since it was opened. */
 struct audit_counts {
 	uint64_t records, batches, syncs;

@@ -37,6 +37,23 @@ enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n)
 	return e;
 }
 
+enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *certificate)
+{
+	enum err e = failed(ERR_NOT_FOUND, "%s: no record waits for its key", origin);
+
+	pthread_mutex_lock(&audit->lock);
+	for (size_t i = 0; i < audit->trees_n; i++) {
+		const struct audit_tree *tree = audit->trees[i];
+
+		if (tree->key || !tree->wants_head || strcmp(tree->book->origin, origin))
+			continue;
+		buf_put_slice(certificate, buf_slice(&tree->book->certificate));
+		e = buf_check(certificate);
+	}
+	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
 static enum err check_head(const struct ledger *ledger, const struct audit_head *head)
 {
 	const struct ledger_tree *tree = ledger_find(ledger, head->origin);

@@ -111,6 +111,33 @@ static enum err open_partition_tree(void *context, struct partition *p)
 	return e ? e : audit_tree(daemon->audit, p->origin, &key, NULL, &p->tree);
 }
 
+/* A crash soon after an enrolment took another's place leaves records of the earlier generation
+ * unsigned, whose tree nothing else opens. */
+static enum err sign_superseded(void *context, struct partition *p)
+{
+	struct daemon *daemon = context;
+
+	for (uint64_t g = 1; g < p->generation; g++) {
+		CLEANUP(buf) struct buf certificate = BUF_INIT;
+		char origin[AUDIT_ORIGIN_MAX];
+		struct audit_tree *tree;
+		struct audit_key key;
+		enum err e =
+			attest_partition_origin(daemon->attest, slice_text(p->serial), g, origin);
+
+		if (e)
+			return e;
+		if ((e = audit_unsigned(daemon->audit, origin, &certificate)) == ERR_NOT_FOUND)
+			continue;
+		if (e ||
+		    (e = attest_partition_key(daemon->attest, slice_text(p->serial), g,
+					      buf_slice(&certificate), &key)) ||
+		    (e = audit_tree(daemon->audit, origin, &key, NULL, &tree)))
+			return e;
+	}
+	return OK;
+}
+
 static enum err note_use(void *context, struct partition *p)
 {
 	return registry_uses(&p->registry, context) ? ERR_EXISTS : OK;
@@ -138,7 +165,8 @@ static enum err open_partitions(struct daemon *daemon)
 	daemon->partitions.packages = config->packages_quota_bytes;
 	if ((e = partitions_load(&daemon->partitions)) ||
 	    (e = anchor_check(&daemon->anchor, &daemon->partitions)) ||
-	    (e = partitions_each(&daemon->partitions, open_partition_tree, daemon)))
+	    (e = partitions_each(&daemon->partitions, open_partition_tree, daemon)) ||
+	    (e = partitions_each(&daemon->partitions, sign_superseded, daemon)))
 		return e;
 	return state_each(daemon->state, STATE_PACKAGES, sweep_package, daemon);
 }
