@@ -18,19 +18,19 @@ unit: $(UNIT)
 
 check: deps
 	@$(MAKE) --no-print-directory all unit
-	@BUILD=$(abspath $(BUILD)) testbed/run
+	@BUILD="$$(realpath "$(BUILD)")" testbed/run
 
 demo:
 	@testbed/demo/demo --check
 	@testbed/deps
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(abspath $(BUILD)) testbed/demo/demo
+	@BUILD="$$(realpath "$(BUILD)")" testbed/demo/demo
 
 # The table says what it could not compare with, where a sandbox can't be installed.
 bench: deps
 	-@testbed/deps bench
 	@$(MAKE) --no-print-directory all benchmarks
-	@BUILD=$(abspath $(BUILD)) ONLY=$(ONLY) testbed/bench/bench
+	@BUILD="$$(realpath "$(BUILD)")" ONLY=$(ONLY) testbed/bench/bench
 
 .PHONY: deps unit check demo bench samples benchmarks
 .SECONDARY:

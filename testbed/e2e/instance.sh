@@ -42,20 +42,25 @@ sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 1)' 2>/dev/null
 
 mount_works() { [ "$(id -u)" -ne 0 ] || unshare --mount true 2>/dev/null; }
 
-# A configuration and programs that others may not change, on a path that all users can walk: the
-# directory wanted, or else a temporary one, when for example the clone lies in /root.
-instance_place() {
-	local wanted=$1 part=$1
+# Whether others may not change what is in a directory's place, all users can walk there, and the
+# path is one that a socket's name and a plain command line can hold.
+place_suits() {
+	local part=$1
+	[[ $part =~ ^[a-zA-Z0-9_./+-]{1,80}$ ]] || return 1
 	while [ "$part" != / ]; do
 		part=$(dirname "$part")
-		if [ "$(stat -c %u "$part")" != 0 ] || [ $((0$(stat -c %a "$part") & 022)) -ne 0 ] ||
-			[ $((0$(stat -c %a "$part") & 001)) -eq 0 ]; then
-			mktemp -d "/var/lib/assay-$(basename "$wanted").XXXXXX"
-			return
-		fi
+		[ "$(stat -c %u "$part")" = 0 ] && [ $((0$(stat -c %a "$part") & 023)) -eq 1 ] || return 1
 	done
-	mkdir -p "$wanted"
-	echo "$wanted"
+}
+
+# The directory wanted, or else a temporary one, when for example the clone lies in /root.
+instance_place() {
+	if place_suits "$1"; then
+		mkdir -p "$1"
+		echo "$1"
+	else
+		mktemp -d "/var/lib/assay-$(basename "$1").XXXXXX"
+	fi
 }
 
 as_front() {
