@@ -183,9 +183,29 @@ static const struct attempt attempts[] = {
 	{ "mlock", lock_memory, EPERM, OR(EPERM, ENOMEM), PASSES },
 };
 
+/* In a cell whose profile is dynamic: seccomp must let libraries be mapped, so that what was written
+ * is kept from running by MDWE alone. */
+static const struct attempt dynamic[] = {
+	{ "writable and executable", write_and_run, 0, EPERM, 0 },
+	{ "written, then executable", write_then_protect, 0, EACCES, 0 },
+	{ "the same by pkey_mprotect", write_then_protect_keyed, 0, EPERM, 0 },
+	{ "both, later", all_at_once_later, 0, EPERM, 0 },
+	{ "code made writable", writable_code, 0, EPERM, 0 },
+	{ "a file's page, written", file_copy, 0, EACCES, 0 },
+	{ "a file's page, executable", file_shared, 0, PASSES, 0 },
+	{ "memory file, mapped", memory_file_mapped, 0, EPERM, 0 },
+	{ "memory file, sealed, mapped", memory_file_sealed, 0, EPERM, 0 },
+	{ "memory file, executed", memory_file_run, 0, EPERM, 0 },
+	{ "execveat", run_by_descriptor, 0, EPERM, 0 },
+	{ "READ_IMPLIES_EXEC", readable_is_executable, 0, EPERM, 0 },
+	{ "executable segment", shared_segment, 0, EPERM, 0 },
+};
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "nothing") == 0)
 		return 0;
+	if (argc > 1 && strcmp(argv[1], "dynamic") == 0)
+		return family(argc, argv, dynamic, sizeof dynamic / sizeof *dynamic);
 	return family(argc, argv, attempts, sizeof attempts / sizeof *attempts);
 }

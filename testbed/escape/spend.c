@@ -156,6 +156,21 @@ static int daemon_that_stays(void)
 	return 0;
 }
 
+/* Signals to init while the program ends, and after. */
+static int race(void)
+{
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0)
+			for (;;) {
+				kill(1, SIGTERM);
+				kill(1, SIGKILL);
+				kill(1, SIGCHLD);
+				kill(1, SIGSTOP);
+			}
+	usleep(1000);
+	return 0;
+}
+
 static int __attribute__((noreturn)) silent(void)
 {
 	close(1);
@@ -238,6 +253,7 @@ static const struct {
 	{ "shout", shout },
 	{ "daemon", daemon_that_stays },
 	{ "silent", silent },
+	{ "race", race },
 	{ "remember", remember },
 	{ "neighbours", neighbours },
 };

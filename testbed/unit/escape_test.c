@@ -87,7 +87,8 @@ static const char *const families[] = { "namespaces", "interfaces", "tracing",  
 
 static void run_family(struct sandbox *in, const char *name, const char *place)
 {
-	struct sandbox_image *image = escape_image(in, name, place, false);
+	bool dynamic = strcmp(place, "dynamic") == 0;
+	struct sandbox_image *image = escape_image(in, name, place, dynamic);
 
 	/* In a new cell and in a used one. */
 	for (int i = 0; i < 2; i++) {
@@ -106,6 +107,13 @@ static void run_family(struct sandbox *in, const char *name, const char *place)
 START_TEST(no_family_gets_through)
 {
 	run_family(box, families[_i], "cell");
+}
+END_TEST
+
+START_TEST(what_was_written_does_not_run_in_a_dynamic_profile_either)
+{
+	if (!strstr(sandbox_facts(box)->absent, "mdwe"))
+		run_family(box, "code", "dynamic");
 }
 END_TEST
 
@@ -158,6 +166,7 @@ static Suite *suite(const char *name)
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_loop_test(t, no_attempt_gets_through, 0, sizeof programs / sizeof *programs);
 	tcase_add_loop_test(t, no_family_gets_through, 0, FAMILIES);
+	tcase_add_test(t, what_was_written_does_not_run_in_a_dynamic_profile_either);
 	suite_add_tcase(s, t);
 	t = tcase_create("layers");
 	tcase_set_timeout(t, 60);

@@ -59,6 +59,7 @@ static const struct {
 	{ "both", { 0 }, RUN_OUTPUT, 0, ANY_USER },
 	{ "stop", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
 	{ "silent", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
+	{ "race", { 0 }, RUN_EXIT, 0, ANY_USER },
 	{ "daemon", { 0 }, RUN_EXIT, 0, ANY_USER },
 };
 
