@@ -246,7 +246,23 @@ static enum err take_mount(struct cgroups *g, char *line)
 	return OK;
 }
 
-enum err cgroups_open(const char *name, struct cgroups *out)
+/* Each cell weighs as much as one ordinary process, so that together they weigh as many as they are;
+ * among them they are equal. */
+static enum err weigh(const struct cgroups *g, uint32_t cells)
+{
+	char text[32];
+
+	for (size_t i = 0; i < g->n; i++) {
+		bool v2 = g->at[i].version == 2;
+
+		snprintf(text, sizeof text, "%" PRIu32, cells * (v2 ? 100 : 1024));
+		if (g->at[i].controllers & 1u << CGROUP_CPU)
+			return write_file(g->at[i].parent, v2 ? "cpu.weight" : "cpu.shares", text);
+	}
+	return OK;
+}
+
+enum err cgroups_open(const char *name, uint32_t cells, struct cgroups *out)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	char *rest, *line;
@@ -262,7 +278,7 @@ enum err cgroups_open(const char *name, struct cgroups *out)
 	     line = strtok_r(NULL, "\n", &rest))
 		if ((e = take_mount(out, line)))
 			return e;
-	return OK;
+	return weigh(out, cells);
 }
 
 bool cgroups_have(const struct cgroups *groups, enum controller controller)

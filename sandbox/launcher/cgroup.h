@@ -29,9 +29,9 @@ struct cgroup_cell {
 
 extern const char *const controller_names[CONTROLLERS];
 
-/* Finds the hierarchies and makes the parents; what is missing is simply not there. ERR_EXISTS:
- * another launcher of that name runs. */
-MUST enum err cgroups_open(const char *name, struct cgroups *out);
+/* Finds the hierarchies and makes the parents, for up to 64 cells; what is missing is simply not there.
+ * ERR_EXISTS: another launcher of that name runs. */
+MUST enum err cgroups_open(const char *name, uint32_t cells, struct cgroups *out);
 bool cgroups_have(const struct cgroups *groups, enum controller controller);
 /* As if the machine did not have it. */
 void cgroups_forget(struct cgroups *groups, enum controller controller);

@@ -241,7 +241,7 @@ static enum err prepare(const struct options *o, pid_t *daemon)
 	    (e = hash_file("/proc/self/exe", &self, launcher.launcher_hash)) ||
 	    (e = hash_file(o->init, &init, launcher.init_hash)))
 		return e;
-	if (launcher.privileged && (e = cgroups_open(o->name, &launcher.groups)))
+	if (launcher.privileged && (e = cgroups_open(o->name, o->cells, &launcher.groups)))
 		return e;
 	if ((e = host_probe(&launcher)) || (o->daemon && (e = start_daemon(o, daemon))))
 		return e;
