@@ -45,8 +45,9 @@ static void release_pipe(struct hold *h)
 	pthread_sigmask(SIG_SETMASK, &h->before, NULL);
 }
 
-/* Writes what the pipe takes; a program that reads no further is its own affair. */
-static void feed(int *fd, struct slice *input)
+/* Writes what the pipe takes; a program that reads no further is its own affair. False when input
+ * can't be passed on for another reason: then the program must not see its end. */
+static bool feed(int *fd, struct slice *input)
 {
 	while (input->left) {
 		ssize_t n = write(*fd, input->p, input->left);
@@ -54,13 +55,16 @@ static void feed(int *fd, struct slice *input)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return;
+			return true;
+		if (n < 0 && errno != EPIPE)
+			return false;
 		if (n < 0)
 			break;
 		input->p += n;
 		input->left -= (size_t)n;
 	}
 	fd_cleanup(fd);
+	return true;
 }
 
 /* Reads once what is there, and closes at the end. The number of bytes; -1 when they are more than
@@ -204,8 +208,8 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 			return EXCHANGE_LOST;
 		if (n > 0 && p[0].revents)
 			return finish(x);
-		if (n > 0 && p[1].revents)
-			feed(&x->ends.in, &x->input);
+		if (n > 0 && p[1].revents && !feed(&x->ends.in, &x->input))
+			return EXCHANGE_LOST;
 		if (n > 0 && ((p[2].revents && !collect_output(x, &full)) ||
 			      (p[3].revents && !collect_messages(x, &full))))
 			return EXCHANGE_OUTPUT;
@@ -244,8 +248,7 @@ static enum err feed_ahead(int *in, struct slice *input)
 	/* Faster when it is much; refused to those who have many already, which is no harm. */
 	if (input->left > READ_STEP)
 		(void)fcntl(*in, F_SETPIPE_SZ, PIPE_BYTES);
-	feed(in, input);
-	return OK;
+	return feed(in, input) ? OK : failed(ERR_IO, "pipe: %m");
 }
 
 enum err exchange_start(int control, const struct init_run *wanted, struct slice *input,
@@ -282,16 +285,22 @@ bool exchange_waits(int control, const struct exchange_ends *ends)
 	return poll(p, 3, 0) == 0;
 }
 
+/* Of a program that waited; nothing of it was there before. */
+static bool hand_over(struct exchange *x)
+{
+	bool good = feed_ahead(&x->ends.in, &x->input) == OK;
+
+	fd_cleanup(&x->ends.reader);
+	return good;
+}
+
 void exchange_pass(struct exchange *x)
 {
 	uint64_t deadline = io_monotonic_ms() + x->limits->wall_ms;
 
-	if (x->ends.reader >= 0) {
-		if (feed_ahead(&x->ends.in, &x->input))
-			x->input.left = 0, fd_cleanup(&x->ends.in);
-		fd_cleanup(&x->ends.reader);
-	}
-	if (x->ends.in >= 0) {
+	if (x->ends.reader >= 0 && !hand_over(x)) {
+		x->end = EXCHANGE_LOST;
+	} else if (x->ends.in >= 0) {
 		struct hold hold;
 
 		hold_pipe(&hold);

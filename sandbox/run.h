@@ -15,7 +15,7 @@ enum exchange_end {
 	EXCHANGE_TIMEOUT,  /* this and the next two: the cell must be ended, then exchange_finish */
 	EXCHANGE_OUTPUT,
 	EXCHANGE_CANCELLED,
-	EXCHANGE_LOST /* init is gone */
+	EXCHANGE_LOST /* init is gone, or input could not be passed on */
 };
 
 /* Our ends of the pipes; -1 once closed. */
