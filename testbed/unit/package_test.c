@@ -218,11 +218,11 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct package first, other;
-	struct manifest variants[11];
+	struct manifest variants[12];
 
 	build(&raw);
 	ck_assert_int_eq(package_parse(buf_slice(&raw), &first), OK);
-	for (size_t i = 0; i < 11; i++)
+	for (size_t i = 0; i < 12; i++)
 		variants[i] = manifest();
 	variants[0].argv[variants[0].argc++] = slice_text("-v");
 	variants[1].envc = 0;
@@ -235,7 +235,8 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 	variants[8].limits.open_files++;
 	variants[9].park = PARK_ON;
 	variants[10].park = PARK_AUTO;
-	for (size_t i = 0; i < 11; i++) {
+	variants[11].limits.scratch_bytes = 65536;
+	for (size_t i = 0; i < 12; i++) {
 		CLEANUP(buf) struct buf changed = BUF_INIT;
 
 		ck_assert_int_eq(package_build(&variants[i], good, GOOD, &changed), OK);
@@ -521,6 +522,34 @@ START_TEST(an_unknown_or_missing_key_is_refused)
 }
 END_TEST
 
+START_TEST(scratch_space_is_optional_and_has_tmp_to_itself)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf small = BUF_INIT;
+	CLEANUP(buf) struct buf taken = BUF_INIT;
+	const struct entry in_tmp[] = { ENTRY("app", ENTRY_FILE, 0555, "program"),
+					ENTRY("tmp/file", ENTRY_FILE, 0444, "x") };
+	struct manifest m = manifest(), out;
+
+	m.limits.scratch_bytes = 65536;
+	for (uint8_t park = PARK_OFF; park <= PARK_AUTO; park++) {
+		m.park = park;
+		buf_reset(&raw);
+		ck_assert_int_eq(manifest_encode(&m, &raw), OK);
+		ck_assert_int_eq(manifest_decode(buf_slice(&raw), &out), OK);
+		ck_assert_uint_eq(out.limits.scratch_bytes, 65536);
+		ck_assert_uint_eq(out.park, park);
+	}
+	ck_assert_int_eq(package_build(&m, in_tmp, 2, &taken), ERR_FORMAT);
+	m.limits.scratch_bytes = 0;
+	buf_reset(&taken);
+	ck_assert_int_eq(package_build(&m, in_tmp, 2, &taken), OK);
+	m.limits.scratch_bytes = 65535;
+	ck_assert_int_eq(manifest_encode(&m, &small), OK);
+	ck_assert_int_eq(manifest_decode(buf_slice(&small), &out), ERR_FORMAT);
+}
+END_TEST
+
 START_TEST(parking_is_written_down_only_where_it_is_allowed)
 {
 	CLEANUP(buf) struct buf off = BUF_INIT;
@@ -663,6 +692,7 @@ int main(void)
 	tcase_add_loop_test(t, a_manifest_out_of_its_rules_is_refused, 0,
 			    sizeof spoil / sizeof *spoil);
 	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
+	tcase_add_test(t, scratch_space_is_optional_and_has_tmp_to_itself);
 	tcase_add_test(t, parking_is_written_down_only_where_it_is_allowed);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(p, tree_make, tree_remove);
