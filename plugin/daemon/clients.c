@@ -73,7 +73,8 @@ static void client_release(struct client *client)
 	free(client);
 }
 
-/* The link ends with its owner: it can't be attached to any more, and its lanes are shut. */
+/* The link ends with its owner: it can't be attached to any more, and its lanes are shut; but not when
+ * it was this side that hung up, and what they still do comes to its end. */
 static void end_link_locked(struct clients *all, struct client *client)
 {
 	atomic_store(&client->ended, true);
@@ -82,7 +83,7 @@ static void end_link_locked(struct clients *all, struct client *client)
 			*at = client->next;
 			break;
 		}
-	for (struct connection *c = all->connections; c; c = c->next)
+	for (struct connection *c = all->connections; c && !all->hung_up; c = c->next)
 		if (c->client == client)
 			shutdown(c->fd, SHUT_RDWR);
 }
@@ -196,6 +197,7 @@ void clients_probed(struct clients *all, struct client *client)
 void clients_hang_up(struct clients *all)
 {
 	pthread_mutex_lock(&all->lock);
+	all->hung_up = true;
 	for (struct connection *c = all->connections; c; c = c->next)
 		shutdown(c->fd, SHUT_RD);
 	pthread_mutex_unlock(&all->lock);

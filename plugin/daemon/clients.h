@@ -50,6 +50,7 @@ struct clients {
 	size_t connections_n;
 	struct client *links;
 	size_t most, most_per_user;
+	bool hung_up;
 	pthread_cond_t probed; /* signalled when a look at a token is over */
 	unsigned probes;
 };

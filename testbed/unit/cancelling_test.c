@@ -328,6 +328,45 @@ START_TEST(client_that_hangs_up_frees_its_cell)
 }
 END_TEST
 
+START_TEST(a_stop_refuses_what_waits_and_lets_run_what_runs)
+{
+	CLEANUP(outcome) struct outcome out = { 0 };
+	struct link *admin = another_link(), *other = another_link();
+	CLEANUP(wire) struct wire_message request, answer;
+	pid_t daemon = world_daemon();
+	struct job runs, waits;
+	struct slice in;
+
+	world_logout(BANK_A);
+	world.wall_ms = 3000;
+	ck_assert_ok(world_load(BANK_A, "unruly"));
+	world_login(BANK_A, WIRE_USER);
+	ck_assert_ok(world_prove(other, BANK_A, WIRE_USER));
+	/* So that the next one finds its cell at once. */
+	ck_assert_ok(
+		world_execute(world.link, BANK_A, "unruly", OP_RUN, slice_text("echo\n"), &out));
+	begin(&runs, world.link, "sleep\n");
+	begin(&waits, other, "echo\n");
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_STOP, 0);
+	ck_assert_ok(link_call(admin, &request, &answer, &in));
+	await(&waits);
+	ck_assert_err(waits.e, ERR_GONE);
+	ck_assert_msg(!atomic_load(&runs.ended), "%s", err_name(runs.e));
+	await(&runs);
+	/* By its own time limit. */
+	ck_assert_err(runs.e, ERR_TIMEOUT);
+	world_await_end(daemon);
+	ck_assert_uint_eq(records(LEAF_EXECUTION, false, "longer than its time limit"), 1);
+	ck_assert_uint_eq(records(LEAF_REFUSAL, false, "the daemon ends"), 1);
+	ck_assert_uint_eq(records(LEAF_CLOSE, false, "daemon ended"), 1);
+	outcome_cleanup(&runs.out);
+	link_close(admin);
+	link_close(other);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 60);
@@ -337,6 +376,7 @@ static void add(TCase *t)
 	tcase_add_test(t, suspended_partition_runs_nothing_any_more);
 	tcase_add_test(t, revoked_grant_ends_the_wait_for_a_cell);
 	tcase_add_test(t, client_that_hangs_up_frees_its_cell);
+	tcase_add_test(t, a_stop_refuses_what_waits_and_lets_run_what_runs);
 }
 
 int main(void)
