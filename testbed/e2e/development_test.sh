@@ -52,6 +52,7 @@ chmod 0644 "$D/work/in"
 says "without an enrolment the module is a plain pass-through" "bank-a" tool --list-slots
 check "a user initialises a state directory" mine "$D/bin/assay" init -o "$D/work/ca.pem"
 check "starts the daemon" mine "$D/bin/assay" start
+says "whose status names the controllers that it lacks" "sandbox.absent: .*cgroup_memory cgroup_pids cgroup_cpu" mine "$D/bin/assay" status
 check "and enrols a partition" mine "$D/bin/assay" partition enroll --token bank-a --pin-file "$D/a.pin" --so-pin-file "$D/a.so"
 check "assay stop ends the daemon at once" mine "$D/bin/assay" stop
 for i in $(seq 30); do [ "$(daemons)" -eq 0 ] || sleep 0.1; done
@@ -65,6 +66,8 @@ for kind in output proof keys; do check "its $kind is fetched" fetch dev "$label
 refuses "a verifier refuses development evidence" "development evidence|development|debug status" "$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem"
 check "unless it is told to take it" "$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem" --allow-dev \
 	--input "$D/work/in" --output "$D/work/output" --keys "$D/work/keys"
+says "and the proof names the same controllers" "cgroup_memory cgroup_pids cgroup_cpu" \
+	"$D/bin/assay" verify "$D/work/proof" --ca "$D/work/ca.pem" --allow-dev --json
 
 # Idle, it ends by itself.
 for i in $(seq 250); do [ "$(daemons)" -eq 0 ] && break; sleep 0.1; done
