@@ -48,7 +48,7 @@ static bool take_app(struct slice *in, struct app_info *app)
 	size_t items;
 
 	return !cbor_take_array(in, 16, &items) && items == 8 &&
-	       !cbor_take_text(in, WIRE_APP_MAX, &app->id) &&
+	       !cbor_take_text(in, WIRE_APP_MAX, &app->id) && app->id.left > 0 &&
 	       !cbor_take_text(in, 64, &app->label) && !cbor_take_text(in, 32, &app->version) &&
 	       !cbor_take_bytes(in, 32, &app->measurement) &&
 	       !cbor_take_bytes(in, 32, &app->image) && !cbor_take_bytes(in, 32, &app->profile) &&

@@ -44,7 +44,7 @@ static void put_page(struct wire_message *m, struct slice in)
 	cbor_put_uint(&m->bytes, 1);
 	cbor_put_array(&m->bytes, 1);
 	if (second)
-		put_app(m, "other", "otherid.");
+		put_app(m, fake.nameless ? "" : "other", "otherid.");
 	else
 		put_app(m, FAKE_APP, FAKE_APP_ID);
 	if (!second)

@@ -86,6 +86,19 @@ START_TEST(applications_that_take_several_answers_are_all_found)
 }
 END_TEST
 
+/* An empty id is the loader's; an answer with one makes no sense. */
+START_TEST(an_application_without_an_id_is_not_shown)
+{
+	CK_ATTRIBUTE a[] = { CLASS(secret) };
+
+	fake.two_apps = fake.nameless = true;
+	world_enrolled();
+	world_login(CKU_USER);
+	ck_assert_uint_eq(world_find(a, 1, found, 64), 0);
+	world_end();
+}
+END_TEST
+
 START_TEST(our_objects_on_the_token_are_refused_in_every_call)
 {
 	CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
@@ -297,6 +310,7 @@ static void add(TCase *t)
 {
 	tcase_add_table(t, searches_find, searches);
 	tcase_add_test(t, the_hsms_objects_come_first_and_ours_keep_their_handles);
+	tcase_add_test(t, an_application_without_an_id_is_not_shown);
 	tcase_add_test(t, applications_that_take_several_answers_are_all_found);
 	tcase_add_test(t, our_objects_on_the_token_are_refused_in_every_call);
 	tcase_add_test(t, no_template_may_take_an_id_of_ours);
