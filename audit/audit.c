@@ -456,11 +456,6 @@ uint64_t audit_tree_size(struct audit_tree *tree)
 	return size;
 }
 
-const char *audit_tree_origin(const struct audit_tree *tree)
-{
-	return tree->book->origin;
-}
-
 void audit_counts(struct audit *audit, struct audit_counts *out)
 {
 	pthread_mutex_lock(&audit->lock);

@@ -80,7 +80,6 @@ void audit_close(struct audit *audit);
 MUST enum err audit_tree(struct audit *audit, const char *origin, const struct audit_key *key,
 			 struct leaf *genesis, struct audit_tree **out);
 uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves */
-const char *audit_tree_origin(const struct audit_tree *tree);
 
 /* A record on its way. */
 struct audit_ticket;

@@ -12,7 +12,6 @@
 
 #define RECEIPT_PATH_MAX 63
 #define RECEIPT_MAX 65536
-#define RECEIPT_SIGNATURE_MAX 256
 
 struct receipt_head {
 	uint64_t size;

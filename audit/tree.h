@@ -14,7 +14,6 @@
 
 #define TREE_LEVELS 40 /* 2^39 leaves and more than any memory holds */
 #define TREE_CHUNKS 34
-#define TREE_PATH_MAX 63
 #define TREE_CONSISTENCY_MAX 64
 
 typedef uint8_t tree_hash[SHA256_SIZE];
