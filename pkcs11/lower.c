@@ -2,7 +2,6 @@
 #include "pkcs11/lower.h"
 
 #include <dlfcn.h>
-#include <string.h>
 
 #define UNUSED_ARGUMENTS _Pragma("GCC diagnostic ignored \"-Wunused-parameter\"")
 #define FN(name, route, parameters, arguments)     \
@@ -74,11 +73,4 @@ enum err lower_open(const char *path, struct lower *out)
 	lower.call.version = (CK_VERSION){ 3, 0 };
 	*out = lower;
 	return OK;
-}
-
-void lower_close(struct lower *lower)
-{
-	if (lower->library)
-		dlclose(lower->library);
-	memset(lower, 0, sizeof *lower);
 }

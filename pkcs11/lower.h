@@ -21,6 +21,5 @@ struct lower {
 /* Loads @path (local symbols, all bound now). ERR_NOT_FOUND: no such library, or one that is no
  * PKCS#11 module. Does not initialise it. */
 MUST enum err lower_open(const char *path, struct lower *out);
-void lower_close(struct lower *lower);
 
 #endif

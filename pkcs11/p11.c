@@ -151,15 +151,6 @@ enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
 	return e;
 }
 
-bool p11_is_true(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
-{
-	CK_BBOOL value = CK_FALSE;
-	CK_ATTRIBUTE a = ATTRIBUTE(type, value);
-
-	return at.f->C_GetAttributeValue(at.session, object, &a, 1) == CKR_OK &&
-	       a.ulValueLen == sizeof value && value == CK_TRUE;
-}
-
 enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
 		     CK_OBJECT_HANDLE *private_key, uint8_t point[P11_POINT])
 {

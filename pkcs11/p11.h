@@ -10,7 +10,6 @@
 #include "pkcs11/cryptoki.h"
 
 #define P11_POINT 65
-#define P11_VALUE_MAX 65536
 
 struct p11 {
 	CK_FUNCTION_LIST *f;
@@ -29,8 +28,6 @@ MUST enum err p11_has_point(struct p11 at, struct slice id, const uint8_t point[
 /* Appends an attribute's value; one over @max bytes is ERR_RANGE. */
 MUST enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max,
 		      struct buf *out);
-/* Whether an attribute is there and CK_TRUE. */
-bool p11_is_true(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 /* See token_make_ec and token_make_aes. */
 MUST enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
 			  CK_OBJECT_HANDLE *private_key, uint8_t point[P11_POINT]);
