@@ -283,16 +283,6 @@ enum err registry_remove(struct registry *registry, struct slice id)
 	return e;
 }
 
-enum err registry_remove_all(struct registry *registry)
-{
-	struct app *none[1];
-
-	pthread_mutex_lock(&registry->changing);
-	enum err e = replace(registry, none, 0);
-	pthread_mutex_unlock(&registry->changing);
-	return e;
-}
-
 enum err registry_get(struct registry *registry, struct slice id, struct app **out, uint64_t *epoch)
 {
 	enum err e = OK;

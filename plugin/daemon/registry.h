@@ -70,8 +70,6 @@ MUST enum err registry_examine(struct slice package, const struct registry_ceili
 MUST enum err registry_put(struct registry *registry, struct slice package, struct app *app);
 /* ERR_NOT_FOUND when there is none. */
 MUST enum err registry_remove(struct registry *registry, struct slice id);
-/* Removes all; the epoch goes up. */
-MUST enum err registry_remove_all(struct registry *registry);
 
 /* Takes the application for use; release it with app_release. @epoch may be NULL. */
 MUST enum err registry_get(struct registry *registry, struct slice id, struct app **out,

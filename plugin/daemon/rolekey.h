@@ -5,7 +5,6 @@
 #include "config/base/bytes.h"
 
 #define ROLEKEY_POINT 65
-#define ROLEKEY_SIGNATURE 64
 
 /* @signature: r || s of ECDSA on P-256. ERR_CRYPTO when it is not by this key over this digest, or
  * the point is not on the curve. */

@@ -36,7 +36,6 @@
 
 #define STATE_UEID_SIZE 17
 #define STATE_RECORD_MAX (1 << 20)
-#define STATE_NAME_MAX 128
 
 struct state;
 
