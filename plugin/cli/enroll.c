@@ -38,7 +38,7 @@ static void enrolment_cleanup(struct enrolment *en)
 	buf_free(&en->certificate);
 }
 
-/* hsm.environment says where the daemon's helper finds the token: a default for what the caller's
+/* hsm.environment says where the daemon's probe finds the token: a default for what the caller's
  * own environment leaves open. */
 static enum err set_environment(const struct config_list *list)
 {

@@ -17,7 +17,7 @@
 #define ANSWER_MAX 8192
 #define ID_MAX 64
 
-/* The exit status of the helper (probe/main.c). */
+/* The exit status of the probe (probe/main.c). */
 static const struct {
 	int status;
 	enum err e;
@@ -73,16 +73,16 @@ static enum err read_answer(int fd, struct buf *answer)
 		uint64_t now = io_monotonic_ms();
 
 		if (now >= until || poll(&p, 1, (int)(until - now)) == 0)
-			return failed(ERR_TIMEOUT, "the token's helper did not answer in time");
+			return failed(ERR_TIMEOUT, "the token's probe did not answer in time");
 		ssize_t n = read(fd, block, sizeof block);
 		if (n == 0)
 			return buf_check(answer);
 		if (n < 0 && errno != EINTR)
-			return failed(ERR_IO, "the token's helper: %m");
+			return failed(ERR_IO, "the token's probe: %m");
 		if (n > 0)
 			buf_put(answer, block, (size_t)n);
 		if (answer->len > ANSWER_MAX)
-			return failed(ERR_FORMAT, "the token's helper says too much");
+			return failed(ERR_FORMAT, "the token's probe says too much");
 	}
 }
 
@@ -91,7 +91,7 @@ static enum err meaning(int status)
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		if (WIFEXITED(status) && WEXITSTATUS(status) == ends[i].status)
 			return ends[i].e ? failed(ends[i].e, "%s", ends[i].words) : OK;
-	return failed(ERR_GONE, "the token can't be read (helper's status %#x)", (unsigned)status);
+	return failed(ERR_GONE, "the token can't be read (probe's status %#x)", (unsigned)status);
 }
 
 static enum err run(char *const argv[], char *const environment[], struct buf *answer)
@@ -111,11 +111,11 @@ static enum err run(char *const argv[], char *const environment[], struct buf *a
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return failed(ERR_IO, "waiting for the token's helper: %m");
+			return failed(ERR_IO, "waiting for the token's probe: %m");
 	return e ? e : meaning(status);
 }
 
-/* Asks the helper one question, with @more or NULL; @value is what it printed, decoded. */
+/* Asks the probe one question, with @more or NULL; @value is what it printed, decoded. */
 static enum err probe(const struct config *config, const char *self, const char *serial,
 		      const char *question, struct slice id, const char *more, uint8_t *value,
 		      size_t value_n)

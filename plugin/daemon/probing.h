@@ -1,6 +1,6 @@
-/* probing.h - what a partition's token holds, read by a helper process (probe/).
+/* probing.h - what a partition's token holds, read by a process of its own, the probe (probe/).
  *
- * The helper runs with the partitions' environment (config hsm.environment) and nothing else: one
+ * The probe runs with the partitions' environment (config hsm.environment) and nothing else: one
  * process can initialise some HSM modules with one configuration only, and the daemon's own token
  * has this process. It logs in to nothing. Blocks for at most PROBING_MS; any thread.
  */

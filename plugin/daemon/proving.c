@@ -92,7 +92,7 @@ static enum err check_so(struct call *call, const uint8_t digest[32], struct sli
 	return e;
 }
 
-/* A proof that is none is denied, whatever is wrong with it; that the token or its helper could not
+/* A proof that is none is denied, whatever is wrong with it; that the token or its probe could not
  * be asked is another matter. */
 static enum err check_proof(struct call *call, enum wire_role role, const uint8_t digest[32],
 			    struct slice proof)
