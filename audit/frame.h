@@ -7,8 +7,8 @@
  *           count u32 (entries), length u32 (payload), SHA-256 of the previous frame, HMAC, CRC32C,
  *           0 u32, payload, zeros
  *   header: "ASSAYSG1", epoch u64, number u64, flags u32, wrapped key's length u32, sequence u64
- *           (of its first frame), SHA-256 of the frame before that, bytes u64 (of the file), wrapped key (256), HMAC,
- *           CRC32C, zeros
+ *           (of its first frame), SHA-256 of the frame before that, bytes u64 (of the file),
+ *           wrapped key (256), HMAC, CRC32C, zeros
  * A frame's hash is SHA-256 over all of its header before the HMAC, and the payload; the HMAC
  * (SHA-256, under the segment's frame key) is over that hash; the CRC over all of it with the field
  * itself as zeros. The same goes for headers. The CRC tells torn writes, the HMAC forgeries, and

@@ -10,10 +10,9 @@
 /* ERR_FORMAT, with the rule that is broken; @out points into @raw. */
 MUST enum err manifest_decode(struct slice raw, struct manifest *out);
 MUST enum err manifest_encode(const struct manifest *manifest, struct buf *out);
-/* SHA-256 of deterministic CBOR: "assay-profile-1", arguments, environment, limits (scratch
- * space only where there is some), refuse_code,
- * dynamic, SHA-256 of the seccomp filter's bytes, names of the steps that build a cell, and park unless
- * that is 0. */
+/* SHA-256 of deterministic CBOR: "assay-profile-1", arguments, environment, limits (scratch space
+ * only where there is some), refuse_code, dynamic, SHA-256 of the seccomp filter's bytes, names of
+ * the steps that build a cell, and park unless that is 0. */
 MUST enum err manifest_profile(const struct manifest *manifest, uint8_t profile[SHA256_SIZE]);
 /* Parts joined by "/": none empty, "." or "..", or over 255 bytes; no NUL; not over the maximum. */
 MUST enum err package_path_check(struct slice path);

@@ -54,7 +54,8 @@ void call_wait(struct call *call);
 /* Writes down what was counted, of causes whose second is over, or @all. */
 void request_record_refusals(struct daemon *daemon, bool all);
 /* Writes the record of a refusal into the tree where it belongs, and hands @e up with the reason
- * noted last; no lock may be held, since it may wait; when it can't be recorded, that is the error. @subject: an application, or empty. */
+ * noted last; no lock may be held, since it may wait; when it can't be recorded, that is the error.
+ * @subject: an application, or empty. */
 MUST enum err call_refuse(struct call *call, enum err e, struct slice subject);
 
 #endif
