@@ -23,6 +23,7 @@ struct fake {
 	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
 	bool paged;         /* two applications, in two answers */
+	bool nameless;      /* the second application has an empty id */
 	bool alone;         /* no lanes are granted besides those there are */
 	bool deaf;          /* REVOKE is never answered */
 	uint64_t garbled;   /* the request that is answered OK and then with something else */

@@ -91,7 +91,7 @@ START_TEST(an_application_without_an_id_is_not_shown)
 {
 	CK_ATTRIBUTE a[] = { CLASS(secret) };
 
-	fake.two_apps = fake.nameless = true;
+	fake.paged = fake.nameless = true;
 	world_enrolled();
 	world_login(CKU_USER);
 	ck_assert_uint_eq(world_find(a, 1, found, 64), 0);
