@@ -1,7 +1,7 @@
 /* init.h - what launcher, daemon and a cell's init say to each other, in host byte order: all three
  * are of one build. Init trusts neither side's lengths.
  *
- * The launcher sends a setup, init answers INIT_READY, or INIT_FAILED and a text. From then on the
+ * What becomes init says INIT_JOINED from its cgroups. The launcher sends a setup, init answers INIT_READY, or INIT_FAILED and a text. From then on the
  * daemon holds the other end: it sends a run with three descriptors (stdin, stdout, stderr) and
  * gets a report when the program and all its children are gone.
  */
@@ -18,7 +18,7 @@ enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_OOM, I
 
 #define INIT_MESSAGE_MAX 65536
 
-enum { INIT_READY = 'R', INIT_FAILED = 'F' };
+enum { INIT_JOINED = 'J', INIT_READY = 'R', INIT_FAILED = 'F' };
 
 /* Bits of init_setup.have: an optional step that this kernel has; /tmp, which the manifest asks for. */
 enum { INIT_HAS_MDWE = 1, INIT_HAS_SCRATCH = 2 };

@@ -88,14 +88,11 @@ static int step_keyring(void)
 	return syscall(SYS_keyctl, 1 /* join session keyring */, NULL) < 0;
 }
 
+/* All actions are the standard ones, as the launcher's are. */
 static int step_signals(void)
 {
-	struct sigaction standard = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	for (int i = 1; i < NSIG; i++)
-		if (sigaction(i, &standard, NULL) && errno != EINVAL)
-			return -1;
 	umask(077);
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL);
@@ -224,10 +221,7 @@ static int step_capabilities(void)
 	const uint32_t high = (uint32_t)(INIT_CAPABILITIES >> 32);
 	struct __user_cap_data_struct few[2] = { { low, low, low }, { high, high, high } };
 
-	for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
-		if (!(INIT_CAPABILITIES >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
-			return -1;
-	if (errno != EINVAL) /* the number after the last; anything else would keep the rest */
+	if (drop_bounding(INIT_CAPABILITIES))
 		return -1;
 	/* Before the capabilities go, since it takes one; ambient ones are raised before that is
 	 * locked. They carry the four over to init, which is no set-user-id program. */
@@ -290,9 +284,12 @@ void build_cell(const struct build *build)
 {
 	static char *const argv[] = { "init", NULL }, *const env[] = { NULL };
 	int control = build->control;
-	char go;
+	char go = INIT_JOINED;
 
 	now.build = build;
+	if (cgroup_join(&build->launcher->groups, build->groups) ||
+	    send(control, &go, 1, MSG_NOSIGNAL) != 1)
+		fail(control, "cgroups");
 	if (read(build->go, &go, 1) != 1)
 		_exit(1);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {

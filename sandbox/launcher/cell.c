@@ -46,16 +46,22 @@ static enum err ends_open(struct ends *ends)
 	return OK;
 }
 
-static pid_t clone_cell(const struct launcher *launcher, int *pidfd)
+static pid_t clone_cell(const struct launcher *launcher, const struct cgroup_cell *groups,
+			int *pidfd)
 {
+	int group = cgroup_v2(&launcher->groups, groups);
 	struct clone_args args = {
 		.flags = NAMESPACES | CLONE_PIDFD |
 			 (launcher->have.time_namespace ? CLONE_NEWTIME : 0),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	struct clone_args inside = args;
 
-	return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+	inside.flags |= CLONE_INTO_CGROUP;
+	inside.cgroup = (uint64_t)group;
+	pid_t pid = group < 0 ? -1 : (pid_t)syscall(SYS_clone3, &inside, sizeof inside);
+	return pid >= 0 ? pid : (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 
 static enum err write_at(int dir, const char *name, const char *text)
@@ -122,7 +128,7 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 	return OK;
 }
 
-static enum err await_ready(int control)
+static enum err await(int control, int what)
 {
 	CLEANUP(buf) struct buf answer = BUF_INIT;
 	struct pollfd watched = { control, POLLIN, 0 };
@@ -135,7 +141,7 @@ static enum err await_ready(int control)
 		return failed(ERR_TIMEOUT, "cell: not ready in time");
 	if ((e = io_recv_message(control, 256, &answer, NULL, 0, NULL)))
 		return failed(e, "cell: ended while it was built");
-	if (answer.data[0] == INIT_READY)
+	if (answer.data[0] == what)
 		return OK;
 	return failed(ERR_IO, "cell: step %.*s", (int)answer.len - 1,
 		      (const char *)answer.data + 1);
@@ -149,7 +155,8 @@ static enum err prepare(const struct launcher *launcher, uint32_t number, struct
 
 	if ((e = step_enter(launcher, "cgroup_memory")) ||
 	    (e = step_enter(launcher, "cgroup_pids")) || (e = step_enter(launcher, "cgroup_cpu")) ||
-	    (e = cgroup_join(&launcher->groups, &cell->groups, cell->init)) ||
+	    (e = await(ends->control[0], INIT_JOINED)) ||
+	    (e = cgroup_joined(&launcher->groups, &cell->groups, cell->init)) ||
 	    (e = step_enter(launcher, "id_maps")) || (e = step_enter(launcher, "host_uids")) ||
 	    (e = write_maps(launcher, number, cell->init)) ||
 	    (e = put_setup(launcher, &launcher->images[cell->image].manifest, &setup)) ||
@@ -157,7 +164,7 @@ static enum err prepare(const struct launcher *launcher, uint32_t number, struct
 		return e;
 	if (write(ends->go[1], "g", 1) != 1)
 		return failed(ERR_IO, "cell: %m");
-	return await_ready(ends->control[0]);
+	return await(ends->control[0], INIT_READY);
 }
 
 static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell,
@@ -171,12 +178,13 @@ static enum err start(struct launcher *launcher, uint32_t number, struct cell *c
 	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
 	if (ends->oom < 0 && cgroups_have(&launcher->groups, CGROUP_MEMORY))
 		return failed(ERR_IO, "step cgroup_memory: %m");
-	cell->init = clone_cell(launcher, &cell->pidfd);
+	cell->init = clone_cell(launcher, &cell->groups, &cell->pidfd);
 	if (cell->init < 0)
 		return failed(ERR_IO, "cell: step namespaces: %m");
 	if (cell->init == 0) {
-		struct build build = { launcher,          cell->image, ends->control[1],
-				       ends->lifeline[0], ends->go[0], ends->oom };
+		struct build build = { launcher,         &cell->groups,     cell->image,
+				       ends->control[1], ends->lifeline[0], ends->go[0],
+				       ends->oom };
 		/* The other end of the pipe must be the launcher's alone, or its end goes unseen. */
 		close(ends->go[1]);
 		close(ends->lifeline[1]);

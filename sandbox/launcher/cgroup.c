@@ -359,15 +359,44 @@ enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t mem
 	return e;
 }
 
-enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid)
+enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell)
 {
-	char text[32];
 	enum err e;
 
-	snprintf(text, sizeof text, "%d", (int)pid);
 	for (size_t i = 0; i < groups->n; i++)
-		if ((e = write_file(cell->dir[i], "cgroup.procs", text)))
+		if (groups->at[i].version == 1 && (e = write_file(cell->dir[i], "tasks", "0")))
 			return e;
+	return OK;
+}
+
+int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->at[i].version == 2)
+			return cell->dir[i];
+	return -1;
+}
+
+static bool has_alone(int dir, const char *line)
+{
+	char text[64];
+	CLEANUP(fd) int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strcmp(text, line) == 0;
+}
+
+enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid)
+{
+	char line[32];
+
+	snprintf(line, sizeof line, "%d\n", (int)pid);
+	for (size_t i = 0; i < groups->n; i++)
+		if (!has_alone(cell->dir[i], line) &&
+		    (groups->at[i].version == 1 || write_file(cell->dir[i], "cgroup.procs", line) ||
+		     !has_alone(cell->dir[i], line)))
+			return failed(ERR_IO, "cell: step cgroups: it is not in its group");
 	return OK;
 }
 

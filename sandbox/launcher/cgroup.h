@@ -39,7 +39,15 @@ void cgroups_close(struct cgroups *groups); /* removes the parents */
 
 MUST enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t memory,
 			  uint32_t processes, struct cgroup_cell *out);
-MUST enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid);
+/* The calling process joins the groups of version 1 by itself: moving another one takes milliseconds,
+ * in which no process of the machine can fork. */
+MUST enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell);
+/* The directory of the group that a process is to be made in; -1: none. */
+int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell);
+/* Fails unless the process, and nothing else, is in all of the groups; moves it into that of version 2
+ * where it could not be made there. */
+MUST enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell,
+			    pid_t pid);
 /* A file whose "oom_kill" line counts; -1 without a memory controller. */
 int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell);
 /* All its processes are dead. */

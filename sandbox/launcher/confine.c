@@ -18,6 +18,16 @@
 static const uint64_t always =
 	CAP(SYS_ADMIN) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(KILL) | CAP(DAC_OVERRIDE);
 
+int drop_bounding(uint64_t kept)
+{
+	int i = 0;
+
+	while ((i < 64 && kept >> i & 1) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
+		i++;
+	/* The number after the last; anything else would keep the rest. */
+	return errno == EINVAL ? 0 : -1;
+}
+
 static enum err drop_capabilities(const struct launcher *launcher)
 {
 	/* An ordinary user's cells map its one id, which is 0 here: that takes one more. */
@@ -26,12 +36,7 @@ static enum err drop_capabilities(const struct launcher *launcher)
 	const uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
 	struct __user_cap_data_struct few[2] = { { low, low, 0 }, { high, high, 0 } };
 
-	/* Whatever else keeps one from being read must not keep the rest. */
-	int i = 0;
-	for (errno = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
-		if ((i > 63 || !(kept >> i & 1)) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
-			return failed(ERR_IO, "launcher_confine: bounding set: %m");
-	if (errno != EINVAL)
+	if (drop_bounding(kept))
 		return failed(ERR_IO, "launcher_confine: bounding set: %m");
 	if (syscall(SYS_capset, &head, few))
 		return failed(ERR_IO, "launcher_confine: capabilities: %m");

@@ -68,6 +68,8 @@ MUST enum err host_leave(struct launcher *launcher, struct slice init);
 
 /* confine.c: keeps the capabilities and system calls that cells and images take; for good. */
 MUST enum err launcher_confine(const struct launcher *launcher);
+/* Leaves no other capability that a process could gain; 0, or -1 with errno. */
+int drop_bounding(uint64_t kept);
 
 /* image.c */
 MUST enum err image_add(struct launcher *launcher, int package_fd,
@@ -83,9 +85,11 @@ void cell_end_all(struct launcher *launcher);
 /* build.c: the new cell's first process; never returns. */
 struct build {
 	const struct launcher *launcher;
+	const struct cgroup_cell *groups;
 	uint32_t image;
-	int control, lifeline, go; /* go: a byte comes when groups and maps are written */
-	int oom;                   /* readable count of memory kills, or -1 */
+	int control, lifeline,
+		go; /* go: a byte comes when groups are checked and maps are written */
+	int oom;    /* readable count of memory kills, or -1 */
 };
 void build_cell(const struct build *build) __attribute__((noreturn));
 

@@ -154,12 +154,9 @@ static enum err take_options(int argc, char **argv, struct options *o)
 static void become_daemon(const struct options *o, int sock)
 {
 	static char *const env[] = { NULL };
-	struct sigaction standard = { .sa_handler = SIG_DFL };
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &standard, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, 0) < 0 || setsid() < 0 || chdir("/"))
@@ -294,12 +291,30 @@ static int end_daemon(pid_t daemon)
 	return status;
 }
 
+/* Daemon and cells inherit the standard actions: what is ignored would stay so in them. */
+static enum err take_signals(int *fd)
+{
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+	sigset_t handled;
+
+	for (int i = 1; i < NSIG; i++)
+		if (sigaction(i, &standard, NULL) && errno != EINVAL)
+			return failed(ERR_IO, "sigaction: %m");
+	sigemptyset(&handled);
+	sigaddset(&handled, SIGCHLD);
+	sigaddset(&handled, SIGTERM);
+	sigaddset(&handled, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &handled, NULL) ||
+	    (*fd = signalfd(-1, &handled, SFD_CLOEXEC)) < 0)
+		return failed(ERR_IO, "signals: %m");
+	return OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	pid_t daemon = -1;
-	int status = 0;
-	sigset_t handled;
+	int status = 0, signals = -1;
 	enum err e = take_options(argc, argv, &options);
 
 	log_start("assay-launcher", LOG_LEVEL_INFO);
@@ -308,16 +323,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	sigemptyset(&handled);
-	sigaddset(&handled, SIGCHLD);
-	sigaddset(&handled, SIGTERM);
-	sigaddset(&handled, SIGINT);
-	int signals = -1;
-	if (sigprocmask(SIG_BLOCK, &handled, NULL) ||
-	    (signals = signalfd(-1, &handled, SFD_CLOEXEC)) < 0)
-		e = failed(ERR_IO, "signals: %m");
 	launcher.sock = options.fd;
-	if (!e)
+	if (!(e = take_signals(&signals)))
 		e = prepare(&options, &daemon);
 	if (e) {
 		log_error("%s", err_reason());
