@@ -11,7 +11,7 @@ static char dir[64], path[96];
 
 /* How the server behaves; set before it starts. */
 static struct {
-	size_t lanes_max;
+	_Atomic size_t lanes_max;
 	const char *greeting; /* in place of the right one */
 	size_t greeting_n;
 	bool drops; /* ends each connection at the first request after greeting */
