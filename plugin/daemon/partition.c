@@ -203,20 +203,29 @@ static enum err check_room(struct partitions *all, const struct partition *parti
 		    : OK;
 }
 
-static void place_locked(struct partitions *all, struct partition *partition)
+/* What a partition that is none any more has no use for: results, unpacked images with their cells. */
+static void let_go(struct partition *partition)
+{
+	results_purge(&partition->results);
+	while (registry_evict(&partition->registry))
+		;
+}
+
+/* The one whose place it takes, or NULL. */
+static struct partition *place_locked(struct partitions *all, struct partition *partition)
 {
 	size_t at = find_locked(all, slice_text(partition->serial));
+	struct partition *replaced = NULL;
 
 	if (at < all->n) {
-		struct partition *old = all->current[at];
-
-		atomic_store(&old->active, false);
-		results_purge(&old->results);
-		all->superseded[all->superseded_n++] = old;
+		replaced = all->current[at];
+		atomic_store(&replaced->active, false);
+		all->superseded[all->superseded_n++] = replaced;
 	} else {
 		all->n++;
 	}
 	all->current[at] = partition;
+	return replaced;
 }
 
 enum err partition_publish(struct partitions *all, struct partition *partition)
@@ -226,8 +235,10 @@ enum err partition_publish(struct partitions *all, struct partition *partition)
 	if ((e = check_room(all, partition)) || (e = write_record(all, partition, true)))
 		return e;
 	pthread_mutex_lock(&all->lock);
-	place_locked(all, partition);
+	struct partition *replaced = place_locked(all, partition);
 	pthread_mutex_unlock(&all->lock);
+	if (replaced)
+		let_go(replaced);
 	return OK;
 }
 
@@ -235,6 +246,6 @@ enum err partition_suspend(struct partitions *all, struct partition *partition)
 {
 	/* First in memory: from here on nothing is granted, whatever the disk does. */
 	atomic_store(&partition->active, false);
-	results_purge(&partition->results);
+	let_go(partition);
 	return write_record(all, partition, false);
 }

@@ -88,6 +88,7 @@ static void make_config(void)
 		   "  pin_file: %s/pin\n"
 		   "sandbox:\n"
 		   "  allow_missing: [memory, pids, cpu]\n"
+		   "  cells: 1\n"
 		   "limits:\n"
 		   "  input_bytes: 1048576\n"
 		   "daemon:\n"
