@@ -204,11 +204,12 @@ enum err sandbox_image_add(struct sandbox *box, int package_fd,
 
 void sandbox_image_drop(struct sandbox_image *image)
 {
-	struct buf message = message_start(LAUNCHER_IMAGE_DROP), answer = BUF_INIT;
+	struct buf answer = BUF_INIT;
 	struct slice out;
 
 	if (!image)
 		return;
+	struct buf message = message_start(LAUNCHER_IMAGE_DROP);
 	struct sandbox *box = image->box;
 	buf_put_u32(&message, image->id);
 	pthread_mutex_lock(&box->lock);

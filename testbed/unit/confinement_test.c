@@ -100,6 +100,7 @@ static void *run_image(void *image)
 	run = (struct run){ 0 };
 	if (sandbox_run(image, slice_text("x"), NULL, &run))
 		run.code = 255;
+	run_free(&run);
 	return &run;
 }
 
