@@ -11,13 +11,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "config/base/cbor.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/record.h"
 
 #define NAME_ROOM 320
-#define CLAIM_MEASUREMENTS 273
 
 /* Claim 273 while it is being put together; owns the texts. */
 struct parts {
@@ -329,29 +327,6 @@ static enum err measure(const struct daemon *daemon, struct parts *parts)
 	return add_front_end(daemon, parts);
 }
 
-/* SHA-256 over the encoding of claim 273 as it stands in the leaf: what a verifier computes. */
-static enum err digest_of(struct slice leaf, uint8_t digest[SHA256_SIZE])
-{
-	struct cbor_keys keys = { { NULL, 0 } };
-	struct slice item;
-	uint64_t tag;
-	int64_t key;
-	size_t n;
-	enum err e;
-
-	if ((e = cbor_take_tag(&leaf, &tag)) || (e = cbor_take_map(&leaf, 256, &n)))
-		return e;
-	for (size_t i = 0; i < n; i++) {
-		if ((e = cbor_take_key(&leaf, &keys, &key)) || (e = cbor_take_item(&leaf, &item)))
-			return e;
-		if (key == CLAIM_MEASUREMENTS) {
-			sha256_once(item, digest);
-			return OK;
-		}
-	}
-	return failed(ERR_FORMAT, "a TCB record without measurements");
-}
-
 static enum err write_record(struct daemon *daemon, const struct parts *parts,
 			     struct tcb_record *record)
 {
@@ -365,7 +340,7 @@ static enum err write_record(struct daemon *daemon, const struct parts *parts,
 	leaf.components_n = parts->n;
 	if ((e = audit_begin(daemon->tree, &leaf, &ticket)) ||
 	    (e = audit_finish(ticket, &record->receipt)) ||
-	    (e = digest_of(audit_ticket_leaf(ticket), record->digest)))
+	    (e = leaf_components_digest(&leaf, record->digest)))
 		return e;
 	buf_put_slice(&record->leaf, audit_ticket_leaf(ticket));
 	return buf_check(&record->leaf);
