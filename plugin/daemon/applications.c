@@ -55,20 +55,6 @@ enum err request_BEGIN(struct call *call)
 	return OK;
 }
 
-/* What no partition needs any more is removed; under managing, so that none begins to. */
-static enum err note_use(void *context, struct partition *p)
-{
-	const uint8_t *sha256 = context;
-
-	return registry_uses(&p->registry, sha256) ? ERR_EXISTS : OK;
-}
-
-static void drop_unused(struct daemon *daemon, const uint8_t sha256[SHA256_SIZE])
-{
-	if (!partitions_each(&daemon->partitions, note_use, (void *)sha256))
-		state_drop_package(daemon->state, sha256);
-}
-
 /* The proof of the load, to be fetched by the SO under the digest of its receipt. */
 static enum err keep_proof(struct call *call, struct slice compact, const struct proof_parts *parts)
 {
@@ -141,7 +127,7 @@ static enum err load_managing(struct call *call, struct slice package, struct ap
 	if ((e = registry_put(registry, package, app)))
 		return record_no_load(call, app, e);
 	if (old)
-		drop_unused(call->daemon, old->package);
+		partitions_drop_unused(&call->daemon->partitions, old->package);
 	return OK;
 }
 
@@ -198,7 +184,7 @@ static enum err unload_managing(struct call *call, struct slice id)
 			      "application unloaded; epoch %llu",
 			      (unsigned long long)registry_epoch(registry))))
 		return e;
-	drop_unused(call->daemon, app->package);
+	partitions_drop_unused(&call->daemon->partitions, app->package);
 	log_info("partition %s: unloaded %s", call->partition->serial, app->id);
 	return OK;
 }

@@ -138,20 +138,14 @@ static enum err sign_superseded(void *context, struct partition *p)
 	return OK;
 }
 
-static enum err note_use(void *context, struct partition *p)
-{
-	return registry_uses(&p->registry, context) ? ERR_EXISTS : OK;
-}
-
 /* Left by a crash between a package and its index, or by an enrolment that took another's place. */
 static enum err sweep_package(void *context, const char *name)
 {
 	struct daemon *daemon = context;
 	uint8_t sha256[SHA256_SIZE];
 
-	if (!hex_take(name, sha256, sizeof sha256) &&
-	    !partitions_each(&daemon->partitions, note_use, sha256))
-		state_drop_package(daemon->state, sha256);
+	if (!hex_take(name, sha256, sizeof sha256))
+		partitions_drop_unused(&daemon->partitions, sha256);
 	return OK;
 }
 

@@ -191,6 +191,17 @@ enum err partitions_each(struct partitions *all, partition_visit *call, void *co
 	return e;
 }
 
+static enum err note_use(void *context, struct partition *partition)
+{
+	return registry_uses(&partition->registry, context) ? ERR_EXISTS : OK;
+}
+
+void partitions_drop_unused(struct partitions *all, const uint8_t package[SHA256_SIZE])
+{
+	if (!partitions_each(all, note_use, (void *)package))
+		state_drop_package(all->state, package);
+}
+
 /* Whether there is room for one more, so that nothing is written which can't be published. */
 static enum err check_room(struct partitions *all, const struct partition *partition)
 {

@@ -56,6 +56,9 @@ size_t partitions_count(struct partitions *all);
 /* Calls for each current partition; no lock is held. */
 typedef enum err partition_visit(void *context, struct partition *partition);
 MUST enum err partitions_each(struct partitions *all, partition_visit *call, void *context);
+/* Removes a package from disk unless a current partition still needs it. The caller sees to it that
+ * none begins to meanwhile. */
+void partitions_drop_unused(struct partitions *all, const uint8_t package[SHA256_SIZE]);
 
 /* A new, active one to fill in: origin, point, key_id, certificate, tree. */
 MUST enum err partition_new(struct partitions *all, struct slice serial, struct slice label,
