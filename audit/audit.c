@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "audit/compact.h"
 #include "audit/state.h"
@@ -104,15 +103,9 @@ static struct audit_ticket *ticket_new(struct audit_tree *tree)
 
 static void wait_for_room_locked(struct audit *audit)
 {
-	struct timespec until;
-
 	/* The next segment may become ready without a word to us. */
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ROOM_POLL_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	struct timespec until = io_timespec(io_monotonic_ms() + ROOM_POLL_MS);
+
 	pthread_cond_timedwait(&audit->room, &audit->lock, &until);
 }
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "audit/state.h"
 #include "config/base/io.h"
@@ -26,13 +25,6 @@ struct batch {
 };
 
 /* --- signing --- */
-
-static void pause_ms(uint64_t ms)
-{
-	struct timespec t = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 static enum err sign_once(struct audit *audit, struct head *head)
 {
@@ -66,7 +58,7 @@ static enum err sign_head(struct audit *audit, struct head *head)
 				    head->tree->book->origin, err_reason());
 		if (give_up(audit))
 			return failed(ERR_CRYPTO, "a head could not be signed");
-		pause_ms(pause);
+		io_pause(pause);
 		pause = pause * 2 < RETRY_LAST_MS ? pause * 2 : RETRY_LAST_MS;
 	}
 	return OK;
@@ -416,8 +408,7 @@ static bool await_work(struct audit *audit)
 			pthread_cond_wait(&audit->work, &audit->lock);
 			continue;
 		}
-		struct timespec due = { (time_t)(audit->pending_due_ms / 1000),
-					(long)(audit->pending_due_ms % 1000) * 1000000 };
+		struct timespec due = io_timespec(audit->pending_due_ms);
 		if (pthread_cond_timedwait(&audit->work, &audit->lock, &due) == ETIMEDOUT)
 			break;
 	}

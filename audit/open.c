@@ -12,7 +12,7 @@
 #include "config/base/io.h"
 
 #define LOCK_TRIES 10
-#define LOCK_PAUSE_NS 10000000
+#define LOCK_PAUSE_MS 10
 
 static enum err open_directories(struct audit *audit, const char *path, bool make)
 {
@@ -40,7 +40,7 @@ static enum err take_lock(struct audit *audit, const char *path)
 			return OK;
 		if (errno != EWOULDBLOCK)
 			break;
-		nanosleep(&(struct timespec){ 0, LOCK_PAUSE_NS }, NULL);
+		io_pause(LOCK_PAUSE_MS);
 	}
 	return failed(errno == EWOULDBLOCK ? ERR_STATE : ERR_IO,
 		      "%s: the log is open in another process", path);

@@ -1,6 +1,5 @@
 /* Checkpoints: a second signature per tree, off the path of release, at most once a second. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "audit/note.h"
 #include "audit/state.h"
@@ -63,10 +62,8 @@ void *publish_thread(void *argument)
 	bool stop = false;
 
 	while (!stop) {
-		struct timespec until;
+		struct timespec until = io_timespec(io_monotonic_ms() + PUBLISH_EVERY_MS);
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += PUBLISH_EVERY_MS / 1000;
 		pthread_mutex_lock(&audit->lock);
 		while (!audit->stop &&
 		       !pthread_cond_timedwait(&audit->publish, &audit->lock, &until))

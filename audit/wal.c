@@ -13,7 +13,7 @@
 #include "config/base/io.h"
 
 #define ZEROS ((size_t)1 << 20)
-#define TRY_AGAIN_S 1 /* between attempts to make a segment on a full disk */
+#define TRY_AGAIN_MS 1000 /* between attempts to make a segment on a full disk */
 #define TEMPORARY "next.tmp"
 
 /* A segment's file, not yet or no longer begun. */
@@ -170,10 +170,8 @@ static enum err make_ready(const struct wal *wal, uint64_t number, struct ready 
 
 static void wait_a_while(struct wal *wal)
 {
-	struct timespec until;
+	struct timespec until = io_timespec(io_monotonic_ms() + TRY_AGAIN_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TRY_AGAIN_S;
 	pthread_cond_timedwait(&wal->change, &wal->lock, &until);
 }
 

@@ -385,8 +385,7 @@ static void await_lane_locked(struct link *link, uint64_t until)
 {
 	if (link->lanes_max < LANES_MAX && link->full_until_ms < until)
 		until = link->full_until_ms;
-	struct timespec at = { .tv_sec = (time_t)(until / 1000),
-			       .tv_nsec = (long)(until % 1000) * 1000000 };
+	struct timespec at = io_timespec(until);
 	pthread_cond_timedwait(&link->freed, &link->lock, &at);
 }
 

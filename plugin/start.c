@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/base/sha256.h"
@@ -197,7 +196,7 @@ static enum err await(const struct config *config, pid_t pid, unsigned wait_ms)
 			if (until - now > LOSER_MS)
 				until = now + LOSER_MS;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+		io_pause(POLL_MS);
 	}
 	return OK;
 }

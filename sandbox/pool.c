@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
@@ -257,14 +256,8 @@ static void leave_locked(struct sandbox *box, struct waiter *me, bool served)
 static enum err wait_locked(struct sandbox *box, struct waiter *me,
 			    const struct sandbox_watch *watch)
 {
-	struct timespec until;
+	struct timespec until = io_timespec(io_monotonic_ms() + SANDBOX_WATCH_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += SANDBOX_WATCH_MS * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_cond_timedwait(&me->wake, &box->lock, &until);
 	if (!watch)
 		return OK;

@@ -342,3 +342,16 @@ uint64_t io_realtime_us(void)
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
+
+struct timespec io_timespec(uint64_t ms)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
+				  .tv_nsec = (long)(ms % 1000) * 1000000 };
+}
+
+void io_pause(uint64_t ms)
+{
+	struct timespec span = io_timespec(ms);
+
+	nanosleep(&span, NULL);
+}

@@ -6,6 +6,7 @@
 #define CONFIG_BASE_IO_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "config/base/bytes.h"
 
@@ -53,5 +54,9 @@ void io_unmap(struct slice *mapped);
 /* Milliseconds of CLOCK_MONOTONIC, and microseconds of CLOCK_REALTIME since 1970. */
 uint64_t io_monotonic_ms(void);
 uint64_t io_realtime_us(void);
+/* Milliseconds as a time or a span, which pthread_cond_timedwait and the like want. */
+struct timespec io_timespec(uint64_t ms);
+/* Lets the thread sleep; a signal may end that early. */
+void io_pause(uint64_t ms);
 
 #endif

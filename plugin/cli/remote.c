@@ -5,10 +5,10 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STOP_WAIT_MS 30000
+#define STOP_POLL_MS 20
 
 enum err remote_config(struct cli *cli, struct config **out)
 {
@@ -111,7 +111,7 @@ static enum err wait_until_gone(const struct cli *cli, const struct config *conf
 			return OK;
 		if (!e)
 			link_close(link);
-		nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
+		io_pause(STOP_POLL_MS);
 	}
 	return failed(ERR_TIMEOUT, "the daemon still answers after %d s", STOP_WAIT_MS / 1000);
 }

@@ -168,11 +168,9 @@ bool connection_hung_up(const struct connection *connection)
 
 enum err clients_probe(struct clients *all, struct client *client, uint64_t wait_ms)
 {
-	struct timespec until;
+	struct timespec until = io_timespec(io_monotonic_ms() + wait_ms);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
 	pthread_mutex_lock(&all->lock);
 	while ((client->probing || all->probes == PROBES_MAX) && wait_ms && rc == 0)
 		rc = pthread_cond_timedwait(&all->probed, &all->lock, &until);
@@ -205,11 +203,9 @@ void clients_hang_up(struct clients *all)
 
 bool clients_wait(struct clients *all, uint64_t wait_ms)
 {
-	struct timespec until;
+	struct timespec until = io_timespec(io_monotonic_ms() + wait_ms);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
 	pthread_mutex_lock(&all->lock);
 	while (all->connections_n && rc == 0)
 		rc = pthread_cond_timedwait(&all->gone, &all->lock, &until);

@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/record.h"
 
-#define HEADS_NS 200000000
+#define HEADS_MS 200
 
 /* The machine's boot, as its random id: claim 268. Absent where the kernel does not say. */
 static void read_bootseed(struct daemon *daemon)
@@ -257,6 +256,6 @@ void daemon_abandon(struct daemon *daemon, const char *why)
 	if (record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 			 "daemon ended with requests left: %s", why))
 		log_error("the record of the end could not be written: %s", err_reason());
-	nanosleep(&(struct timespec){ 0, HEADS_NS }, NULL);
+	io_pause(HEADS_MS);
 	_exit(EXIT_FAILURE);
 }

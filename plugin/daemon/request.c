@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/base/log.h"
@@ -117,8 +116,7 @@ void call_wait(struct call *call)
 
 	call->impatient = !patient;
 	if (ms)
-		nanosleep(&(struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 },
-			  NULL);
+		io_pause(ms);
 }
 
 /* Of what repeats although it has to wait, one record a second. */

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
@@ -18,7 +17,7 @@
 
 #define BACKLOG 128
 #define TICK_MS 1000
-#define ACCEPT_PAUSE_NS 100000000
+#define ACCEPT_PAUSE_MS 100
 #define SEND_SECONDS 30 /* a client that takes no answers loses its connection */
 #define STACK_BYTES ((size_t)1 << 20)
 #define DRAIN_EXTRA_MS 30000 /* beyond the longest run that is allowed */
@@ -123,7 +122,7 @@ static void accept_next(struct daemon *daemon, int listener, uint64_t now_ms)
 		log_warning("a connection was turned away: %s", err_reason());
 	}
 	if (e == ERR_IO)
-		nanosleep(&(struct timespec){ 0, ACCEPT_PAUSE_NS }, NULL);
+		io_pause(ACCEPT_PAUSE_MS);
 }
 
 static bool somebody_listens(const struct sockaddr_un *address)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
@@ -19,7 +18,7 @@
 
 #define MAC_SIZE 32
 #define LOCK_TRIES 50
-#define LOCK_PAUSE_NS 20000000
+#define LOCK_PAUSE_MS 20
 #define BOOTCOUNT "bootcount"
 
 struct state {
@@ -77,7 +76,7 @@ static enum err take_lock(struct state *state)
 			return OK;
 		if (errno != EWOULDBLOCK)
 			return failed(ERR_IO, "%s/lock: %m", state->path);
-		nanosleep(&(struct timespec){ 0, LOCK_PAUSE_NS }, NULL);
+		io_pause(LOCK_PAUSE_MS);
 	}
 	return failed(ERR_STATE, "%s: another daemon holds this state directory", state->path);
 }
