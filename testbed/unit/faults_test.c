@@ -171,7 +171,7 @@ static Suite *suite(const char *name)
 	Suite *s = suite_create(name);
 	TCase *t = tcase_create(name);
 
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 110);
 	tcase_add_loop_test(t, a_step_that_fails_ends_the_cell_and_is_named, 0,
 			    sizeof steps / sizeof *steps);
 	tcase_add_test(t, each_call_that_fails_ends_what_it_was_for);
