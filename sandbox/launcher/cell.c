@@ -17,7 +17,8 @@
 #include "sandbox/launcher/launcher.h"
 #include "sandbox/launcher/step.h"
 
-#define READY_MS 10000 /* a cell takes a few ms; this is for a machine in trouble */
+#define CELL_END_TRIES 200 /* a dead process leaves its group a little later */
+#define READY_MS 10000     /* a cell takes a few ms; this is for a machine in trouble */
 
 #define NAMESPACES                                                                                 \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
@@ -46,14 +47,11 @@ static enum err ends_open(struct ends *ends)
 	return OK;
 }
 
-static pid_t clone_cell(const struct launcher *launcher, const struct cgroup_cell *groups,
-			int *pidfd)
+static pid_t clone_cell(const struct launcher *launcher, const struct cgroup_cell *groups)
 {
 	int group = cgroup_v2(&launcher->groups, groups);
 	struct clone_args args = {
-		.flags = NAMESPACES | CLONE_PIDFD |
-			 (launcher->have.time_namespace ? CLONE_NEWTIME : 0),
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.flags = NAMESPACES | (launcher->have.time_namespace ? CLONE_NEWTIME : 0),
 		.exit_signal = SIGCHLD,
 	};
 	struct clone_args inside = args;
@@ -178,7 +176,7 @@ static enum err start(struct launcher *launcher, uint32_t number, struct cell *c
 	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
 	if (ends->oom < 0 && cgroups_have(&launcher->groups, CGROUP_MEMORY))
 		return failed(ERR_IO, "step cgroup_memory: %m");
-	cell->init = clone_cell(launcher, &cell->groups, &cell->pidfd);
+	cell->init = clone_cell(launcher, &cell->groups);
 	if (cell->init < 0)
 		return failed(ERR_IO, "cell: step namespaces: %m");
 	if (cell->init == 0) {
@@ -208,25 +206,54 @@ static bool had_oom(const struct launcher *launcher, const struct cell *cell)
 	return count && count[9] != '0';
 }
 
+/* Whether nothing is left of it; tells it to end where that was not done. */
+static bool is_gone(struct launcher *launcher, struct cell *cell, int options)
+{
+	cell->used = cell->ending = true;
+	fd_cleanup(&cell->lifeline);
+	/* The number is its own until it is reaped, which the kernel does not allow before every other
+	 * process of the namespace is gone. */
+	if (cell->init > 0) {
+		kill(cell->init, SIGKILL);
+		if (waitpid(cell->init, NULL, options) != cell->init)
+			return false;
+		cell->init = -1;
+	}
+	if (!cgroup_remove(&launcher->groups, &cell->groups))
+		return false;
+	*cell = (struct cell){ 0 };
+	return true;
+}
+
 static void destroy(struct launcher *launcher, struct cell *cell)
 {
-	/* The kernel ends every process of the namespace before its init can be reaped. */
-	if (cell->init > 0) {
-		syscall(SYS_pidfd_send_signal, cell->pidfd, SIGKILL, NULL, 0);
-		while (waitpid(cell->init, NULL, 0) < 0 && errno == EINTR)
-			;
+	for (int i = 0; i < CELL_END_TRIES && !is_gone(launcher, cell, 0); i++)
+		usleep(CELL_END_MS * 1000);
+}
+
+/* One whose last tenant is gone; waits for it when there is no other. */
+static struct cell *free_cell(struct launcher *launcher)
+{
+	struct cell *last = NULL;
+
+	for (uint32_t i = 0; i < launcher->cells_max; i++) {
+		struct cell *cell = &launcher->cells[i];
+
+		if (!cell->used)
+			return cell;
+		if (cell->ending)
+			last = cell;
 	}
-	fd_cleanup(&cell->pidfd);
-	fd_cleanup(&cell->lifeline);
-	cgroup_remove(&launcher->groups, &cell->groups);
-	*cell = (struct cell){ 0 };
+	if (last)
+		destroy(launcher, last);
+	return last && !last->used ? last : NULL;
 }
 
 enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, uint32_t processes,
 		   uint32_t *id, int *control)
 {
 	struct ends ends = { { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
-	uint32_t i = 0;
+	uint32_t i;
 	enum err e;
 
 	if (image >= IMAGES_MAX || !launcher->images[image].used)
@@ -234,12 +261,11 @@ enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, u
 	const struct limits *most = &launcher->images[image].manifest.limits;
 	if (memory > most->memory_bytes || processes > most->processes || memory == 0)
 		return failed(ERR_RANGE, "limits wider than the manifest's");
-	while (i < launcher->cells_max && launcher->cells[i].used)
-		i++;
-	if (i == launcher->cells_max)
-		return failed(ERR_LIMIT, "%" PRIu32 " cells are in use", i);
-	struct cell *cell = &launcher->cells[i];
-	*cell = (struct cell){ .image = image, .init = -1, .pidfd = -1, .lifeline = -1 };
+	struct cell *cell = free_cell(launcher);
+	if (!cell)
+		return failed(ERR_LIMIT, "all cells are in use");
+	i = (uint32_t)(cell - launcher->cells);
+	*cell = (struct cell){ .image = image, .init = -1, .lifeline = -1 };
 	if ((e = cgroup_make(&launcher->groups, i, memory, processes, &cell->groups)))
 		return e;
 	e = start(launcher, i, cell, &ends);
@@ -254,15 +280,48 @@ enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, u
 
 enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory)
 {
-	if (id >= CELLS_MAX || !launcher->cells[id].used)
+	struct cell *cell = &launcher->cells[id < CELLS_MAX ? id : 0];
+
+	if (id >= CELLS_MAX || !cell->used || cell->ending)
 		return failed(ERR_NOT_FOUND, "no cell %" PRIu32, id);
-	*out_of_memory = had_oom(launcher, &launcher->cells[id]);
-	destroy(launcher, &launcher->cells[id]);
+	/* Whatever it may still do reaches nobody: its control socket and pipes are the daemon's. */
+	*out_of_memory = had_oom(launcher, cell);
+	kill(cell->init, SIGKILL);
+	cell->ending = true;
 	return OK;
+}
+
+bool cell_reap(struct launcher *launcher)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < CELLS_MAX; i++)
+		if (launcher->cells[i].used && launcher->cells[i].ending)
+			left |= !is_gone(launcher, &launcher->cells[i], WNOHANG);
+	return left;
+}
+
+bool cell_any(struct launcher *launcher, uint32_t image)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < CELLS_MAX; i++) {
+		struct cell *cell = &launcher->cells[i];
+
+		if (!cell->used || cell->image != image)
+			continue;
+		if (cell->ending)
+			destroy(launcher, cell);
+		any |= cell->used;
+	}
+	return any;
 }
 
 void cell_end_all(struct launcher *launcher)
 {
+	for (size_t i = 0; i < CELLS_MAX; i++)
+		launcher->cells[i].ending = launcher->cells[i].used;
+	(void)cell_reap(launcher);
 	for (size_t i = 0; i < CELLS_MAX; i++)
 		if (launcher->cells[i].used)
 			destroy(launcher, &launcher->cells[i]);

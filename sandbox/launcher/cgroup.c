@@ -102,16 +102,19 @@ static void kill_members(int dir)
 	}
 }
 
+static bool removed(int parent, const char *name)
+{
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return true;
+	CLEANUP(fd) int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	kill_members(dir);
+	return false;
+}
+
 static void remove_group(int parent, const char *name)
 {
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-			return;
-		CLEANUP(fd)
-		int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		kill_members(dir);
+	for (int i = 0; i < REMOVE_TRIES && !removed(parent, name); i++)
 		usleep(5000);
-	}
 }
 
 /* What a launcher that was killed left behind. */
@@ -355,7 +358,7 @@ enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t mem
 			e = set_limits(groups, i, out->dir[i], memory, processes);
 	}
 	if (e)
-		cgroup_remove(groups, out);
+		(void)cgroup_remove(groups, out);
 	return e;
 }
 
@@ -411,10 +414,13 @@ int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell
 	return -1;
 }
 
-void cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell)
+bool cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell)
 {
+	bool gone = true;
+
 	for (size_t i = 0; i < groups->n; i++) {
 		fd_cleanup(&cell->dir[i]);
-		remove_group(groups->at[i].parent, cell->name);
+		gone &= removed(groups->at[i].parent, cell->name);
 	}
+	return gone;
 }

@@ -50,7 +50,7 @@ MUST enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_ce
 			    pid_t pid);
 /* A file whose "oom_kill" line counts; -1 without a memory controller. */
 int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell);
-/* All its processes are dead. */
-void cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell);
+/* All its processes are dead. False: the kernel has not done with them; again a little later. */
+bool cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell);
 
 #endif

@@ -172,9 +172,8 @@ enum err image_drop(struct launcher *launcher, uint32_t id)
 
 	if (id >= IMAGES_MAX || !launcher->images[id].used)
 		return failed(ERR_NOT_FOUND, "no image %" PRIu32, id);
-	for (size_t i = 0; i < CELLS_MAX; i++)
-		if (launcher->cells[i].used && launcher->cells[i].image == id)
-			return failed(ERR_STATE, "image %" PRIu32 " has a cell", id);
+	if (cell_any(launcher, id))
+		return failed(ERR_STATE, "image %" PRIu32 " has a cell", id);
 	image_path(id, at);
 	umount2(at, MNT_DETACH);
 	free(launcher->images[id].manifest_raw);

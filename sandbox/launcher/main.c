@@ -257,7 +257,7 @@ static bool serve(int signals, pid_t daemon, int *status)
 	for (;;) {
 		struct signalfd_siginfo signal;
 
-		if (poll(watched, 2, -1) < 0 && errno != EINTR)
+		if (poll(watched, 2, cell_reap(&launcher) ? CELL_END_MS : -1) < 0 && errno != EINTR)
 			return false;
 		if (watched[0].revents && requests_serve_one(&launcher))
 			return false;
