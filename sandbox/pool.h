@@ -15,7 +15,6 @@
 #include "sandbox/run.h"
 #include "sandbox/sandbox.h"
 
-#define CELLS_MAX 64
 #define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
 
 struct cell {

@@ -3,6 +3,7 @@
 #define SANDBOX_PROTOCOL_H
 
 #define LAUNCHER_MESSAGE_MAX 4096
+#define CELLS_MAX 64 /* of one launcher; the setting sandbox.cells goes as far */
 
 enum launcher_request {
 #define REQUEST(name, handler, bytes, fds) LAUNCHER_##name,
