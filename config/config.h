@@ -31,12 +31,10 @@ struct config_users {
 };
 
 /* One field per line of settings.def. */
-#define CONFIG_FIELD_BOOL(field) bool field;
 #define CONFIG_FIELD_NUMBER(field) uint64_t field;
 #define CONFIG_FIELD_CHOICE(field) unsigned field;
 #define CONFIG_FIELD_TEXT(field) char *field;
 #define CONFIG_FIELD_PATH(field) char *field; /* "" when not set */
-#define CONFIG_FIELD_LIST(field) struct config_list field;
 #define CONFIG_FIELD_ENVIRONMENT(field) struct config_list field;
 #define CONFIG_FIELD_WORDS(field) struct config_list field;
 #define CONFIG_FIELD_USERS(field) struct config_users field;

@@ -26,7 +26,7 @@ static const void *field_of(const struct setting *setting, const struct config *
 
 bool setting_is_list(const struct setting *setting)
 {
-	return setting->type >= SETTING_LIST;
+	return setting->type >= SETTING_ENVIRONMENT;
 }
 
 /* Decimal only, and no leading zero: YAML 1.1 reads one as octal, people do not. */
@@ -152,8 +152,7 @@ static enum err put_item(const struct setting *setting, struct config_list *list
 			 struct scalar value)
 {
 	bool fits = setting->type == SETTING_ENVIRONMENT ? environment(value)
-		    : setting->type == SETTING_WORDS     ? word(value.text, setting->value) >= 0
-							 : text(value, 1, ITEM_BYTES_MAX);
+							 : word(value.text, setting->value) >= 0;
 
 	if (!fits)
 		return ERR_FORMAT;
@@ -184,11 +183,6 @@ enum err setting_put(const struct setting *setting, struct config *config, struc
 	int choice;
 
 	switch (setting->type) {
-	case SETTING_BOOL:
-		if (!value.plain || (choice = word(value.text, "false|true")) < 0)
-			return ERR_FORMAT;
-		*(bool *)to = choice;
-		return OK;
 	case SETTING_NUMBER:
 		return number(value, setting->least, setting->most, to);
 	case SETTING_CHOICE:
@@ -255,20 +249,14 @@ static void expected_item(const struct setting *setting, struct buf *out)
 	case SETTING_ENVIRONMENT:
 		buf_put_text(out, "NAME=value");
 		return;
-	case SETTING_WORDS:
-		put_words(setting->value, out);
-		return;
 	default:
-		buf_printf(out, "a text of 1 to %d bytes", ITEM_BYTES_MAX);
+		put_words(setting->value, out);
 	}
 }
 
 void setting_expected(const struct setting *setting, bool item, struct buf *out)
 {
 	switch (setting->type) {
-	case SETTING_BOOL:
-		buf_put_text(out, "true or false");
-		return;
 	case SETTING_NUMBER:
 		buf_printf(out, "a whole number from %llu to %llu",
 			   (unsigned long long)setting->least, (unsigned long long)setting->most);
@@ -333,9 +321,6 @@ void setting_print(const struct setting *setting, const struct config *config, s
 	const void *from = field_of(setting, config);
 
 	switch (setting->type) {
-	case SETTING_BOOL:
-		buf_put_text(out, *(const bool *)from ? "true" : "false");
-		return;
 	case SETTING_NUMBER:
 		buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)from);
 		return;

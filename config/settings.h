@@ -8,13 +8,11 @@
 #include "config/config.h"
 
 enum setting_type {
-	SETTING_BOOL,
 	SETTING_NUMBER,
 	SETTING_CHOICE,
 	SETTING_TEXT,
 	SETTING_PATH,
-	SETTING_LIST,
-	SETTING_ENVIRONMENT,
+	SETTING_ENVIRONMENT, /* this and those that follow are lists */
 	SETTING_WORDS,
 	SETTING_USERS
 };
