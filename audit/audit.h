@@ -23,7 +23,7 @@ struct audit_tree;
 /* A signing key, known to the signer by @handle. */
 struct audit_key {
 	unsigned long handle;
-	int alg;                  /* COSE: -7 = ES256 */
+	int alg;                  /* COSE_ES256 (cose.h) */
 	struct slice certificate; /* DER of the leaf certificate; its SHA-256 gives kid and x5t */
 	struct slice chain;       /* DER of its issuer (the appliance's CA) */
 };

@@ -94,6 +94,20 @@ enum err config_program(const struct config *config, const char *self, const cha
 	return OK;
 }
 
+enum err config_environment(const struct config_list *list, bool replace)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		CLEANUP(buf) struct buf name = BUF_INIT;
+		const char *equals = strchr(list->items[i], '=');
+
+		buf_put(&name, list->items[i], (size_t)(equals - list->items[i]));
+		const char *text = buf_text(&name);
+		if (!text || setenv(text, equals + 1, replace))
+			return failed(ERR_MEMORY, "environment: out of memory");
+	}
+	return OK;
+}
+
 void config_describe(struct buf *out)
 {
 	for (size_t i = 0; i < settings_n; i++) {

@@ -58,6 +58,9 @@ const char *config_path(void);
  * @self (absolute path of it). */
 MUST enum err config_program(const struct config *config, const char *self, const char *name,
 			     char *out, size_t out_n);
+/* Puts a list of NAME=value into the environment of this process, in which no other thread may run
+ * yet. Unless @replace, what is set there already stays. */
+MUST enum err config_environment(const struct config_list *list, bool replace);
 /* Prints every setting with its type, range, default and help. */
 void config_describe(struct buf *out);
 /* Prints every setting's value, as JSON, or as YAML that config_load reads. */

@@ -40,20 +40,6 @@ static void enrolment_cleanup(struct enrolment *en)
 
 /* hsm.environment says where the daemon's probe finds the token: a default for what the caller's
  * own environment leaves open. */
-static enum err set_environment(const struct config_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		CLEANUP(buf) struct buf name = BUF_INIT;
-		const char *equals = strchr(list->items[i], '=');
-
-		buf_put(&name, list->items[i], (size_t)(equals - list->items[i]));
-		const char *text = buf_text(&name);
-		if (!text || setenv(text, equals + 1, 0))
-			return failed(ERR_MEMORY, "environment: out of memory");
-	}
-	return OK;
-}
-
 static enum err open_token(struct enrolment *en)
 {
 	const struct config *config = en->remote.config;
@@ -65,7 +51,7 @@ static enum err open_token(struct enrolment *en)
 	if (!*module)
 		return failed(ERR_USAGE, "no HSM module: --module, %s or hsm.module expected",
 			      HSM_MODULE_VARIABLE);
-	if ((e = set_environment(&config->hsm_environment)) ||
+	if ((e = config_environment(&config->hsm_environment, false)) ||
 	    (e = token_open(module, en->label, en->serial, &en->token)))
 		return e;
 	token_info(en->token, &en->info);

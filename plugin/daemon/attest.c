@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "audit/cose.h"
 #include "config/base/cbor.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
@@ -61,23 +62,6 @@ const char *attest_origin(const struct attest *attest)
 	return attest->origin;
 }
 
-static enum err use_environment(const struct config_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const char *equals = strchr(list->items[i], '=');
-
-		if (!equals || equals == list->items[i])
-			return failed(ERR_USAGE, "token.environment: \"%s\" is not NAME=value",
-				      list->items[i]);
-		CLEANUP(buf) struct buf name = BUF_INIT;
-		buf_put(&name, list->items[i], (size_t)(equals - list->items[i]));
-		const char *text = buf_text(&name);
-		if (!text || setenv(text, equals + 1, 1))
-			return failed(ERR_MEMORY, "token.environment");
-	}
-	return OK;
-}
-
 static enum err check_settings(const struct config *config, const char *module)
 {
 	if (!*module)
@@ -98,7 +82,7 @@ enum err attest_open(const struct config *config, struct attest **out)
 		return failed(ERR_MEMORY, "token");
 	if ((e = check_settings(config, module)) ||
 	    (e = secret_from_file(&pin, config->token_pin_file)) ||
-	    (e = use_environment(&config->token_environment)) ||
+	    (e = config_environment(&config->token_environment, true)) ||
 	    (e = token_open(module, config->token_label, NULL, &attest->token)) ||
 	    (e = token_login(attest->token, CKU_USER, &pin)))
 		return e;
@@ -137,7 +121,7 @@ struct audit_signer attest_signer(struct attest *attest)
 
 void attest_appliance_key(const struct attest *attest, struct audit_key *out)
 {
-	*out = (struct audit_key){ attest->appliance, -7, buf_slice(&attest->appliance_der),
+	*out = (struct audit_key){ attest->appliance, COSE_ES256, buf_slice(&attest->appliance_der),
 				   buf_slice(&attest->ca_der) };
 }
 
@@ -352,7 +336,7 @@ enum err attest_partition_key(struct attest *attest, struct slice serial, uint64
 	if ((e = partition_key_id(serial, generation, id)) ||
 	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(id), &key)))
 		return e;
-	*out = (struct audit_key){ key, -7, certificate, buf_slice(&attest->ca_der) };
+	*out = (struct audit_key){ key, COSE_ES256, certificate, buf_slice(&attest->ca_der) };
 	return OK;
 }
 
