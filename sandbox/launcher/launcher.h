@@ -12,7 +12,8 @@
 #include "sandbox/protocol.h"
 
 #define IMAGES_MAX 256
-#define CELL_UIDS 2 /* host ids per cell: init's and the application's */
+#define CELL_END_MS 5 /* between looks at a cell that ends */
+#define CELL_UIDS 2   /* host ids per cell: init's and the application's */
 
 /* Ids in a cell's user namespace. */
 enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
@@ -30,10 +31,9 @@ struct image {
 };
 
 struct cell {
-	bool used;
+	bool used, ending; /* ending: told to, and not gone */
 	uint32_t image;
 	pid_t init;
-	int pidfd;
 	int lifeline; /* its closing ends the cell */
 	struct cgroup_cell groups;
 };
@@ -79,7 +79,12 @@ MUST enum err image_drop(struct launcher *launcher, uint32_t id);
 /* cell.c */
 MUST enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory,
 			uint32_t processes, uint32_t *id, int *control);
+/* Tells it to end and does not wait; its place and its ids are taken again when it is gone. */
 MUST enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory);
+/* Takes away what is gone of cells that end; true while something is left. */
+bool cell_reap(struct launcher *launcher);
+/* Waits for those of the image that end; whether it has others. */
+bool cell_any(struct launcher *launcher, uint32_t image);
 void cell_end_all(struct launcher *launcher);
 
 /* build.c: the new cell's first process; never returns. */
