@@ -298,33 +298,18 @@ enum err receipt_read(struct slice raw, struct receipt *out)
 
 /* ---- checking ---- */
 
-/* RFC 9162 section 2.1.3.2, with its names. */
+_Static_assert(RECEIPT_PATH_MAX <= TREE_CONSISTENCY_MAX, "a receipt's path is a tree's");
+
 enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
 		      uint8_t root[SHA256_SIZE])
 {
-	uint64_t fn = receipt->index, sn = receipt->size - 1;
-	uint8_t r[SHA256_SIZE];
+	struct tree_path path = { .n = receipt->path_n };
+	enum err e;
 
-	memcpy(r, leaf_hash, SHA256_SIZE);
-	for (size_t i = 0; i < receipt->path_n; i++) {
-		if (sn == 0)
-			return failed(ERR_FORMAT, "receipt: the path is too long for its tree");
-		if ((fn & 1) || fn == sn) {
-			tree_node(receipt->path[i].p, r, r);
-			while (fn && !(fn & 1)) {
-				fn >>= 1;
-				sn >>= 1;
-			}
-		} else {
-			tree_node(r, receipt->path[i].p, r);
-		}
-		fn >>= 1;
-		sn >>= 1;
-	}
-	if (sn)
-		return failed(ERR_FORMAT, "receipt: the path is too short for its tree");
-	memcpy(root, r, SHA256_SIZE);
-	return OK;
+	for (size_t i = 0; i < path.n; i++)
+		memcpy(path.hash[i], receipt->path[i].p, SHA256_SIZE);
+	e = tree_fold(leaf_hash, receipt->index, receipt->size, &path, root);
+	return e ? failed(e, "receipt: %s", err_reason()) : OK;
 }
 
 enum err receipt_verify(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE])

@@ -181,18 +181,17 @@ void tree_free(struct tree *tree)
 	*tree = TREE_INIT;
 }
 
-enum err tree_check_inclusion(const tree_hash leaf, uint64_t index, uint64_t size,
-			      const struct tree_path *path, const tree_hash root)
+/* With the section's names. */
+enum err tree_fold(const tree_hash leaf, uint64_t index, uint64_t size,
+		   const struct tree_path *path, tree_hash out)
 {
 	uint64_t fn = index, sn = size - 1;
 	tree_hash r;
 
-	if (index >= size)
-		return failed(ERR_MISMATCH, "an index beyond the tree's size");
 	memcpy(r, leaf, SHA256_SIZE);
 	for (size_t i = 0; i < path->n; i++) {
 		if (!sn)
-			return failed(ERR_MISMATCH, "the inclusion path is too long");
+			return failed(ERR_FORMAT, "the path is too long for its tree");
 		if ((fn & 1) || fn == sn) {
 			tree_node(path->hash[i], r, r);
 			for (; !(fn & 1) && fn; fn >>= 1)
@@ -203,7 +202,20 @@ enum err tree_check_inclusion(const tree_hash leaf, uint64_t index, uint64_t siz
 		fn >>= 1;
 		sn >>= 1;
 	}
-	if (sn || memcmp(r, root, SHA256_SIZE))
+	if (sn)
+		return failed(ERR_FORMAT, "the path is too short for its tree");
+	memcpy(out, r, SHA256_SIZE);
+	return OK;
+}
+
+enum err tree_check_inclusion(const tree_hash leaf, uint64_t index, uint64_t size,
+			      const struct tree_path *path, const tree_hash root)
+{
+	tree_hash found;
+
+	if (index >= size)
+		return failed(ERR_MISMATCH, "an index beyond the tree's size");
+	if (tree_fold(leaf, index, size, path, found) || memcmp(found, root, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "the inclusion path does not lead to the root");
 	return OK;
 }

@@ -48,6 +48,10 @@ MUST enum err tree_consistency(const struct tree *tree, uint64_t old, uint64_t s
 			       struct tree_path *path);
 void tree_free(struct tree *tree);
 
+/* The root to which a path leads from a leaf, section 2.1.3.2; index < size. ERR_FORMAT when the
+ * path's length does not fit. @out may be @leaf. */
+MUST enum err tree_fold(const tree_hash leaf, uint64_t index, uint64_t size,
+			const struct tree_path *path, tree_hash out);
 /* The two verifications of sections 2.1.3.2 and 2.1.4.2, without a tree: ERR_MISMATCH when the
  * path does not lead to the root. */
 MUST enum err tree_check_inclusion(const tree_hash leaf, uint64_t index, uint64_t size,
