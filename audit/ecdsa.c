@@ -1,7 +1,5 @@
 #include "audit/ecdsa.h"
 
-#include <string.h>
-
 #include "audit/x509.h"
 
 static void signature_cleanup(ECDSA_SIG **s)

@@ -1,7 +1,6 @@
 #include "audit/leaf_text.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "audit/claims.h"

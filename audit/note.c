@@ -1,6 +1,5 @@
 #include "audit/note.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "audit/audit.h"

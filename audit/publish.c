@@ -1,5 +1,4 @@
 /* Checkpoints: a second signature per tree, off the path of release, at most once a second. */
-#include <stdlib.h>
 
 #include "audit/note.h"
 #include "audit/state.h"

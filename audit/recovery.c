@@ -2,8 +2,6 @@
  * tail, keep whole entries that nobody signed yet. scan.h says what is refused. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

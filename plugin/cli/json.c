@@ -1,7 +1,5 @@
 #include "plugin/cli/json.h"
 
-#include <string.h>
-
 /* Takes one character of UTF-8 (RFC 3629); what is none counts as one byte, U+FFFD. */
 static uint32_t take_character(struct slice *text)
 {
