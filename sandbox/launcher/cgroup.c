@@ -31,6 +31,14 @@ static enum err write_file(int dir, const char *name, const char *text)
 	return OK;
 }
 
+static void read_file(int dir, const char *name, char *text, size_t room)
+{
+	CLEANUP(fd) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, room - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+}
+
 /* Without swap there is nothing to limit, and no such file. */
 static enum err write_if_there(int dir, const char *name, const char *text)
 {
@@ -50,26 +58,12 @@ static bool has_word(const char *list, const char *word, const char *between)
 	return false;
 }
 
-static unsigned controllers_v2(int top)
-{
-	char text[512];
-	unsigned bits = 0;
-	CLEANUP(fd) int fd = openat(top, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	for (int i = 0; i < CONTROLLERS; i++)
-		if (has_word(text, controller_names[i], " "))
-			bits |= 1u << i;
-	return bits;
-}
-
-static unsigned controllers_v1(const char *options)
+static unsigned controllers(const char *options, const char *between)
 {
 	unsigned bits = 0;
 
 	for (int i = 0; i < CONTROLLERS; i++)
-		if (has_word(options, controller_names[i], ","))
+		if (has_word(options, controller_names[i], between))
 			bits |= 1u << i;
 	return bits;
 }
@@ -89,11 +83,9 @@ static unsigned enable(int dir, unsigned bits)
 
 static void kill_members(int dir)
 {
-	CLEANUP(fd) int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	char text[4096];
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 
-	text[n > 0 ? n : 0] = '\0';
+	read_file(dir, "cgroup.procs", text, sizeof text);
 	for (char *p = text, *end; *p; p = *end ? end + 1 : end) {
 		long pid = strtol(p, &end, 10);
 
@@ -205,13 +197,16 @@ static enum err open_parent(int top, const char *name, int *out)
 
 static enum err add_hierarchy(struct cgroups *g, const char *path, int version, unsigned bits)
 {
+	char text[512];
 	enum err e;
 
 	if (version == 1 && !bits)
 		return OK;
 	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (version == 2 && top >= 0)
-		bits = controllers_v2(top);
+	if (version == 2 && top >= 0) {
+		read_file(top, "cgroup.controllers", text, sizeof text);
+		bits = controllers(text, " ");
+	}
 	for (size_t i = 0; i < g->n; i++)
 		bits &= ~g->at[i].controllers;
 	if (top < 0 || !bits)
@@ -243,7 +238,7 @@ static enum err take_mount(struct cgroups *g, char *line)
 	    sscanf(tail, " - %31s %*s %255s", type, options) != 2 || strchr(point, '\\'))
 		return OK;
 	if (strcmp(type, "cgroup") == 0)
-		return add_hierarchy(g, point, 1, controllers_v1(options));
+		return add_hierarchy(g, point, 1, controllers(options, ","));
 	if (strcmp(type, "cgroup2") == 0)
 		return add_hierarchy(g, point, 2, 0);
 	return OK;
@@ -383,10 +378,8 @@ int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell)
 static bool has_alone(int dir, const char *line)
 {
 	char text[64];
-	CLEANUP(fd) int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 
-	text[n > 0 ? n : 0] = '\0';
+	read_file(dir, "cgroup.procs", text, sizeof text);
 	return strcmp(text, line) == 0;
 }
 
