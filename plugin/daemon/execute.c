@@ -104,9 +104,10 @@ static enum err check_granted(struct call *call, const struct execution *x, bool
 {
 	struct auth_role who = call_auth_role(call, WIRE_USER);
 	uint64_t now_ms = io_monotonic_ms();
+	enum err e = partition_usable(call->partition);
 
-	if (!atomic_load(&call->partition->active))
-		return failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+	if (e)
+		return e;
 	if (!auth_stands(&call->client->auth, &who, x->grant, now_ms) ||
 	    (!running && !auth_allows(&call->client->auth, &who, now_ms, NULL)))
 		return failed(ERR_LOGIN, "the user of this partition is not logged in any more");

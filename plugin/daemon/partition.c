@@ -162,6 +162,13 @@ enum err partition_find(struct partitions *all, struct slice serial, struct part
 	return OK;
 }
 
+enum err partition_usable(const struct partition *partition)
+{
+	return atomic_load(&partition->active)
+		       ? OK
+		       : failed(ERR_NOT_FOUND, "this partition is suspended: enrol it again");
+}
+
 uint64_t partition_next_generation(struct partitions *all, struct slice serial)
 {
 	struct partition *p;

@@ -50,6 +50,8 @@ void partitions_close(struct partitions *all);
 
 /* ERR_NOT_FOUND when that serial was never enrolled; a suspended one is found. */
 MUST enum err partition_find(struct partitions *all, struct slice serial, struct partition **out);
+/* ERR_NOT_FOUND when it is suspended, or enrolled again since. */
+MUST enum err partition_usable(const struct partition *partition);
 /* The generation that an enrolment of @serial would have. */
 uint64_t partition_next_generation(struct partitions *all, struct slice serial);
 size_t partitions_count(struct partitions *all);

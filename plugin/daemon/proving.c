@@ -73,7 +73,7 @@ static enum err suspend_if_missing(struct call *call)
 	if (atomic_load(&p->active))
 		e = suspend_missing(call);
 	pthread_mutex_unlock(&daemon->managing);
-	return e ? e : failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+	return e ? e : partition_usable(p);
 }
 
 /* The SO alone could have set the flag, but of a token that may have been initialised since: the

@@ -45,8 +45,8 @@ enum err call_partition(struct call *call, bool active)
 	if ((e = partition_find(&call->daemon->partitions, serial, &partition)))
 		return e;
 	call->partition = partition;
-	if (active && !atomic_load(&partition->active))
-		return failed(ERR_NOT_FOUND, "this partition is suspended: enroll it again");
+	if (active && (e = partition_usable(partition)))
+		return e;
 	call->astray = false;
 	return OK;
 }
