@@ -243,6 +243,31 @@ START_TEST(a_missing_controller_is_refused_in_words)
 }
 END_TEST
 
+START_TEST(cells_weigh_as_many_processes_as_they_are)
+{
+	const struct {
+		const char *group, *file;
+		int each;
+	} files[] = { { "/sys/fs/cgroup/cpu/assay-", "cpu.shares", 1024 },
+		      { "/sys/fs/cgroup/assay-", "cpu.weight", 100 } };
+
+	sandbox_close(box);
+	box = bench_start(4);
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char path[128];
+		int weight = 0;
+
+		snprintf(path, sizeof path, "%s%s/%s", files[i].group, bench_name, files[i].file);
+		FILE *f = fopen(path, "re");
+		if (!f)
+			continue; /* the other version's, or no root */
+		ck_assert_int_eq(fscanf(f, "%d", &weight), 1);
+		fclose(f);
+		ck_assert_int_eq(weight, 4 * files[i].each);
+	}
+}
+END_TEST
+
 START_TEST(several_cells_run_side_by_side)
 {
 	struct limits limits = small();
@@ -404,6 +429,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, narrower_limits_hold_and_wider_ones_do_not);
 	tcase_add_test(t, the_least_memory_is_enough_for_a_small_program);
 	tcase_add_test(t, a_missing_controller_is_refused_in_words);
+	tcase_add_test(t, cells_weigh_as_many_processes_as_they_are);
 	tcase_add_test(t, several_cells_run_side_by_side);
 	tcase_add_test(t, another_measurement_is_refused);
 	tcase_add_test(t, many_threads_share_the_cells);
