@@ -5,6 +5,7 @@
  * token and is not checked here, so whoever can write the files can add records behind the last
  * signed head: those are UNSIGNED. Works on a live log, to its last commit, where a few records may
  * wait for their head; a log that nobody writes has none such but after a crash.
+ * Keeps nothing between calls: any thread, but a report belongs to one.
  */
 #ifndef AUDIT_AUDITOR_H
 #define AUDIT_AUDITOR_H

@@ -4,6 +4,8 @@
  * empty, bstr TCB receipt or empty]. The keys file: ["assay-keys-1", bstr input key, bstr output
  * key, bstr stderr key], each 32 bytes or empty. The result of EXECUTE_FULL: ["assay-result-1",
  * bstr proof, bstr output, bstr stderr, bstr keys].
+ *
+ * Pure; a report belongs to one thread.
  */
 #ifndef AUDIT_PROOF_H
 #define AUDIT_PROOF_H

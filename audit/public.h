@@ -1,5 +1,6 @@
 /* public.h - what a log shows to everybody: trees/<16 hex digits>/{origin,certificate.der,ca.der,
- * checkpoint}, a folder for each tree, named after SHA-256 of its origin.
+ * checkpoint}, a folder for each tree, named after SHA-256 of its origin. Any thread; who writes for
+ * one tree at a time is for the callers to order.
  */
 #ifndef AUDIT_PUBLIC_H
 #define AUDIT_PUBLIC_H

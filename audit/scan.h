@@ -6,6 +6,7 @@
  * behind it, more debris than one batch, a gap, a frame that is whole but continues another chain.
  * With the segments' keys (recovery) a frame only counts when its HMAC holds, and one with a right
  * CRC and a wrong HMAC in the place of the next frame is ERR_CRYPTO: no torn write looks like that.
+ * A struct scan belongs to one thread.
  */
 #ifndef AUDIT_SCAN_H
 #define AUDIT_SCAN_H

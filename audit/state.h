@@ -1,5 +1,5 @@
 /* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
- * publish.c (checkpoints), heads.c and recovery.c (opening). Not for other folders.
+ * publish.c (checkpoints), open.c, heads.c and recovery.c (opening). Not for other folders.
  *
  * Locks: audit->making is taken before audit->lock; the signer is called under neither.
  */

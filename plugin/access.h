@@ -2,7 +2,7 @@
  *
  * Assay keeps a role key on an enrolled token, and for moments an SO's challenge. They are not the
  * client's business: searches leave them out, and every call refuses their handles as if there were
- * no such object. Which object is which is asked of the HSM once per handle.
+ * no such object. Which object is which is asked of the HSM once per handle. Any thread.
  */
 #ifndef PLUGIN_ACCESS_H
 #define PLUGIN_ACCESS_H

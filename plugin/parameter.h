@@ -1,7 +1,7 @@
 /* parameter.h - object handles inside a mechanism's parameter.
  *
  * A few mechanisms take a second key that way. Its handle is judged and translated as the others
- * are; the client's parameter is never written to, the HSM gets a copy.
+ * are; the client's parameter is never written to, the HSM gets a copy. Any thread.
  */
 #ifndef PLUGIN_PARAMETER_H
 #define PLUGIN_PARAMETER_H

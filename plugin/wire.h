@@ -1,6 +1,7 @@
 /* wire.h - messages between the daemon and whoever talks to it, over SOCK_SEQPACKET.
  *
- * See requests.def for the requests. Both sides treat what they read as hostile.
+ * See requests.def for the requests. Both sides treat what they read as hostile. A message belongs to
+ * one thread.
  */
 #ifndef PLUGIN_WIRE_H
 #define PLUGIN_WIRE_H

@@ -2,7 +2,7 @@
  *
  * Memory is bounded whatever the sizes: input goes from the caller's memory into a pipe as that
  * empties, output is kept up to the limit. Neither waits for the other, so it does not matter
- * whether the program reads or writes first.
+ * whether the program reads or writes first. An exchange belongs to one thread.
  */
 #ifndef SANDBOX_RUN_H
 #define SANDBOX_RUN_H

@@ -4,6 +4,7 @@
  * Writing: put heads and values into a buf in order; a map's keys must be put pre-sorted.
  * Reading: take from a slice; anything that a deterministic encoder would not write is ERR_FORMAT.
  * For maps, keep a struct cbor_keys and call it for each key: it refuses a wrong order.
+ * As in bytes.h, no function here is for two threads on one object.
  */
 #ifndef CONFIG_BASE_CBOR_H
 #define CONFIG_BASE_CBOR_H

@@ -3,7 +3,7 @@
  *
  * A command is one line of commands.def and one function. It lists its options in a table, calls
  * cli_options, works, prints through cli->out, and returns its exit code (enum cli_exit; run: its
- * own).
+ * own). One thread.
  */
 #ifndef PLUGIN_CLI_CLI_H
 #define PLUGIN_CLI_CLI_H

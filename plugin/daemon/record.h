@@ -1,6 +1,7 @@
 /* record.h - the claims that every leaf has in common, filled in one place; and short records.
  *
- * Slices in a filled leaf point into daemon, partition and caller.
+ * Slices in a filled leaf point into daemon, partition and caller. Any thread; a record waits for
+ * the disk, so no lock but daemon->managing may be held.
  */
 #ifndef PLUGIN_DAEMON_RECORD_H
 #define PLUGIN_DAEMON_RECORD_H
