@@ -101,7 +101,8 @@ static void check_same(const struct state *a, const struct state *b)
 	ck_assert_uint_eq(a->launcher_descriptors, b->launcher_descriptors);
 	ck_assert_uint_eq(a->mounts, b->mounts);
 	ck_assert_int_eq(a->threads, b->threads);
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ /* which keeps freed memory for a while */
+#if !defined __SANITIZE_ADDRESS__ && \
+	!defined __SANITIZE_THREAD__ /* which keeps freed memory for a while */
 	ck_assert_int_le(b->memory, a->memory + 512);
 #endif
 	ck_assert_int_le(b->launcher_memory, a->launcher_memory + 256);
