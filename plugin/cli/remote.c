@@ -27,8 +27,12 @@ enum err remote_open(struct cli *cli, struct remote *remote)
 	remote->ready = true;
 	enum err e = cli_config(cli, &remote->config);
 
-	return e ? e
-		 : link_open(remote->config, cli->self, false, slice_of(NULL, 0), &remote->link);
+	if (e)
+		return e;
+	e = link_open(remote->config, cli->self, false, slice_of(NULL, 0), &remote->link);
+	if (e == ERR_GONE)
+		e = failed(e, "%s: is the daemon running? (assay start)", err_reason());
+	return e;
 }
 
 void remote_cleanup(struct remote *remote)
