@@ -2,6 +2,7 @@
 
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
+#include "config/base/cbor.h"
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
@@ -196,6 +197,12 @@ static bool is_verdict(enum err e)
 	       e == ERR_RANGE || e == ERR_NOT_FOUND || e == ERR_FAILED;
 }
 
+/* COSE messages are tagged, and a proof file is an array. */
+static bool is_compact(struct slice proof)
+{
+	return proof.left && cbor_peek(proof) == CBOR_TAG;
+}
+
 static enum cli_exit verify(struct cli *cli, struct request *r)
 {
 	struct proof_report report = { 0 };
@@ -259,5 +266,10 @@ int cmd_verify(struct cli *cli)
 	    !r.expect.keys.left)
 		return cli_usage(cli, "--keys is missing: input and output are committed to under "
 				      "keys");
+	if (!r.certificate && is_compact(r.proof))
+		return cli_usage(cli,
+				 "%s is a compact proof: --certificate FILE is missing, the "
+				 "partition's certificate",
+				 cli->args[0]);
 	return verify(cli, &r);
 }
