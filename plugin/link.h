@@ -39,7 +39,13 @@ MUST enum err link_call(struct link *link, struct wire_message *request,
 void link_request(struct wire_message *m, enum wire_request request, size_t arguments);
 
 /* Starts launcher and daemon from @config (posix_spawn, empty environment, setsid, no inherited
- * descriptors) and waits until the socket answers or @wait_ms is over. Both modes. */
+ * descriptors) and waits until the socket answers or @wait_ms is over. Both modes. In development
+ * mode what they say is appended to LINK_LOG in the state directory, else to standard error. */
+#define LINK_LOG "assayd.log"
 MUST enum err link_start_daemon(const struct config *config, const char *self, unsigned wait_ms);
+
+/* How the launcher ended, by its wait status, in words: "exit status 1", "signal 9". */
+#define LINK_STATUS_MAX 32
+void link_status_words(int status, char words[LINK_STATUS_MAX]);
 
 #endif

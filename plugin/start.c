@@ -109,7 +109,7 @@ static int open_log(const struct config *config)
 	if (config->mode == MODE_APPLIANCE && (fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) >= 0)
 		return fd;
 	if (config->mode == MODE_DEVELOPMENT &&
-	    snprintf(path, sizeof path, "%s/assayd.log", config->state) < (int)sizeof path &&
+	    snprintf(path, sizeof path, "%s/" LINK_LOG, config->state) < (int)sizeof path &&
 	    (fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600)) >= 0)
 		return fd;
 	return open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -174,6 +174,29 @@ static bool somebody_listens(const char *path)
 	return connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
 }
 
+void link_status_words(int status, char words[LINK_STATUS_MAX])
+{
+	if (WIFEXITED(status))
+		snprintf(words, LINK_STATUS_MAX, "exit status %d", WEXITSTATUS(status));
+	else
+		snprintf(words, LINK_STATUS_MAX, "signal %d", WTERMSIG(status));
+}
+
+/* @status is of a launcher that ended, or NULL. Where standard error goes, the caller knows. */
+static enum err not_started(const struct config *config, const int *status)
+{
+	bool file = config->mode == MODE_DEVELOPMENT;
+	const char *see = file ? "; see " : "", *state = file ? config->state : "";
+	const char *log = file ? "/" LINK_LOG : "";
+	char words[LINK_STATUS_MAX];
+
+	if (!status)
+		return failed(ERR_TIMEOUT, "the daemon does not answer%s%s%s", see, state, log);
+	link_status_words(*status, words);
+	return failed(ERR_GONE, "the daemon did not start: its launcher ended with %s%s%s%s", words,
+		      see, state, log);
+}
+
 /* A launcher that ends early has failed, or found that another one was faster. */
 static enum err await(const struct config *config, pid_t pid, unsigned wait_ms)
 {
@@ -185,12 +208,7 @@ static enum err await(const struct config *config, pid_t pid, unsigned wait_ms)
 		uint64_t now = io_monotonic_ms();
 
 		if (now >= until)
-			return failed(ended ? ERR_GONE : ERR_TIMEOUT,
-				      ended ? "the daemon did not start (status %#x): see "
-					      "%s/assayd.log or its stderr"
-					    : "the daemon does not answer (status %#x): see "
-					      "%s/assayd.log or its stderr",
-				      (unsigned)status, config->state);
+			return not_started(config, ended ? &status : NULL);
 		if (!ended && waitpid(pid, &status, WNOHANG) == pid) {
 			ended = true;
 			if (until - now > LOSER_MS)

@@ -1,13 +1,19 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/cli/cli.h"
 #include "plugin/cli/remote.h"
+#include "plugin/daemon/state.h"
 #include "plugin/link.h"
 
 #define START_WAIT_MS 20000
+#define LAST_LINE_MAX 512
 
 static void ends(sigset_t *set)
 {
@@ -20,9 +26,12 @@ static void ends(sigset_t *set)
 /* The launcher ends with its daemon, and is a child of this process. */
 static enum err ended(int status)
 {
+	char words[LINK_STATUS_MAX];
+
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return OK;
-	return failed(ERR_GONE, "the launcher ended with status %#x", (unsigned)status);
+	link_status_words(status, words);
+	return failed(ERR_GONE, "the launcher ended with %s", words);
 }
 
 /* Stays until the daemon ends, or ends it on SIGTERM or SIGINT: what a supervisor can watch. The
@@ -74,7 +83,66 @@ static enum err start_daemon(struct cli *cli, const struct config *config, const
 		e = link_start_daemon(config, cli->self, START_WAIT_MS);
 	if (before >= 0 && dup2(before, STDERR_FILENO) < 0)
 		return failed(ERR_IO, "standard error: %m");
-	return e && log ? failed(e, "%s (see %s)", err_reason(), log) : e;
+	return log && (e == ERR_GONE || e == ERR_TIMEOUT)
+		       ? failed(e, "%s; see %s", err_reason(), log)
+		       : e;
+}
+
+/* What the daemon says goes to a file: its length before, so that no earlier start's words are
+ * taken for this one's. */
+struct log {
+	char path[PATH_MAX]; /* empty: to a terminal, or whatever standard error is */
+	off_t before;
+};
+
+static void find_log(struct log *log, const struct config *config, const char *named)
+{
+	struct stat status;
+
+	if (named)
+		snprintf(log->path, sizeof log->path, "%s", named);
+	else if (config->mode == MODE_DEVELOPMENT)
+		snprintf(log->path, sizeof log->path, "%s/" LINK_LOG, config->state);
+	log->before = !stat(log->path, &status) && S_ISREG(status.st_mode) ? status.st_size : 0;
+}
+
+static void say_last_line(const struct log *log)
+{
+	char text[LAST_LINE_MAX + 1], *line;
+	CLEANUP(fd) int fd = open(log->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
+		return;
+	off_t from = status.st_size - LAST_LINE_MAX;
+	ssize_t n = pread(fd, text, LAST_LINE_MAX, from > log->before ? from : log->before);
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	if (n <= 0)
+		return;
+	text[n] = 0;
+	line = strrchr(text, '\n');
+	cli_say("start: its last words: %s", line ? line + 1 : text);
+}
+
+/* What can be told before anything is started. */
+static enum err check(const struct config *config, const char *log)
+{
+	char path[PATH_MAX];
+
+	if (config->mode == MODE_APPLIANCE && geteuid() != 0)
+		return failed(ERR_DENIED, "appliance mode is started by root");
+	if (config->mode == MODE_DEVELOPMENT && log)
+		return failed(ERR_USAGE,
+			      "--log is for appliance mode; in development mode the log "
+			      "is %s/" LINK_LOG,
+			      config->state);
+	snprintf(path, sizeof path, "%s/" STATE_INITIALISED, config->state);
+	if (access(path, F_OK) && errno == ENOENT)
+		return failed(ERR_STATE,
+			      "%s: the state directory is not initialised: run assay init",
+			      config->state);
+	return OK;
 }
 
 static enum err start(struct cli *cli, const struct config *config, bool foreground,
@@ -99,6 +167,7 @@ static enum err start(struct cli *cli, const struct config *config, bool foregro
 int cmd_start(struct cli *cli)
 {
 	CLEANUP(config) struct config *config = NULL;
+	struct log file = { 0 };
 	bool foreground = false;
 	const char *log = NULL;
 	const struct cli_option options[] = {
@@ -111,12 +180,14 @@ int cmd_start(struct cli *cli)
 	if (code)
 		return code;
 	enum err e = remote_config(cli, &config);
-	if (!e && config->mode == MODE_APPLIANCE && geteuid() != 0)
-		e = failed(ERR_DENIED, "appliance mode is started by root");
-	if (e)
+	if (e || (e = check(config, log)))
 		return cli_failed(cli, e);
-	if ((e = start(cli, config, foreground, log)))
-		return cli_answered(cli, e);
+	find_log(&file, config, log);
+	if ((e = start(cli, config, foreground, log))) {
+		code = cli_answered(cli, e);
+		say_last_line(&file);
+		return code;
+	}
 	if (!foreground)
 		buf_printf(&cli->out, "the daemon answers at %s\n", config->socket);
 	return EXIT_HOLDS;

@@ -29,13 +29,17 @@ sed "s,^state: .*,state: $D/full," "$D/assay.yaml" >"$D/full.yaml"
 exits 1 "a directory with something in it is not handed over" "an empty directory" assay init --config "$D/full.yaml"
 sed "s,^state: .*,state: $D/fresh/state,; s,^socket: .*,socket: $D/fresh/run/sock," "$D/assay.yaml" >"$D/fresh.yaml"
 exits 3 "directories above are not made up" "No such file" assay init --config "$D/fresh.yaml"
+exits 1 "no start before init" "the state directory is not initialised: run assay init" assay start
 exits 0 "init" "certificate of this appliance's CA: $D/ca.pem" assay init -o "$D/ca.pem"
 says "its certificate is a certificate" "subject" pem_names "$D/ca.pem"
 exits 1 "init again" "" assay init
 
 # start, stop
 exits 1 "start is for root" "started by root" as_front "$D/bin/assay" start
-exits 3 "no daemon yet" "status: " assay status
+exits 3 "no daemon yet" "status: .*is the daemon running" assay status
+exits 3 "a start that fails says how, where to look and what was said last" \
+	"ended with exit status [1-9][0-9]*; see $D/failed.log" assay start --config "$D/other.yaml" --log "$D/failed.log"
+says "which is the cause" "its last words: assayd: .*/state: Permission denied" echo "$said"
 exits 0 "start" "the daemon answers at $D/run/assayd.sock" assay start --log "$D/daemon.log"
 exits 0 "start again changes nothing" "the daemon answers" assay start --log "$D/daemon.log"
 exits 1 "start in the foreground when it runs already" "runs already" assay start --foreground
@@ -58,7 +62,7 @@ foreground() { # HOW TO END IT: its exit code
 }
 exits 0 "in the foreground, ended by SIGTERM" "" foreground term
 exits 0 "in the foreground, ended by stop" "stopped" foreground stop
-exits 3 "in the foreground, daemon killed" "the launcher ended" foreground kill
+exits 3 "in the foreground, daemon killed" "the launcher ended with exit status [1-9]" foreground kill
 check "nothing of it is left" bash -c "! pgrep -f '^$D/bin/'"
 check "start" assay start --log "$D/daemon.log"
 
@@ -104,6 +108,7 @@ auditor() { env -i setpriv --reuid 65534 --regid 65534 --clear-groups "$D/bin/as
 chmod 0644 "$W"/*
 exits 0 "the compact proof holds" "The proof holds" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/screen.pkg"
 exits 1 "the compact proof of another application" "application does not match" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/unruly.pkg"
+exits 2 "a compact proof needs a certificate" "is a compact proof: --certificate FILE is missing" auditor verify "$W/compact" --ca "$D/ca.pem"
 exits 1 "a compact proof is no receipt" "no receipt of a load" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --receipt
 exits 0 "the proof holds" "The proof holds" auditor verify "$W/proof" --ca "$D/ca.pem" --input "$W/in" --output "$W/output" \
 	--stderr "$W/stderr" --keys "$W/keys" --measurement "$measured"

@@ -69,9 +69,10 @@ ASSAY_CONFIG=$D/missing.yaml expect 3 "" "No such file" config show
 expect 0 "valid" "" config check "$D/shown.yaml"
 
 # No daemon, no file: the environment's fault, not the caller's.
-expect 3 "" "status: " status --config "$D/good.yaml"
-expect 3 "" "stop: " stop --config "$D/good.yaml"
-expect 3 "" "app list: " app list --config "$D/good.yaml"
+expect 3 "" "status: .*is the daemon running\\? \\(assay start\\)" status --config "$D/good.yaml"
+expect 3 "" "stop: .*is the daemon running" stop --config "$D/good.yaml"
+expect 3 "" "app list: .*is the daemon running" app list --config "$D/good.yaml"
+expect 3 "" "partition list: .*is the daemon running" partition list --config "$D/good.yaml"
 expect 3 "" "No such file" measure "$D/missing.pkg"
 expect 3 "" "No such file" verify "$D/missing" --ca "$D/missing.pem"
 expect 3 "" "No such file" audit verify "$D/missing" --ca "$D/missing.pem"
@@ -120,8 +121,28 @@ expect 2 "" "64 hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.p
 expect 2 "" "hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --nonce zz
 expect 2 "" "keys is missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
 expect 2 "" "a compact proof names neither" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --partition 17
+printf '\xd2\x84' >"$D/compact"
+expect 2 "" "is a compact proof: --certificate FILE is missing" verify "$D/compact" --ca "$D/ca.pem"
+expect 2 "" "is a compact proof: --certificate" verify "$D/compact" --ca "$D/ca.pem" --receipt
 mkdir "$D/log"
 expect 3 "" "$D/log: " audit verify "$D/log" --ca "$D/ca.pem"
+
+# A start that fails says how the launcher ended, and the last of what was said, once.
+sed '1i mode: development' "$D/good.yaml" >"$D/dev.yaml"
+echo "programs: $D/programs" >>"$D/dev.yaml"
+expect 1 "" "the state directory is not initialised: run assay init" start --config "$D/dev.yaml"
+mkdir -p "$D/state" "$D/programs"
+touch "$D/state/initialised"
+echo "of an earlier start" >"$D/state/assayd.log"
+expect 2 "" "log is for appliance mode; .* $D/state/assayd.log" start --config "$D/dev.yaml" --log "$D/ignored.log"
+for name in assay-init assayd; do ln -s /bin/true "$D/programs/$name"; done
+printf '#!/bin/sh\nexit 3\n' >"$D/programs/assay-launcher"
+chmod 0755 "$D/programs/assay-launcher"
+expect 3 "" "did not start: its launcher ended with exit status 3; see $D/state/assayd.log$" start --config "$D/dev.yaml"
+grep -q "last words" "$D/err" && echo "not ok an earlier start's words" || echo "ok no words of an earlier start"
+printf '#!/bin/sh\necho one >&2\necho no cells here >&2\nkill -9 $$\n' >"$D/programs/assay-launcher"
+expect 3 "" "its launcher ended with signal 9; see" start --config "$D/dev.yaml"
+grep -q "its last words: no cells here$" "$D/err" && echo "ok its last words" || echo "not ok its last words"
 
 # A full disk is told, not lost.
 rc=0
