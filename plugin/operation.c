@@ -60,6 +60,12 @@ void operation_end(struct session *session)
 		operation_free(op);
 }
 
+void operation_cancel(struct session *session)
+{
+	if (session->operation && session->operation->busy)
+		operation_end(session);
+}
+
 struct session *operation_session(CK_SESSION_HANDLE s, enum mechanism_call call)
 {
 	if (atomic_load_explicit(&active, memory_order_relaxed) == 0)

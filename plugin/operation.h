@@ -32,6 +32,8 @@ CK_RV operation_final(struct session *session, CK_BYTE *out, CK_ULONG *out_n);
 
 /* Ends the session's operation; session->lock is held. One that runs ends when it has run. */
 void operation_end(struct session *session);
+/* The same, but only for one that runs. */
+void operation_cancel(struct session *session);
 void operation_free(struct operation *operation); /* NULL is allowed */
 void operation_forked(void);
 

@@ -190,7 +190,7 @@ void service_revoke_locked(struct slot *slot)
 void service_revoke_all(void)
 {
 	if (module_watching())
-		slot_each_granted(service_revoke_locked);
+		slot_each_granted(session_revoke_locked);
 }
 
 static bool grant_good(const struct grant *grant, enum wire_role role, uint64_t contact)

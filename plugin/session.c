@@ -163,7 +163,7 @@ static void forget_all(const struct slot *slot)
 	}
 }
 
-static void end_operations(const struct slot *slot)
+static void each_operation(const struct slot *slot, void (*end)(struct session *session))
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -171,11 +171,18 @@ static void end_operations(const struct slot *slot)
 			if (session->slot != slot)
 				continue;
 			pthread_mutex_lock(&session->lock);
-			operation_end(session);
+			end(session);
 			pthread_mutex_unlock(&session->lock);
 		}
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void session_revoke_locked(struct slot *slot)
+{
+	if (slot->grant.role)
+		each_operation(slot, operation_cancel);
+	service_revoke_locked(slot);
 }
 
 void session_drop_all(void)
@@ -223,7 +230,7 @@ CK_RV hook_CloseSession(CK_SESSION_HANDLE s)
 	pthread_mutex_lock(&slot->lock);
 	bool last = slot->sessions <= 1;
 	if (last)
-		service_revoke_locked(slot);
+		session_revoke_locked(slot);
 	CK_RV rv = HSM(CloseSession)(s);
 	if (rv == CKR_OK) {
 		forget(s);
@@ -245,7 +252,7 @@ CK_RV hook_CloseAllSessions(CK_SLOT_ID id)
 	if (!slot)
 		return HSM(CloseAllSessions)(id);
 	pthread_mutex_lock(&slot->lock);
-	service_revoke_locked(slot);
+	session_revoke_locked(slot);
 	CK_RV rv = HSM(CloseAllSessions)(id);
 	if (rv == CKR_OK) {
 		forget_all(slot);
@@ -281,7 +288,7 @@ static CK_RV watched_login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE *pin,
 	pthread_mutex_lock(&slot->lock);
 	CK_RV rv = login(s, user, pin, pin_n, name, name_n, with_name);
 	if (rv == CKR_OK) {
-		service_revoke_locked(slot);
+		session_revoke_locked(slot);
 		login_changed_locked(slot);
 	}
 	pthread_mutex_unlock(&slot->lock);
@@ -307,11 +314,11 @@ CK_RV hook_Logout(CK_SESSION_HANDLE s)
 		return HSM(Logout)(s);
 	struct slot *slot = session->slot;
 	pthread_mutex_lock(&slot->lock);
-	service_revoke_locked(slot);
+	session_revoke_locked(slot);
 	CK_RV rv = HSM(Logout)(s);
 	if (rv == CKR_OK) {
 		login_changed_locked(slot);
-		end_operations(slot);
+		each_operation(slot, operation_end);
 		object_drop_results(slot);
 	}
 	pthread_mutex_unlock(&slot->lock);

@@ -43,6 +43,10 @@ void session_cleanup(struct session **session);
 /* The role that the HSM says is logged in, 0 for none. */
 enum wire_role session_role(const struct session *session);
 
+/* Ends what the slot's login earned, slot->lock held; not for the thread of a run. A run is told to
+ * be cancelled before it can see why: the daemon's end of it, or the link's, is nobody's error. */
+void session_revoke_locked(struct slot *slot);
+
 void session_drop_all(void);
 void session_forked(void);
 

@@ -301,7 +301,7 @@ CK_RV hook_InitToken(CK_SLOT_ID id, CK_BYTE *pin, CK_ULONG pin_n, CK_BYTE *label
 		return HSM(InitToken)(id, pin, pin_n, label);
 	CLEANUP(partition) struct partition *p = slot_partition(slot);
 	pthread_mutex_lock(&slot->lock);
-	service_revoke_locked(slot);
+	session_revoke_locked(slot);
 	CK_RV rv = HSM(InitToken)(id, pin, pin_n, label);
 	if (rv == CKR_OK)
 		slot->epoch++;
