@@ -5,6 +5,7 @@
 
 struct fake fake;
 sem_t fake_runs, fake_go;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards fake.asked and the last ones */
 
 static void put_partitions(struct wire_message *m)
 {
@@ -65,15 +66,18 @@ static void put_result(struct wire_message *m, uint64_t id, const char *applicat
 {
 	cbor_put_array(&m->bytes, 4);
 	cbor_put_uint(&m->bytes, id);
+	pthread_mutex_lock(&lock);
 	cbor_put_text(&m->bytes, *fake.last_label ? fake.last_label : FAKE_LABEL);
+	pthread_mutex_unlock(&lock);
 	cbor_put_text(&m->bytes, application);
 	cbor_put_uint(&m->bytes, 6);
 }
 
 static void put_results(struct wire_message *m)
 {
+	pthread_mutex_lock(&lock);
 	bool any = fake.asked[REQ_EXECUTE] > 0;
-
+	pthread_mutex_unlock(&lock);
 	server_answer(m, 1, OK, "");
 	cbor_put_array(&m->bytes, any ? 2 : 0);
 	if (!any)
@@ -82,17 +86,23 @@ static void put_results(struct wire_message *m)
 	put_result(m, 42, "assay:proof");
 }
 
-static void take_input(struct wire_message *m, struct slice *in)
+/* How long it is. */
+static size_t take_input(struct wire_message *m, struct slice *in, struct slice label)
 {
 	struct slice payload;
 	bool mapped;
 
 	ck_assert_ok(wire_take_payload(m, in, WIRE_PAYLOAD_MAX, &payload, &mapped));
-	fake.last_input_n = payload.left;
-	memcpy(fake.last_input, payload.p,
-	       payload.left < sizeof fake.last_input ? payload.left : sizeof fake.last_input);
+	size_t n = payload.left;
+	pthread_mutex_lock(&lock);
+	memcpy(fake.last_label, label.p, label.left);
+	fake.last_label[label.left] = 0;
+	fake.last_input_n = n;
+	memcpy(fake.last_input, payload.p, n < sizeof fake.last_input ? n : sizeof fake.last_input);
+	pthread_mutex_unlock(&lock);
 	if (mapped)
 		io_unmap(&payload);
+	return n;
 }
 
 /* RUN gives back "ran:" and how long its input was, FULL "full:" and the same. */
@@ -100,7 +110,7 @@ static void execute(struct wire_message *m, struct slice in)
 {
 	struct slice text, label;
 	uint64_t operation;
-	char back[64];
+	char back[64], named[sizeof fake.last_label];
 
 	ck_assert_ok(cbor_take_text(&in, 64, &text));
 	ck_assert_ok(cbor_take_text(&in, 64, &text));
@@ -108,9 +118,8 @@ static void execute(struct wire_message *m, struct slice in)
 	ck_assert_ok(cbor_take_bytes(&in, 64, &text));
 	ck_assert_ok(cbor_take_bytes(&in, 64, &text));
 	ck_assert_ok(cbor_take_text(&in, sizeof fake.last_label - 1, &label));
-	memcpy(fake.last_label, label.p, label.left);
-	fake.last_label[label.left] = 0;
-	take_input(m, &in);
+	snprintf(named, sizeof named, "%.*s", (int)label.left, (const char *)label.p);
+	size_t n = take_input(m, &in, label);
 	if (fake.slow) {
 		sem_post(&fake_runs);
 		sem_wait(&fake_go);
@@ -120,11 +129,10 @@ static void execute(struct wire_message *m, struct slice in)
 		cbor_put_text(&m->bytes, "");
 		return;
 	}
-	snprintf(back, sizeof back, "%s:%zu", operation == OP_EXECUTE_FULL ? "full" : "ran",
-		 fake.last_input_n);
+	snprintf(back, sizeof back, "%s:%zu", operation == OP_EXECUTE_FULL ? "full" : "ran", n);
 	server_answer(m, 3, OK, "");
 	cbor_put_bytes(&m->bytes, slice_text(FAKE_PROOF));
-	cbor_put_text(&m->bytes, *fake.last_label ? fake.last_label : FAKE_LABEL);
+	cbor_put_text(&m->bytes, *named ? named : FAKE_LABEL);
 	ck_assert_ok(wire_put_payload(m, slice_text(operation == OP_EXECUTE ? FAKE_PROOF : back)));
 }
 
@@ -143,7 +151,9 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 {
 	static const uint8_t nonce[32] = { 0x4e };
 
+	pthread_mutex_lock(&lock);
 	fake.asked[number]++;
+	pthread_mutex_unlock(&lock);
 	if (number == fake.garbled) {
 		server_answer(m, 1, OK, "");
 		cbor_put_bool(&m->bytes, true);

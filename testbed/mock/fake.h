@@ -15,7 +15,8 @@
 #define FAKE_PROOF "compact proof"
 #define FAKE_LABEL "0123456789abcdef0123456789abcdef"
 
-/* The test sets it up before the module talks to it; the lock of nobody: one call at a time. */
+/* The test sets it up before the module talks to it; what happened is read when
+ * no call is under way. */
 struct fake {
 	enum err begin, execute, load; /* what these are answered */
 	unsigned login_wanted;         /* so many requests more are told ERR_LOGIN */
