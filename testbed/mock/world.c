@@ -88,9 +88,10 @@ static void put_role_key(void)
 
 void world_enrolled(void)
 {
+	const char *base = getenv("TMPDIR");
 	char path[128];
 
-	snprintf(w.dir, sizeof w.dir, "/tmp/assay-mock.XXXXXX");
+	snprintf(w.dir, sizeof w.dir, "%s/assay-mock.XXXXXX", base ? base : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(w.dir));
 	write_config();
 	load();

@@ -167,9 +167,11 @@ static inline void bench_find_build(void)
  * build; "" when it can't be made. */
 static inline const char *bench_copy(void)
 {
-	static char copy[] = "/tmp/assay-test.XXXXXX";
+	const char *base = getenv("TMPDIR");
+	static char copy[PATH_MAX];
 	char command[6 * PATH_MAX];
 
+	snprintf(copy, sizeof copy, "%s/assay-test.XXXXXX", base ? base : "/tmp");
 	if (!mkdtemp(copy))
 		return "";
 	snprintf(command, sizeof command,

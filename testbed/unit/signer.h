@@ -276,7 +276,9 @@ static inline int signer_remove_one(const char *path, const struct stat *st, int
 /* A fresh folder, and its end with all that is in it. */
 static inline void signer_folder(char path[64])
 {
-	strcpy(path, "/tmp/assay-log-XXXXXX");
+	const char *base = getenv("TMPDIR");
+
+	snprintf(path, 64, "%s/assay-log-XXXXXX", base ? base : "/tmp");
 	if (!mkdtemp(path))
 		abort();
 }

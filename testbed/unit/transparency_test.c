@@ -94,10 +94,13 @@ START_TEST(a_plain_module_is_the_hsm)
 }
 END_TEST
 
-static char dir[] = "/tmp/assay-transparency.XXXXXX", path[64], yaml[64], variable[96];
+static char dir[64], path[80], yaml[80], variable[96];
 
 static void write_config(const char *mode)
 {
+	const char *base = getenv("TMPDIR");
+
+	snprintf(dir, sizeof dir, "%s/assay-transparency.XXXXXX", base ? base : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/socket", dir);
 	snprintf(yaml, sizeof yaml, "%s/assay.yaml", dir);
