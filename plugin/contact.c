@@ -11,8 +11,6 @@
 #include "plugin/module.h"
 
 #define MODULE_FILE_MAX ((size_t)64 << 20)
-/* A daemon that could not be started is not started again so soon: each try takes seconds. */
-#define START_AGAIN_MS 60000
 
 struct contact {
 	atomic_uint refs;
@@ -23,7 +21,6 @@ struct contact {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows; held briefly */
 static struct contact *current;
 static uint64_t last_number;
-static _Atomic uint64_t start_after_ms;
 
 struct link *contact_link(const struct contact *contact)
 {
@@ -95,8 +92,7 @@ static bool may_start(void)
 {
 	char path[PATH_MAX];
 
-	if (module.config->mode != MODE_DEVELOPMENT ||
-	    io_monotonic_ms() < atomic_load(&start_after_ms))
+	if (module.config->mode != MODE_DEVELOPMENT)
 		return false;
 	int n = snprintf(path, sizeof path, "%s/initialised", module.config->state);
 	return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
@@ -125,9 +121,11 @@ enum err contact_open(void)
 	fresh = calloc(1, sizeof *fresh);
 	if (!fresh)
 		return failed(ERR_MEMORY, "out of memory");
-	enum err e =
-		link_open(module.config, module.self, may_start(), hash_self(digest), &fresh->link);
+	bool start = may_start();
+	enum err e = link_open(module.config, module.self, start, hash_self(digest), &fresh->link);
 	if (e) {
+		if (start)
+			atomic_store(&start_after_ms, io_monotonic_ms() + START_AGAIN_MS);
 		free(fresh);
 		return e;
 	}

@@ -11,8 +11,8 @@
 #include "plugin/object.h"
 #include "plugin/role.h"
 
-#define NEWS_MS 1000         /* how long the list of partitions is taken for fresh */
-#define WAIT_SHARE 10        /* a daemon that is slow to answer, or to start, is asked less often */
+#define NEWS_MS 1000  /* how long the list of partitions is taken for fresh */
+#define WAIT_SHARE 10 /* waiting for a slow or absent daemon takes a tenth of the time at most */
 #define GRANT_MARGIN_MS 5000 /* a grant that ends so soon is renewed before it is used */
 
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER; /* held by whoever asks for news */

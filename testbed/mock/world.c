@@ -15,7 +15,7 @@ static const char *built(const char *name, char *path, size_t n)
 	return path;
 }
 
-static void load(void)
+void world_load(void)
 {
 	char path[512];
 	CK_C_GetFunctionList get;
@@ -55,7 +55,7 @@ void world_login(CK_USER_TYPE user)
 void world_plain(void)
 {
 	unsetenv(CONFIG_PATH_VARIABLE);
-	load();
+	world_load();
 	ck_assert_rv(w.f->C_Initialize(NULL), CKR_OK);
 	world_session();
 }
@@ -94,7 +94,7 @@ void world_enrolled(void)
 	snprintf(w.dir, sizeof w.dir, "%s/assay-mock.XXXXXX", base ? base : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(w.dir));
 	write_config();
-	load();
+	world_load();
 	put_role_key();
 	snprintf(path, sizeof path, "%s/socket", w.dir);
 	fake_start(path);

@@ -15,6 +15,8 @@ struct world {
 };
 extern struct world w;
 
+/* Loads module and mock, and initialises nothing; the environment says which configuration. */
+void world_load(void);
 /* With no configuration: a pass-through. */
 void world_plain(void);
 /* With a configuration, and a daemon that says that MOCK_SLOT is enrolled. @limit: input_bytes. */
