@@ -85,6 +85,7 @@ static enum err look(void *context, const char *origin, uint64_t index, struct s
 	(void)raw;
 
 	found->n += leaf->type == found->type && cancelled == found->cancelled &&
+		    leaf->reason.left &&
 		    memmem(leaf->reason.p, leaf->reason.left, found->words, strlen(found->words));
 	return OK;
 }
