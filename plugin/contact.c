@@ -121,11 +121,9 @@ enum err contact_open(void)
 	fresh = calloc(1, sizeof *fresh);
 	if (!fresh)
 		return failed(ERR_MEMORY, "out of memory");
-	bool start = may_start();
-	enum err e = link_open(module.config, module.self, start, hash_self(digest), &fresh->link);
+	enum err e =
+		link_open(module.config, module.self, may_start(), hash_self(digest), &fresh->link);
 	if (e) {
-		if (start)
-			atomic_store(&start_after_ms, io_monotonic_ms() + START_AGAIN_MS);
 		free(fresh);
 		return e;
 	}
