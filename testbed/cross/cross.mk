@@ -4,18 +4,18 @@ cross:
 
 .PHONY: cross
 
-# Inside, per processor, with its compiler as CC: QEMU runs its programs, CHECK has check built for it.
+# Inside, per processor, with its compiler as CC: QEMU runs its programs.
 ifdef QEMU
 PORTABLE = bytes cbor io sha256 package filter
 
-CPPFLAGS += -I$(CHECK)/include
+CPPFLAGS += -Itestbed/cross/include
 
 portable: $(BUILD)/assay-launcher $(BUILD)/assay-init $(patsubst %,$(BUILD)/unit/%_test,$(PORTABLE))
 
 $(BUILD)/portable/%: $(BUILD)/testbed/unit/%.o $(call objects,config/base) $(call objects,sandbox)
 	@mkdir -p $(@D)
 	$(say)
-	$(Q)$(CC) $(LDFLAGS) -static $^ -o $@ -L$(CHECK)/lib -lcheck -lm -lrt
+	$(Q)$(CC) $(LDFLAGS) -static $^ -o $@
 
 # What testbed/run finds and starts.
 $(BUILD)/unit/%_test: $(BUILD)/portable/%_test
