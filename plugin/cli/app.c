@@ -133,17 +133,5 @@ static enum err list_all(struct cli *cli, struct remote *remote)
 
 int cmd_app_list(struct cli *cli)
 {
-	CLEANUP(remote) struct remote remote = { 0 };
-	enum cli_exit code = cli_options(cli, NULL, 0);
-
-	if (code)
-		return code;
-	enum err e = remote_open(cli, &remote);
-	if (e)
-		return cli_failed(cli, e);
-	if ((e = list_all(cli, &remote))) {
-		buf_reset(&cli->out);
-		return cli_answered(cli, e);
-	}
-	return EXIT_HOLDS;
+	return remote_command(cli, list_all);
 }

@@ -53,17 +53,5 @@ static enum err list(struct cli *cli, struct remote *remote)
 
 int cmd_partition_list(struct cli *cli)
 {
-	CLEANUP(remote) struct remote remote = { 0 };
-	enum cli_exit code = cli_options(cli, NULL, 0);
-
-	if (code)
-		return code;
-	enum err e = remote_open(cli, &remote);
-	if (e)
-		return cli_failed(cli, e);
-	if ((e = list(cli, &remote))) {
-		buf_reset(&cli->out);
-		return cli_answered(cli, e);
-	}
-	return EXIT_HOLDS;
+	return remote_command(cli, list);
 }

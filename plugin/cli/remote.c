@@ -133,3 +133,20 @@ enum err remote_stop(struct cli *cli, struct remote *remote)
 	remote->link = NULL;
 	return wait_until_gone(cli, remote->config, process);
 }
+
+int remote_command(struct cli *cli, enum err (*ask)(struct cli *cli, struct remote *remote))
+{
+	CLEANUP(remote) struct remote remote = { 0 };
+	enum cli_exit code = cli_options(cli, NULL, 0);
+
+	if (code)
+		return code;
+	enum err e = remote_open(cli, &remote);
+	if (e)
+		return cli_failed(cli, e);
+	if ((e = ask(cli, &remote))) {
+		buf_reset(&cli->out);
+		return cli_answered(cli, e);
+	}
+	return EXIT_HOLDS;
+}

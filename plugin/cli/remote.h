@@ -24,6 +24,10 @@ void remote_request(struct remote *remote, enum wire_request request, size_t arg
 /* Sends it; @in is at the first result, and valid until the next request. */
 MUST enum err remote_call(struct remote *remote, struct slice *in);
 
+/* A command without options of its own that asks the daemon: parses, connects, calls @ask, and gives
+ * the exit code. What @ask had written is dropped when it fails. */
+int remote_command(struct cli *cli, enum err (*ask)(struct cli *cli, struct remote *remote));
+
 /* Has the daemon end, and waits until nobody answers: its log is closed then. */
 MUST enum err remote_stop(struct cli *cli, struct remote *remote);
 

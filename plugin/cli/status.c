@@ -32,21 +32,16 @@ static enum err print(struct cli *cli, struct slice in)
 	return e ? failed(e, "the daemon's answer is malformed") : OK;
 }
 
-int cmd_status(struct cli *cli)
+static enum err ask(struct cli *cli, struct remote *remote)
 {
-	CLEANUP(remote) struct remote remote = { 0 };
-	enum cli_exit code = cli_options(cli, NULL, 0);
 	struct slice in;
 
-	if (code)
-		return code;
-	enum err e = remote_open(cli, &remote);
-	if (e)
-		return cli_failed(cli, e);
-	remote_request(&remote, REQ_STATUS, 0);
-	if ((e = remote_call(&remote, &in)) || (e = print(cli, in))) {
-		buf_reset(&cli->out);
-		return cli_answered(cli, e);
-	}
-	return EXIT_HOLDS;
+	remote_request(remote, REQ_STATUS, 0);
+	enum err e = remote_call(remote, &in);
+	return e ? e : print(cli, in);
+}
+
+int cmd_status(struct cli *cli)
+{
+	return remote_command(cli, ask);
 }
