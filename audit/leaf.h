@@ -43,6 +43,14 @@ enum leaf_roleproof {
 	LEAF_PROOF_ADMIN_KEY = 3
 };
 
+/* Claim -70006. */
+enum leaf_outcome {
+#define OUTCOME(number, name, word, words) LEAF_ENDED_##name = (number),
+#include "audit/outcomes.def"
+#undef OUTCOME
+	LEAF_OUTCOMES_N
+};
+
 /* Claim 263, RFC 9711 section 4.2.9. */
 enum leaf_dbgstat { LEAF_DEBUG_ENABLED = 0, LEAF_DEBUG_DISABLED = 1 };
 

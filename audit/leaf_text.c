@@ -36,10 +36,24 @@ const char *leaf_roleproof_name(enum leaf_roleproof proof)
 
 const char *leaf_status_name(uint64_t kind)
 {
-	static const char *const names[] = { "exit",         "signal",       "time limit",
-					     "memory limit", "output limit", "policy" };
+	static const char *const names[] = {
+#define OUTCOME(number, name, word, words) [number] = (word),
+#include "audit/outcomes.def"
+#undef OUTCOME
+	};
 
 	return NAME_OF(names, kind);
+}
+
+const char *leaf_status_words(uint64_t kind)
+{
+	static const char *const sentences[] = {
+#define OUTCOME(number, name, word, words) [number] = (words),
+#include "audit/outcomes.def"
+#undef OUTCOME
+	};
+
+	return NAME_OF(sentences, kind);
 }
 
 static const char *start_name(uint64_t kind)

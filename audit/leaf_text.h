@@ -18,6 +18,7 @@ void leaf_print_line(const struct leaf *leaf, struct buf *out);
 /* Names of the values that are numbers in a leaf; "unknown" for others. */
 const char *leaf_role_name(enum leaf_role role);
 const char *leaf_roleproof_name(enum leaf_roleproof proof);
-const char *leaf_status_name(uint64_t kind);
+const char *leaf_status_name(uint64_t kind);  /* "exit" */
+const char *leaf_status_words(uint64_t kind); /* for a sentence, before the code: "exit status" */
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "audit/certificate.h"
 #include "audit/compact.h"
+#include "audit/leaf_text.h"
 #include "audit/receipt.h"
 
 /* One verification: the steps below fill it from top to bottom. */
@@ -281,21 +282,18 @@ static enum err check_tcb_receipt(struct verifier *v)
 
 static enum err check_outcome(struct verifier *v)
 {
-	static const char *const kinds[] = { "exit status",  "signal",       "time limit",
-					     "memory limit", "output limit", "refused by policy" };
-
 	if (v->leaf->type != LEAF_EXECUTION)
 		return skip(v, "the record is of no run");
 	if (!v->leaf->has_status)
 		return failed(ERR_MISMATCH,
 			      "the record of the execution does not say how it ended");
-	if (v->leaf->status_kind == 0 && v->leaf->status_code == 0)
+	if (v->leaf->status_kind == LEAF_ENDED_EXIT && v->leaf->status_code == 0)
 		return say(v, "the application succeeded");
 	if (!v->expect->allow_failure)
 		return failed(ERR_FAILED, "the application failed: %s %llu",
-			      kinds[v->leaf->status_kind],
+			      leaf_status_words(v->leaf->status_kind),
 			      (unsigned long long)v->leaf->status_code);
-	return say(v, "the application FAILED: %s %llu", kinds[v->leaf->status_kind],
+	return say(v, "the application FAILED: %s %llu", leaf_status_words(v->leaf->status_kind),
 		   (unsigned long long)v->leaf->status_code);
 }
 

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "audit/leaf_text.h"
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
@@ -74,10 +75,8 @@ static enum err execute(const struct cli *cli, struct local *local)
 	return sandbox_run(local->image, buf_slice(&local->input), NULL, &local->run);
 }
 
-static const char *const kinds[] = {
-	[RUN_EXIT] = "exit",     [RUN_SIGNAL] = "signal", [RUN_TIMEOUT] = "time limit",
-	[RUN_MEMORY] = "memory", [RUN_OUTPUT] = "output", [RUN_POLICY] = "policy",
-};
+_Static_assert((int)RUN_EXIT == LEAF_ENDED_EXIT && (int)RUN_POLICY == LEAF_OUTCOMES_N - 1,
+	       "a record names the end of a run as the sandbox does");
 
 /* Says what a proof says, in another form, and with nothing that could pass for one: no signature,
  * no log, and a debug status that every verifier refuses. */
@@ -98,7 +97,7 @@ static void put_statement(const struct local *local, struct buf *out)
 	json_put_hex(out, "input_sha256", SLICE(digest), false);
 	sha256_once(buf_slice(&run->output), digest);
 	json_put_hex(out, "output_sha256", SLICE(digest), false);
-	json_put_field(out, "ended", slice_text(kinds[run->kind]), false);
+	json_put_field(out, "ended", slice_text(leaf_status_name(run->kind)), false);
 	buf_printf(out, ", \"code\": %u, \"start_us\": %llu, \"end_us\": %llu", run->code,
 		   (unsigned long long)run->start_us, (unsigned long long)run->end_us);
 	buf_printf(out, ", \"privileged\": %s", facts->privileged ? "true" : "false");
@@ -139,7 +138,7 @@ static int finish(struct cli *cli, struct local *local, const char *statement)
 		return RUN_EXIT_SANDBOX;
 	}
 	if (local->run.kind != RUN_EXIT)
-		cli_say("run: ended by: %s %u", kinds[local->run.kind], local->run.code);
+		cli_say("run: ended by: %s %u", leaf_status_name(local->run.kind), local->run.code);
 	return exit_code(&local->run);
 }
 
