@@ -56,8 +56,9 @@ static inline void *server_connection_thread(void *fd_as_pointer)
 	CLEANUP(wire) struct wire_message m;
 
 	wire_init(&m);
-	while (wire_recv(fd, &m) == OK && server_serve(&m))
-		ck_assert_ok(wire_send(fd, &m));
+	/* A client may be gone before its answer comes: that is its own affair. */
+	while (wire_recv(fd, &m) == OK && server_serve(&m) && wire_send(fd, &m) == OK)
+		;
 	close(fd);
 	return NULL;
 }
