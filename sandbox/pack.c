@@ -1,7 +1,6 @@
 #include "sandbox/pack.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/base/io.h"
+#include "sandbox/elf.h"
 
 #define LINKS_MAX 16
 
@@ -69,27 +69,15 @@ enum kind { KIND_STATIC, KIND_DYNAMIC, KIND_SCRIPT, KIND_OTHER };
 
 static enum kind kind_of(struct slice content)
 {
-	Elf64_Ehdr head;
+	struct elf elf;
+	Elf64_Phdr part;
+	size_t i = 0;
 
 	if (content.left >= 2 && memcmp(content.p, "#!", 2) == 0)
 		return KIND_SCRIPT;
-	if (content.left < sizeof head)
+	if (!elf_open(content, &elf) || content.p[EI_CLASS] != ELFCLASS64)
 		return KIND_OTHER;
-	memcpy(&head, content.p, sizeof head);
-	if (memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64)
-		return KIND_OTHER;
-	for (size_t i = 0; i < head.e_phnum; i++) {
-		Elf64_Phdr part;
-		uint64_t at = head.e_phoff + i * sizeof part;
-
-		if (head.e_phentsize != sizeof part || head.e_phoff > content.left ||
-		    at + sizeof part > content.left)
-			return KIND_OTHER;
-		memcpy(&part, content.p + at, sizeof part);
-		if (part.p_type == PT_INTERP)
-			return KIND_DYNAMIC;
-	}
-	return KIND_STATIC;
+	return elf_next(&elf, PT_INTERP, &i, &part) ? KIND_DYNAMIC : KIND_STATIC;
 }
 
 static enum err read_regular(int dir, const char *name, const char *shown, struct stat *status,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox/elf.h"
 #include "sandbox/manifest.h"
 
 static const char magic[8] = "ASSAYPK1";
@@ -115,6 +116,8 @@ static enum err check_target(struct slice path, struct slice target)
 
 static enum err check_kind(const struct entry *entry)
 {
+	struct elf elf;
+
 	switch (entry->type) {
 	case ENTRY_DIRECTORY:
 		if (entry->mode != 0555 || entry->content.left)
@@ -124,6 +127,10 @@ static enum err check_kind(const struct entry *entry)
 	case ENTRY_FILE:
 		if (entry->mode != 0444 && entry->mode != 0555)
 			return failed(ERR_FORMAT, "a file with mode %o", entry->mode);
+		/* No system call asks for it, so that the filter would not see it. */
+		if (elf_open(entry->content, &elf) && elf_executable_stack(&elf))
+			return failed(ERR_FORMAT, "asks for an executable stack (PT_GNU_STACK); "
+						  "link it with -z noexecstack");
 		return OK;
 	case ENTRY_LINK:
 		if (entry->mode != 0777)

@@ -6,7 +6,8 @@
  *     u16 length  path      relative, no empty, "." or ".." part, no NUL, parents come first
  *     u8 type               1 directory, 2 file, 3 symbolic link
  *     u16 mode              permission bits; a file's are 0444 or 0555, others have 0555 and 0777
- *     u64 length  content   of a file; of a link its target, which may not leave the image
+ *     u64 length  content   of a file, which is no ELF file that asks for an executable stack;
+ *                           of a link its target, which may not leave the image
  *
  * Numbers are big-endian. The launcher parses this with privilege, so: no allocation, every length
  * checked against what is left, one way to write each thing. Pure: no file is opened here.

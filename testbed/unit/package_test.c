@@ -1,6 +1,7 @@
 #include "sandbox/package.h"
 
 #include <check.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -671,6 +672,64 @@ START_TEST(a_dynamic_program_alone_is_refused)
 }
 END_TEST
 
+/* An ELF file with two program headers at @at; the second is PT_GNU_STACK with @flags. */
+static struct slice elf_with_stack(uint8_t room[512], uint16_t type, uint64_t at, uint32_t flags)
+{
+	const Elf64_Ehdr head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
+				  .e_type = type,
+				  .e_phoff = at,
+				  .e_phentsize = sizeof(Elf64_Phdr),
+				  .e_phnum = 2 };
+	const Elf64_Phdr parts[2] = { { .p_type = PT_LOAD, .p_flags = PF_R | PF_X },
+				      { .p_type = PT_GNU_STACK, .p_flags = flags } };
+
+	memset(room, 0, 512);
+	memcpy(room, &head, sizeof head);
+	if (at <= 512 - sizeof parts)
+		memcpy(room + at, parts, sizeof parts);
+	return slice_of(room, 512);
+}
+
+static const struct {
+	uint16_t type, mode;
+	uint64_t at;
+	uint32_t flags;
+	bool refused;
+} stacks[] = {
+	{ ET_EXEC, 0555, 64, PF_R | PF_W, false },
+	{ ET_EXEC, 0555, 64, PF_R | PF_W | PF_X, true },
+	{ ET_DYN, 0555, 64, PF_R | PF_W | PF_X, true },
+	{ ET_DYN, 0444, 64, PF_X, true }, /* a library */
+	{ ET_EXEC, 0555, 512 - 2 * sizeof(Elf64_Phdr), PF_X, true },
+	/* No program to the kernel: its headers are not there. */
+	{ ET_EXEC, 0555, 513 - 2 * sizeof(Elf64_Phdr), PF_X, false },
+	{ ET_EXEC, 0555, UINT64_MAX - 32, PF_X, false },
+};
+
+START_TEST(an_executable_stack_is_refused_in_programs_and_libraries)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	uint8_t room[512];
+	struct manifest m = manifest();
+	struct entry entries[] = { good[0],
+				   { slice_text("lib/x.so"), ENTRY_FILE, stacks[_i].mode,
+				     elf_with_stack(room, stacks[_i].type, stacks[_i].at,
+						    stacks[_i].flags & ~(uint32_t)PF_X) } };
+	struct package p;
+
+	ck_assert_int_eq(package_build(&m, entries, 2, &raw), OK);
+	/* As it is loaded: nobody needs to have packed it with our tools. */
+	entries[1].content = elf_with_stack(room, stacks[_i].type, stacks[_i].at, stacks[_i].flags);
+	memcpy(raw.data + raw.len - sizeof room, room, sizeof room);
+	close_header(&raw);
+	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), stacks[_i].refused ? ERR_FORMAT : OK);
+	if (stacks[_i].refused)
+		ck_assert_msg(strstr(err_reason(), "\"lib/x.so\": asks for an executable stack"),
+			      "%s", err_reason());
+	ck_assert_int_eq(package_build(&m, entries, 2, &raw), stacks[_i].refused ? ERR_FORMAT : OK);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("package");
@@ -694,6 +753,8 @@ int main(void)
 	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
 	tcase_add_test(t, scratch_space_is_optional_and_has_tmp_to_itself);
 	tcase_add_test(t, parking_is_written_down_only_where_it_is_allowed);
+	tcase_add_loop_test(t, an_executable_stack_is_refused_in_programs_and_libraries, 0,
+			    sizeof stacks / sizeof *stacks);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(p, tree_make, tree_remove);
 	tcase_add_test(p, a_directory_becomes_a_package);
