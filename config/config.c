@@ -9,19 +9,38 @@
 #include "config/settings.h"
 #include "config/yaml.h"
 
+static const struct setting settings[] = {
+#define SETTING(key, field, type, least, most, value, help) \
+	{ key, SETTING_##type, least, most, value, help, offsetof(struct config, field) },
+#include "config/settings.def"
+#undef SETTING
+};
+
+/* An appliance's daemon that is root would be kept from nothing. */
+static bool sound(const void *values, struct fault *fault)
+{
+	const struct config *config = values;
+
+	*fault = (struct fault){ "users.daemon", "an id other than 0 expected in appliance mode",
+				 "mode" };
+	if (config->users_daemon != 0)
+		fault->key = "users.group";
+	return config->mode != MODE_APPLIANCE ||
+	       (config->users_daemon != 0 && config->users_group != 0);
+}
+
+static const struct schema schema = { "configuration", settings, sizeof settings / sizeof *settings,
+				      sound };
+
 static enum err config_new(struct config **out)
 {
 	CLEANUP(config) struct config *config = calloc(1, sizeof *config);
 
 	if (!config)
 		return failed(ERR_MEMORY, "configuration: out of memory");
-	for (size_t i = 0; i < settings_n; i++) {
-		enum err e = setting_default(&settings[i], config);
-
-		if (e)
-			return failed(e, "configuration: default of %s: %s", settings[i].key,
-				      err_words(e));
-	}
+	enum err e = schema_default(&schema, config);
+	if (e)
+		return e;
 	*out = STEAL(config);
 	return OK;
 }
@@ -34,7 +53,7 @@ enum err config_parse(struct slice text, const char *name, struct config **out)
 	if (text.left > CONFIG_MAX)
 		return failed(ERR_RANGE, "%s:1: at most %d bytes expected, found %zu", name,
 			      CONFIG_MAX, text.left);
-	if ((e = config_new(&config)) || (e = yaml_read(text, name, config)))
+	if ((e = config_new(&config)) || (e = yaml_read(text, name, &schema, config)))
 		return e;
 	if (!(config->path = strdup(name)))
 		return failed(ERR_MEMORY, "configuration: out of memory");
@@ -110,111 +129,19 @@ enum err config_environment(const struct config_list *list, bool replace)
 
 void config_describe(struct buf *out)
 {
-	for (size_t i = 0; i < settings_n; i++) {
-		const struct setting *s = &settings[i];
-		bool words = s->type == SETTING_CHOICE || s->type == SETTING_WORDS;
-		size_t n = words ? s->type == SETTING_CHOICE ? strcspn(s->value, "|") : 0
-				 : strlen(s->value);
-
-		buf_printf(out, "%s\n    %s\n    ", s->key, s->help);
-		setting_expected(s, false, out);
-		buf_printf(out, "; %s%.*s\n",
-			   n                    ? "default "
-			   : setting_is_list(s) ? "empty by default"
-						: "not set by default",
-			   (int)n, s->value);
-	}
-}
-
-/* Depth of a key, and whether the levels above its last are those of the key before. */
-static size_t shared_levels(const char *key, const char *before)
-{
-	size_t shared = 0;
-
-	for (size_t i = 0; key[i] && key[i] == before[i]; i++)
-		shared += key[i] == '.';
-	return shared;
-}
-
-static void open_levels(const char *key, const char *before, bool json, struct buf *out)
-{
-	size_t shared = shared_levels(key, before), level = 0;
-
-	for (const char *dot; (dot = strchr(key, '.')); key = dot + 1, level++) {
-		if (level < shared)
-			continue;
-		int n = (int)(dot - key);
-		if (json)
-			buf_printf(out, "\"%.*s\": {", n, key);
-		else
-			buf_printf(out, "%*s%.*s:\n", (int)(4 * level), "", n, key);
-	}
-}
-
-static size_t levels(const char *key)
-{
-	size_t n = 0;
-
-	for (; *key; key++)
-		n += *key == '.';
-	return n;
-}
-
-static void show_json(const struct config *config, struct buf *out)
-{
-	const char *before = "";
-
-	buf_put_text(out, "{");
-	for (size_t i = 0; i < settings_n; i++) {
-		const char *key = settings[i].key, *last = strrchr(key, '.');
-		size_t shared = shared_levels(key, before);
-
-		for (size_t n = levels(before); n > shared; n--)
-			buf_put_text(out, "}");
-		buf_put_text(out, i ? ", " : "");
-		open_levels(key, before, true, out);
-		buf_printf(out, "\"%s\": ", last ? last + 1 : key);
-		setting_print(&settings[i], config, out);
-		before = key;
-	}
-	for (size_t n = levels(before); n; n--)
-		buf_put_text(out, "}");
-	buf_put_text(out, "}\n");
-}
-
-static void show_yaml(const struct config *config, struct buf *out)
-{
-	const char *before = "";
-
-	for (size_t i = 0; i < settings_n; i++) {
-		const char *key = settings[i].key, *last = strrchr(key, '.');
-		CLEANUP(buf) struct buf value = BUF_INIT;
-
-		open_levels(key, before, false, out);
-		setting_print(&settings[i], config, &value);
-		/* Null is no value of any setting: what is not set is left out. */
-		buf_printf(out, "%*s%s%s: ", (int)(4 * levels(key)), "",
-			   slice_is(buf_slice(&value), "null") ? "# " : "", last ? last + 1 : key);
-		buf_put_slice(out, buf_slice(&value));
-		buf_put_text(out, "\n");
-		before = key;
-	}
+	schema_describe(&schema, out);
 }
 
 void config_show(const struct config *config, bool json, struct buf *out)
 {
-	if (json)
-		show_json(config, out);
-	else
-		show_yaml(config, out);
+	schema_show(&schema, config, json, out);
 }
 
 void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	for (size_t i = 0; i < settings_n; i++)
-		setting_free(&settings[i], config);
+	schema_free(&schema, config);
 	free(config->path);
 	free(config);
 }

@@ -5,23 +5,16 @@
 
 #define PATH_BYTES_MAX 4095
 #define ITEM_BYTES_MAX 1024
+#define NAME_BYTES_MAX 64 /* as the ids of packages */
 
-const struct setting settings[] = {
-#define SETTING(key, field, type, least, most, value, help) \
-	{ key, SETTING_##type, least, most, value, help, offsetof(struct config, field) },
-#include "config/settings.def"
-#undef SETTING
-};
-const size_t settings_n = sizeof settings / sizeof *settings;
-
-static void *field(const struct setting *setting, struct config *config)
+static void *field(const struct setting *setting, void *values)
 {
-	return (char *)config + setting->offset;
+	return (char *)values + setting->offset;
 }
 
-static const void *field_of(const struct setting *setting, const struct config *config)
+static const void *field_of(const struct setting *setting, const void *values)
 {
-	return (const char *)config + setting->offset;
+	return (const char *)values + setting->offset;
 }
 
 bool setting_is_list(const struct setting *setting)
@@ -148,13 +141,33 @@ static enum err put_text(char **field_, struct slice s)
 	return OK;
 }
 
+/* SHA-256 as the commands print it. */
+static bool digest(struct slice s)
+{
+	for (size_t i = 0; i < s.left; i++)
+		if (!strchr("0123456789abcdef", s.p[i]))
+			return false;
+	return s.left == 64;
+}
+
+static bool item_fits(const struct setting *setting, struct scalar value)
+{
+	switch (setting->type) {
+	case SETTING_ENVIRONMENT:
+		return environment(value);
+	case SETTING_NAMES:
+		return text(value, 1, NAME_BYTES_MAX);
+	case SETTING_DIGESTS:
+		return digest(value.text);
+	default:
+		return word(value.text, setting->value) >= 0;
+	}
+}
+
 static enum err put_item(const struct setting *setting, struct config_list *list,
 			 struct scalar value)
 {
-	bool fits = setting->type == SETTING_ENVIRONMENT ? environment(value)
-							 : word(value.text, setting->value) >= 0;
-
-	if (!fits)
+	if (!item_fits(setting, value))
 		return ERR_FORMAT;
 	if (list->n >= setting->most || list->n >= CONFIG_LIST_MAX)
 		return ERR_RANGE;
@@ -177,9 +190,9 @@ static enum err put_user(const struct setting *setting, struct config_users *use
 	return OK;
 }
 
-enum err setting_put(const struct setting *setting, struct config *config, struct scalar value)
+enum err setting_put(const struct setting *setting, void *values, struct scalar value)
 {
-	void *to = field(setting, config);
+	void *to = field(setting, values);
 	int choice;
 
 	switch (setting->type) {
@@ -202,7 +215,7 @@ enum err setting_put(const struct setting *setting, struct config *config, struc
 	}
 }
 
-enum err setting_default(const struct setting *setting, struct config *config)
+enum err setting_default(const struct setting *setting, void *values)
 {
 	struct scalar value = { slice_text(setting->value), true };
 
@@ -210,16 +223,16 @@ enum err setting_default(const struct setting *setting, struct config *config)
 	if (setting_is_list(setting) || setting->type == SETTING_CHOICE)
 		return OK;
 	if (setting->type == SETTING_TEXT || setting->type == SETTING_PATH)
-		return put_text(field(setting, config), value.text);
-	return setting_put(setting, config, value);
+		return put_text(field(setting, values), value.text);
+	return setting_put(setting, values, value);
 }
 
-void setting_free(const struct setting *setting, struct config *config)
+void setting_free(const struct setting *setting, void *values)
 {
 	if (setting->type == SETTING_TEXT || setting->type == SETTING_PATH) {
-		free(*(char **)field(setting, config));
+		free(*(char **)field(setting, values));
 	} else if (setting_is_list(setting) && setting->type != SETTING_USERS) {
-		struct config_list *list = field(setting, config);
+		struct config_list *list = field(setting, values);
 
 		for (size_t i = 0; i < list->n; i++)
 			free(list->items[i]);
@@ -248,6 +261,12 @@ static void expected_item(const struct setting *setting, struct buf *out)
 		return;
 	case SETTING_ENVIRONMENT:
 		buf_put_text(out, "NAME=value");
+		return;
+	case SETTING_NAMES:
+		buf_printf(out, "a text of 1 to %d bytes", NAME_BYTES_MAX);
+		return;
+	case SETTING_DIGESTS:
+		buf_put_text(out, "64 hexadecimal digits in lower case");
 		return;
 	default:
 		put_words(setting->value, out);
@@ -316,9 +335,9 @@ static void print_choice(const char *words, unsigned choice, struct buf *out)
 	buf_printf(out, "\"%.*s\"", (int)strcspn(words, "|"), words);
 }
 
-void setting_print(const struct setting *setting, const struct config *config, struct buf *out)
+void setting_print(const struct setting *setting, const void *values, struct buf *out)
 {
-	const void *from = field_of(setting, config);
+	const void *from = field_of(setting, values);
 
 	switch (setting->type) {
 	case SETTING_NUMBER:

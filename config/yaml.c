@@ -21,8 +21,9 @@ struct walk {
 	yaml_event_t event; /* the one looked at; {0} before the first */
 	struct slice text;
 	const char *name;
-	struct config *config;
-	struct seen seen[SEEN_MAX]; /* settings and groups: all in settings.def, so they fit */
+	const struct schema *schema;
+	void *values;
+	struct seen seen[SEEN_MAX]; /* settings and groups: all in the schema, so they fit */
 	size_t seen_n;
 };
 
@@ -171,7 +172,7 @@ static enum err put(struct walk *walk, const struct setting *setting, bool item)
 	enum err e = ERR_FORMAT;
 
 	if (walk->event.type == YAML_SCALAR_EVENT)
-		e = setting_put(setting, walk->config, event_scalar(&walk->event));
+		e = setting_put(setting, walk->values, event_scalar(&walk->event));
 	if (e == OK)
 		return OK;
 	if (e == ERR_MEMORY)
@@ -201,16 +202,16 @@ static enum err read_setting(struct walk *walk, const struct setting *setting)
 	}
 }
 
-/* "a, b or c": the keys that settings.def has below @prefix ("" or "limits."), each once. */
-static void put_keys(const char *prefix, struct buf *out)
+/* "a, b or c": the keys that the schema has below @prefix ("" or "limits."), each once. */
+static void put_keys(const struct schema *schema, const char *prefix, struct buf *out)
 {
 	size_t n = strlen(prefix), last_n = 0;
 	const char *last = NULL, *separator = "";
 
-	for (size_t i = 0; i < settings_n; i++) {
-		const char *key = settings[i].key + n;
+	for (size_t i = 0; i < schema->n; i++) {
+		const char *key = schema->settings[i].key + n;
 
-		if (strncmp(settings[i].key, prefix, n))
+		if (strncmp(schema->settings[i].key, prefix, n))
 			continue;
 		size_t key_n = strcspn(key, ".");
 		if (last && last_n == key_n && !strncmp(last, key, key_n))
@@ -228,7 +229,7 @@ static enum err unknown_key(struct walk *walk, const char *prefix)
 	CLEANUP(buf) struct buf keys = BUF_INIT;
 	char group[KEY_MAX];
 
-	put_keys(prefix, &keys);
+	put_keys(walk->schema, prefix, &keys);
 	const char *words = buf_text(&keys);
 	snprintf(group, sizeof group, "%.*s", (int)(*prefix ? strlen(prefix) - 1 : 0), prefix);
 	return unexpected(walk, group, "one of the settings %s", words ? words : "");
@@ -250,20 +251,20 @@ static enum err check_once(struct walk *walk, const char *key)
 	return OK;
 }
 
-static const struct setting *setting_of(const char *key)
+static const struct setting *setting_of(const struct schema *schema, const char *key)
 {
-	for (size_t i = 0; i < settings_n; i++)
-		if (!strcmp(settings[i].key, key))
-			return &settings[i];
+	for (size_t i = 0; i < schema->n; i++)
+		if (!strcmp(schema->settings[i].key, key))
+			return &schema->settings[i];
 	return NULL;
 }
 
-static bool is_group(const char *key)
+static bool is_group(const struct schema *schema, const char *key)
 {
 	size_t n = strlen(key);
 
-	for (size_t i = 0; i < settings_n; i++)
-		if (!strncmp(settings[i].key, key, n) && settings[i].key[n] == '.')
+	for (size_t i = 0; i < schema->n; i++)
+		if (!strncmp(schema->settings[i].key, key, n) && schema->settings[i].key[n] == '.')
 			return true;
 	return false;
 }
@@ -283,7 +284,7 @@ static enum err read_group(struct walk *walk, const char *key)
 	return read_map(walk, prefix);
 }
 
-/* Reads what follows the start of a map, to its end. Only groups of settings.def nest, so the depth
+/* Reads what follows the start of a map, to its end. Only groups of the schema nest, so the depth
  * of the recursion is theirs. */
 static enum err read_map(struct walk *walk, const char *prefix)
 {
@@ -303,8 +304,8 @@ static enum err read_map(struct walk *walk, const char *prefix)
 		    memchr(name.p, '.', name.left) || memchr(name.p, 0, name.left))
 			return unknown_key(walk, prefix);
 		snprintf(key, sizeof key, "%s%.*s", prefix, (int)name.left, (const char *)name.p);
-		const struct setting *setting = setting_of(key);
-		if (!setting && !is_group(key))
+		const struct setting *setting = setting_of(walk->schema, key);
+		if (!setting && !is_group(walk->schema, key))
 			return unknown_key(walk, prefix);
 		if ((e = check_once(walk, key)) ||
 		    (e = setting ? read_setting(walk, setting) : read_group(walk, key)))
@@ -341,30 +342,28 @@ static size_t line_seen(const struct walk *walk, const char *key)
 	return 0;
 }
 
-/* What each value alone can't tell: an appliance's daemon that is root would be kept from nothing. */
 static enum err check_together(const struct walk *walk)
 {
-	const struct config *config = walk->config;
-	const char *key = config->users_daemon == 0  ? "users.daemon"
-			  : config->users_group == 0 ? "users.group"
-						     : NULL;
+	struct fault fault = { 0 };
 
-	if (config->mode != MODE_APPLIANCE || !key)
+	if (walk->schema->sound(walk->values, &fault))
 		return OK;
-	size_t line = line_seen(walk, key);
-	return failed(ERR_RANGE, "%s:%zu: %s: an id other than 0 expected in appliance mode",
-		      walk->name, line ? line : line_seen(walk, "mode"), key);
+	size_t line = line_seen(walk, fault.key);
+	return failed(ERR_RANGE, "%s:%zu: %s: %s", walk->name,
+		      line ? line : line_seen(walk, fault.because), fault.key, fault.expected);
 }
 
-enum err yaml_read(struct slice text, const char *name, struct config *config)
+enum err yaml_read(struct slice text, const char *name, const struct schema *schema, void *values)
 {
-	struct walk walk = { .text = text, .name = name, .config = config };
+	struct walk walk = { .text = text, .name = name, .schema = schema, .values = values };
 
 	if (!yaml_parser_initialize(&walk.parser))
 		return failed(ERR_MEMORY, "%s: out of memory", name);
 	/* Never guessed from a byte order mark: UTF-16 is refused. */
 	yaml_parser_set_encoding(&walk.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&walk.parser, text.p, text.left);
+	/* libyaml takes no null pointer, of which an empty slice may consist. */
+	yaml_parser_set_input_string(&walk.parser, text.left ? text.p : (const uint8_t *)"",
+				     text.left);
 	enum err e = read_document(&walk);
 	if (!e)
 		e = check_together(&walk);

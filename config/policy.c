@@ -1,0 +1,74 @@
+#include "config/policy.h"
+
+#include <stdlib.h>
+
+#include "config/settings.h"
+#include "config/yaml.h"
+
+static const struct setting settings[] = {
+#define SETTING(key, field, type, least, most, value, help) \
+	{ key, SETTING_##type, least, most, value, help, offsetof(struct policy, field) },
+#include "config/policy.def"
+#undef SETTING
+};
+
+/* A setting that would do nothing is a mistake of whoever wrote it. */
+static bool sound(const void *values, struct fault *fault)
+{
+	const struct policy *policy = values;
+	bool sealed = policy->keep == KEEP_SEALED;
+
+	if (sealed && !*policy->sealed_auditor) {
+		*fault = (struct fault){ "sealed.auditor",
+					 "a certificate's file expected, because of keep: sealed",
+					 "keep" };
+		return false;
+	}
+	if (!sealed && (*policy->sealed_auditor || policy->sealed_retention_days)) {
+		*fault = (struct fault){ "sealed", "expected with keep: sealed only", "keep" };
+		return false;
+	}
+	return true;
+}
+
+static const struct schema schema = { "policy", settings, sizeof settings / sizeof *settings,
+				      sound };
+
+enum err policy_parse(struct slice text, const char *name, struct policy **out)
+{
+	CLEANUP(policy) struct policy *policy = calloc(1, sizeof *policy);
+	enum err e;
+
+	if (!policy)
+		return failed(ERR_MEMORY, "policy: out of memory");
+	if (text.left > POLICY_MAX)
+		return failed(ERR_RANGE, "%s:1: at most %d bytes expected, found %zu", name,
+			      POLICY_MAX, text.left);
+	if ((e = schema_default(&schema, policy)) || (e = yaml_read(text, name, &schema, policy)))
+		return e;
+	*out = STEAL(policy);
+	return OK;
+}
+
+void policy_describe(struct buf *out)
+{
+	schema_describe(&schema, out);
+}
+
+void policy_show(const struct policy *policy, bool json, struct buf *out)
+{
+	schema_show(&schema, policy, json, out);
+}
+
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	schema_free(&schema, policy);
+	free(policy);
+}
+
+void policy_cleanup(struct policy **policy)
+{
+	policy_free(STEAL(*policy));
+}

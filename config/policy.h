@@ -1,0 +1,31 @@
+/* policy.h - what a partition's policy says, as typed values, read from YAML.
+ *
+ * The reader is that of config.h, and refuses the same. Read-only after it was read, so any thread
+ * may read.
+ */
+#ifndef CONFIG_POLICY_H
+#define CONFIG_POLICY_H
+
+#include "config/config.h"
+
+#define POLICY_MAX 32768
+
+enum policy_keep { KEEP_NOTHING = 0, KEEP_SEALED = 1 };
+
+/* One field per line of policy.def. */
+struct policy {
+#define SETTING(key, field, type, least, most, value, help) CONFIG_FIELD_##type(field)
+#include "config/policy.def"
+#undef SETTING
+};
+
+/* @name stands for the file in reasons. An empty text is the policy of a partition that was given
+ * none. ERR_FORMAT or ERR_RANGE, with file, line and what was expected. */
+MUST enum err policy_parse(struct slice text, const char *name, struct policy **out);
+/* Prints every setting with its type, range, default and help; or its value, as JSON or YAML. */
+void policy_describe(struct buf *out);
+void policy_show(const struct policy *policy, bool json, struct buf *out);
+void policy_free(struct policy *policy);
+void policy_cleanup(struct policy **policy);
+
+#endif
