@@ -56,7 +56,7 @@ struct check {
 		CHECK_FROM, argument, { least }, 1 \
 	}
 
-enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, LAUNCHER = 4 };
+enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, SCRATCH = 4, LAUNCHER = 8 };
 
 static const struct rule {
 	uint32_t number;
@@ -177,9 +177,10 @@ static enum err emit_tail(struct filter *f)
 	return OK;
 }
 
-enum err filter_build(bool dynamic, struct filter *out)
+enum err filter_build(const struct manifest *manifest, struct filter *out)
 {
-	unsigned class = dynamic ? DYNAMIC : STATIC;
+	unsigned class = (manifest->dynamic ? DYNAMIC : STATIC) |
+			 (manifest->limits.scratch_bytes ? SCRATCH : 0);
 
 	emit_head(out);
 	for (size_t i = 0; i < RULES; i++)
@@ -214,14 +215,14 @@ static bool one_line(const struct rule *a, const struct rule *b)
 void filter_describe(struct buf *out)
 {
 	static const char *const names[] = {
-		[STATIC] = "static", [DYNAMIC] = "dynamic", [ALL] = "all"
+		[STATIC] = "static", [DYNAMIC] = "dynamic", [ALL] = "all", [SCRATCH] = "scratch"
 	};
 
 	buf_put_text(out, "| call | profile | arguments | reason |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < RULES; i++) {
 		const struct rule *rule = &rules[i];
 
-		if (!(rule->class & ALL))
+		if (rule->class == LAUNCHER)
 			continue;
 		buf_printf(out, "| %s", rule->name);
 		while (i + 1 < RULES && one_line(rule, &rules[i + 1]))

@@ -8,7 +8,7 @@
 
 #include <linux/filter.h>
 
-#include "config/base/bytes.h"
+#include "sandbox/package.h"
 
 #define FILTER_MAX 1024 /* instructions */
 /* Init keeps its descriptors from here on, over every application's limit of open files, which no
@@ -20,7 +20,8 @@ struct filter {
 	unsigned short n;
 };
 
-MUST enum err filter_build(bool dynamic, struct filter *out);
+/* Of an application: its manifest says whether it is dynamic, and whether it has scratch space. */
+MUST enum err filter_build(const struct manifest *manifest, struct filter *out);
 /* Of the launcher itself, and so of all its children, on top of which a cell's is laid: the calls
  * of all cells and its own, without conditions. Not measured in the profile. */
 MUST enum err filter_build_launcher(struct filter *out);

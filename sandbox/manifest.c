@@ -274,7 +274,7 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	uint8_t digest[SHA256_SIZE];
 	enum err e;
 
-	if ((e = filter_build(m->dynamic, &filter)))
+	if ((e = filter_build(m, &filter)))
 		return e;
 	sha256_once(filter_bytes(&filter), digest);
 	cbor_put_array(&b, m->park ? 9 : 8);

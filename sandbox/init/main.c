@@ -158,7 +158,8 @@ struct ruleset {
 	uint64_t files, net, scopes;
 };
 
-#define FILES_ABI1 0x1fffull /* the first 13 rights */
+#define FILES_ABI1 0x1fffull  /* the first 13 rights */
+#define FS_REFER (1ull << 13) /* to another directory */
 #define FS_TRUNCATE (1ull << 14)
 #define NET_ALL 3ull    /* bind and connect TCP */
 #define SCOPES_ALL 3ull /* abstract sockets, signals */
@@ -179,6 +180,8 @@ static int allow_scratch(int ruleset, uint32_t abi)
 {
 	const uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 				LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+				LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+				LANDLOCK_ACCESS_FS_REMOVE_DIR | (abi >= 2 ? FS_REFER : 0) |
 				(abi >= 3 ? FS_TRUNCATE : 0);
 
 	if (!(setup.head.have & INIT_HAS_SCRATCH))
@@ -193,7 +196,7 @@ static int step_landlock(void)
 	size_t size = sizeof all.files;
 	const uint64_t device = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 
-	all.files |= abi >= 2 ? 1ull << 13 : 0; /* refer */
+	all.files |= abi >= 2 ? FS_REFER : 0;
 	all.files |= abi >= 3 ? FS_TRUNCATE : 0;
 	all.files |= abi >= 5 ? 1ull << 15 : 0; /* ioctl on devices */
 	if (abi >= 4) {

@@ -103,7 +103,7 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 				   .argc = (uint32_t)manifest->argc,
 				   .envc = (uint32_t)manifest->envc };
 	struct filter filter;
-	enum err e = filter_build(manifest->dynamic, &filter);
+	enum err e = filter_build(manifest, &filter);
 
 	if (e)
 		return e;

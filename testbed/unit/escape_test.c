@@ -81,6 +81,29 @@ START_TEST(no_attempt_gets_through)
 }
 END_TEST
 
+START_TEST(scratch_space_serves_temporary_files_and_changes_nothing_else)
+{
+	static const char *const told[] = { "without", "with" };
+	struct limits limits;
+	struct manifest m;
+
+	manifest_default(&m);
+	limits = m.limits;
+	limits.scratch_bytes = _i ? 1 << 20 : 0;
+	struct sandbox_image *image = bench_image(box, "scratch", told[_i], NULL, &limits);
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(run) struct run run = { 0 };
+		enum err e = sandbox_run(image, slice_of(NULL, 0), NULL, &run);
+
+		ck_assert_msg(e == OK, "%s", err_reason());
+		ck_assert_msg(run.kind == RUN_EXIT && run.code == 0 && run.output.len == 0,
+			      "%s: kind %d, code %u: %s", told[_i], (int)run.kind, run.code,
+			      run.output.len ? buf_text(&run.output) : "");
+	}
+	sandbox_image_drop(image);
+}
+END_TEST
+
 /* Tables of attempts: testbed/escape/family.h. */
 static const char *const families[] = { "namespaces", "interfaces", "tracing",  "ipc",
 					"network",    "code",       "terminal", "image" };
@@ -167,6 +190,7 @@ static Suite *suite(const char *name)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_loop_test(t, no_attempt_gets_through, 0, sizeof programs / sizeof *programs);
+	tcase_add_loop_test(t, scratch_space_serves_temporary_files_and_changes_nothing_else, 0, 2);
 	tcase_add_loop_test(t, no_family_gets_through, 0, FAMILIES);
 	tcase_add_test(t, what_was_written_does_not_run_in_a_dynamic_profile_either);
 	suite_add_tcase(s, t);

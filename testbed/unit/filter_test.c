@@ -26,12 +26,28 @@
 #define HIGH (1ull << 32)
 #define NUMBERS 1024 /* more than any processor's list has */
 
-static struct filter filters[2], launcher; /* filters: static, dynamic */
+enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, SCRATCH = 4, LAUNCHER = 8 };
+
+static const unsigned classes[] = { STATIC, DYNAMIC, STATIC | SCRATCH, DYNAMIC | SCRATCH };
+
+#define CELLS 4 /* kinds of cells */
+
+static struct filter filters[CELLS], launcher; /* filters: of each of the classes */
+
+static enum err build(unsigned class, struct filter *out)
+{
+	struct manifest m;
+
+	manifest_default(&m);
+	m.dynamic = class & DYNAMIC;
+	m.limits.scratch_bytes = class & SCRATCH ? 65536 : 0;
+	return filter_build(&m, out);
+}
 
 static void setup(void)
 {
-	ck_assert_ok(filter_build(false, &filters[0]));
-	ck_assert_ok(filter_build(true, &filters[1]));
+	for (int i = 0; i < CELLS; i++)
+		ck_assert_ok(build(classes[i], &filters[i]));
 	ck_assert_ok(filter_build_launcher(&launcher));
 }
 
@@ -86,8 +102,6 @@ static uint32_t answer_to(const struct filter *f, uint32_t arch, long number)
 	return interpret(f, &data);
 }
 
-enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, LAUNCHER = 4 };
-
 /* By what the list says of it: a call's classes, and whether its arguments matter. */
 static struct {
 	unsigned classes;
@@ -107,17 +121,17 @@ static void read_list(void)
 START_TEST(a_cell_has_the_listed_calls_and_no_other)
 {
 	read_list();
-	for (int dynamic = 0; dynamic < 2; dynamic++)
+	for (int k = 0; k < CELLS; k++)
 		for (long i = 0; i < NUMBERS; i++) {
-			bool there = listed[i].classes & (dynamic ? DYNAMIC : STATIC);
+			bool there = listed[i].classes & classes[k];
 
 			if (there && listed[i].checked)
 				continue;
 			uint32_t wanted = there             ? ALLOW
 					  : i == SYS_clone3 ? SECCOMP_RET_ERRNO | ENOSYS
 							    : DENY;
-			ck_assert_msg(answer_to(&filters[dynamic], PROCESSOR_AUDIT, i) == wanted,
-				      "call %ld, %s", i, dynamic ? "dynamic" : "static");
+			ck_assert_msg(answer_to(&filters[k], PROCESSOR_AUDIT, i) == wanted,
+				      "call %ld, classes %u", i, classes[k]);
 		}
 }
 END_TEST
@@ -129,6 +143,18 @@ START_TEST(the_launcher_has_its_own_calls_too_and_no_other)
 		ck_assert_msg(answer_to(&launcher, PROCESSOR_AUDIT, i) ==
 				      (listed[i].classes ? ALLOW : DENY),
 			      "call %ld", i);
+}
+END_TEST
+
+/* What scratch space takes is nobody else's. */
+static const long changing[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat2, SYS_ftruncate,
+				 SYS_truncate };
+
+START_TEST(files_are_changed_where_there_is_scratch_space_only)
+{
+	for (int k = 0; k < CELLS; k++)
+		ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, changing[_i]),
+				  classes[k] & SCRATCH ? ALLOW : DENY);
 }
 END_TEST
 
@@ -163,7 +189,6 @@ static const long never[] = {
 	SYS_mbind,
 	SYS_memfd_create,
 	SYS_migrate_pages,
-	SYS_mkdirat,
 	SYS_mknodat,
 	SYS_mlock,
 	SYS_mount,
@@ -190,7 +215,6 @@ static const long never[] = {
 	SYS_quotactl,
 	SYS_reboot,
 	SYS_remap_file_pages,
-	SYS_renameat2,
 	SYS_request_key,
 	SYS_rt_sigqueueinfo,
 	SYS_rt_tgsigqueueinfo,
@@ -216,7 +240,6 @@ static const long never[] = {
 	SYS_timerfd_create,
 	SYS_tkill,
 	SYS_umount2,
-	SYS_unlinkat,
 	SYS_unshare,
 	SYS_userfaultfd,
 	SYS_utimensat,
@@ -225,8 +248,8 @@ static const long never[] = {
 
 START_TEST(what_no_application_needs_is_denied_whatever_the_list_says)
 {
-	for (int dynamic = 0; dynamic < 2; dynamic++)
-		ck_assert_uint_eq(answer_to(&filters[dynamic], PROCESSOR_AUDIT, never[_i]), DENY);
+	for (int k = 0; k < CELLS; k++)
+		ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, never[_i]), DENY);
 }
 END_TEST
 
@@ -245,8 +268,8 @@ START_TEST(another_processors_door_kills)
 	if (door == PROCESSOR_AUDIT)
 		return;
 	for (long i = 0; i < NUMBERS; i++) {
-		ck_assert_uint_eq(answer_to(&filters[0], door, i), KILL);
-		ck_assert_uint_eq(answer_to(&filters[1], door, i), KILL);
+		for (int k = 0; k < CELLS; k++)
+			ck_assert_uint_eq(answer_to(&filters[k], door, i), KILL);
 		ck_assert_uint_eq(answer_to(&launcher, door, i), KILL);
 	}
 }
@@ -257,10 +280,9 @@ START_TEST(a_second_set_of_calls_kills)
 	uint32_t wanted = PROCESSOR_SECOND_ABI ? KILL : DENY;
 
 	for (long i = 0; i < NUMBERS; i++)
-		for (int dynamic = 0; dynamic < 2; dynamic++)
-			ck_assert_uint_eq(
-				answer_to(&filters[dynamic], PROCESSOR_AUDIT, i | 0x40000000),
-				wanted);
+		for (int k = 0; k < CELLS; k++)
+			ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, i | 0x40000000),
+					  wanted);
 	ck_assert_uint_eq(answer_to(&filters[0], PROCESSOR_AUDIT, -1), wanted);
 }
 END_TEST
@@ -369,16 +391,17 @@ START_TEST(arguments_are_judged_whole)
 
 	for (int i = 0; i < 3; i++)
 		data.args[i] = asked[_i].args[i];
-	for (int dynamic = 0; dynamic < 2; dynamic++)
-		if (asked[_i].profiles & (dynamic ? DYNAMIC : STATIC))
-			ck_assert_msg(interpret(&filters[dynamic], &data) == asked[_i].answer,
-				      "%s, %s", asked[_i].why, dynamic ? "dynamic" : "static");
+	for (int k = 0; k < CELLS; k++)
+		if (asked[_i].profiles & classes[k])
+			ck_assert_msg(interpret(&filters[k], &data) == asked[_i].answer,
+				      "%s, classes %u", asked[_i].why, classes[k]);
 }
 END_TEST
 
 START_TEST(every_jump_lands_in_the_filter)
 {
-	const struct filter *all[] = { &filters[0], &filters[1], &launcher };
+	const struct filter *all[] = { &filters[0], &filters[1], &filters[2], &filters[3],
+				       &launcher };
 	const struct filter *f = all[_i];
 
 	ck_assert_uint_le(f->n, BPF_MAXINSNS);
@@ -396,7 +419,7 @@ START_TEST(the_same_list_makes_the_same_bytes)
 	static struct filter again;
 
 	memset(&again, 0xa5, sizeof again);
-	ck_assert_ok(filter_build(false, &again));
+	ck_assert_ok(build(STATIC, &again));
 	ck_assert(slice_equal(filter_bytes(&again), filter_bytes(&filters[0])));
 	ck_assert(!slice_equal(filter_bytes(&filters[0]), filter_bytes(&filters[1])));
 }
@@ -431,10 +454,11 @@ static void add(TCase *t)
 	tcase_add_test(t, a_cell_has_the_listed_calls_and_no_other);
 	tcase_add_test(t, the_launcher_has_its_own_calls_too_and_no_other);
 	tcase_add_table(t, what_no_application_needs_is_denied_whatever_the_list_says, never);
+	tcase_add_table(t, files_are_changed_where_there_is_scratch_space_only, changing);
 	tcase_add_table(t, another_processors_door_kills, doors);
 	tcase_add_test(t, a_second_set_of_calls_kills);
 	tcase_add_table(t, arguments_are_judged_whole, asked);
-	tcase_add_loop_test(t, every_jump_lands_in_the_filter, 0, 3);
+	tcase_add_loop_test(t, every_jump_lands_in_the_filter, 0, CELLS + 1);
 	tcase_add_test(t, the_same_list_makes_the_same_bytes);
 	tcase_add_test(t, the_readme_has_the_list);
 }

@@ -196,7 +196,7 @@ START_TEST(the_profile_knows_the_processor_by_the_filter_alone)
 
 	build(&raw);
 	ck_assert_int_eq(package_parse(buf_slice(&raw), &p), OK);
-	ck_assert_int_eq(filter_build(false, &filter), OK);
+	ck_assert_int_eq(filter_build(&p.manifest, &filter), OK);
 	sha256_once(filter_bytes(&filter), digest);
 	buf_put_u8(&b, 0x88);
 	cbor_put_text(&b, "assay-profile-1");
