@@ -98,6 +98,8 @@ struct leaf {
 	struct slice pseudonym;
 	bool has_tcb;
 	uint8_t tcb[32];
+	bool has_sealed;
+	uint8_t sealed[32]; /* SHA-256 of the sealed payload: see seal.h */
 	struct slice partition_serial, partition_label;
 	bool has_policy;
 	uint8_t policy[32];

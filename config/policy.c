@@ -7,7 +7,7 @@
 
 static const struct setting settings[] = {
 #define SETTING(key, field, type, least, most, value, help) \
-	{ key, SETTING_##type, least, most, value, help, offsetof(struct policy, field) },
+	{ key, SETTING_##type, least, most, value, help, offsetof(struct partition_policy, field) },
 #include "config/policy.def"
 #undef SETTING
 };
@@ -15,7 +15,7 @@ static const struct setting settings[] = {
 /* A setting that would do nothing is a mistake of whoever wrote it. */
 static bool sound(const void *values, struct fault *fault)
 {
-	const struct policy *policy = values;
+	const struct partition_policy *policy = values;
 	bool sealed = policy->keep == KEEP_SEALED;
 
 	if (sealed && !*policy->sealed_auditor) {
@@ -34,33 +34,33 @@ static bool sound(const void *values, struct fault *fault)
 static const struct schema schema = { "policy", settings, sizeof settings / sizeof *settings,
 				      sound };
 
-enum err policy_parse(struct slice text, const char *name, struct policy **out)
+enum err partition_policy_parse(struct slice text, const char *name, struct partition_policy **out)
 {
-	CLEANUP(policy) struct policy *policy = calloc(1, sizeof *policy);
+	CLEANUP(partition_policy) struct partition_policy *policy = calloc(1, sizeof *policy);
 	enum err e;
 
 	if (!policy)
 		return failed(ERR_MEMORY, "policy: out of memory");
-	if (text.left > POLICY_MAX)
+	if (text.left > PARTITION_POLICY_MAX)
 		return failed(ERR_RANGE, "%s:1: at most %d bytes expected, found %zu", name,
-			      POLICY_MAX, text.left);
+			      PARTITION_POLICY_MAX, text.left);
 	if ((e = schema_default(&schema, policy)) || (e = yaml_read(text, name, &schema, policy)))
 		return e;
 	*out = STEAL(policy);
 	return OK;
 }
 
-void policy_describe(struct buf *out)
+void partition_policy_describe(struct buf *out)
 {
 	schema_describe(&schema, out);
 }
 
-void policy_show(const struct policy *policy, bool json, struct buf *out)
+void partition_policy_show(const struct partition_policy *policy, bool json, struct buf *out)
 {
 	schema_show(&schema, policy, json, out);
 }
 
-void policy_free(struct policy *policy)
+void partition_policy_free(struct partition_policy *policy)
 {
 	if (!policy)
 		return;
@@ -68,7 +68,7 @@ void policy_free(struct policy *policy)
 	free(policy);
 }
 
-void policy_cleanup(struct policy **policy)
+void partition_policy_cleanup(struct partition_policy **policy)
 {
-	policy_free(STEAL(*policy));
+	partition_policy_free(STEAL(*policy));
 }

@@ -8,12 +8,12 @@
 
 #include "config/config.h"
 
-#define POLICY_MAX 32768
+#define PARTITION_POLICY_MAX 32768
 
-enum policy_keep { KEEP_NOTHING = 0, KEEP_SEALED = 1 };
+enum partition_keep { KEEP_NOTHING = 0, KEEP_SEALED = 1 };
 
 /* One field per line of policy.def. */
-struct policy {
+struct partition_policy {
 #define SETTING(key, field, type, least, most, value, help) CONFIG_FIELD_##type(field)
 #include "config/policy.def"
 #undef SETTING
@@ -21,11 +21,12 @@ struct policy {
 
 /* @name stands for the file in reasons. An empty text is the policy of a partition that was given
  * none. ERR_FORMAT or ERR_RANGE, with file, line and what was expected. */
-MUST enum err policy_parse(struct slice text, const char *name, struct policy **out);
+MUST enum err partition_policy_parse(struct slice text, const char *name,
+				     struct partition_policy **out);
 /* Prints every setting with its type, range, default and help; or its value, as JSON or YAML. */
-void policy_describe(struct buf *out);
-void policy_show(const struct policy *policy, bool json, struct buf *out);
-void policy_free(struct policy *policy);
-void policy_cleanup(struct policy **policy);
+void partition_policy_describe(struct buf *out);
+void partition_policy_show(const struct partition_policy *policy, bool json, struct buf *out);
+void partition_policy_free(struct partition_policy *policy);
+void partition_policy_cleanup(struct partition_policy **policy);
 
 #endif

@@ -1,7 +1,7 @@
 /* settings.h - the tables made from settings.def and policy.def, and how one setting takes a value
  * from text.
  *
- * For the files of this folder only; everybody else reads struct config and struct policy.
+ * For the files of this folder only; everybody else reads struct config and struct partition_policy.
  */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H

@@ -10,7 +10,7 @@
 static const struct {
 	const char *text, *reason;
 } refused[] = {
-	{ "kept: sealed\n", "p:1: one of the settings keep, sealed, execute, limits or revoked "
+	{ "kept: sealed\n", "p:1: one of the settings keep, sealed, execute, limits, revoked "
 			    "expected, found \"kept\"" },
 	{ "keep: everything\n", "p:1: keep: nothing or sealed expected, found \"everything\"" },
 	{ "limits: {memory_bytes: 1}\n",
@@ -35,8 +35,8 @@ static const struct {
 
 START_TEST(policy_is_refused_with_its_reason)
 {
-	struct policy *policy = NULL;
-	enum err e = policy_parse(slice_text(refused[_i].text), "p", &policy);
+	struct partition_policy *policy = NULL;
+	enum err e = partition_policy_parse(slice_text(refused[_i].text), "p", &policy);
 
 	ck_assert_msg(e == ERR_FORMAT || e == ERR_RANGE, "%s", refused[_i].text);
 	ck_assert_str_eq(err_reason(), refused[_i].reason);
@@ -45,9 +45,9 @@ END_TEST
 
 START_TEST(nothing_is_the_policy_of_a_partition_that_was_given_none)
 {
-	CLEANUP(policy) struct policy *policy = NULL;
+	CLEANUP(partition_policy) struct partition_policy *policy = NULL;
 
-	ck_assert_ok(policy_parse(slice_of(NULL, 0), "p", &policy));
+	ck_assert_ok(partition_policy_parse(slice_of(NULL, 0), "p", &policy));
 	ck_assert_int_eq(policy->keep, KEEP_NOTHING);
 	ck_assert_uint_eq(policy->execute_applications.n, 0);
 	ck_assert_uint_eq(policy->execute_per_minute, 0);
@@ -57,7 +57,7 @@ END_TEST
 
 START_TEST(policy_is_read_whole_and_shown_as_it_reads)
 {
-	CLEANUP(policy) struct policy *policy = NULL, *again = NULL;
+	CLEANUP(partition_policy) struct partition_policy *policy = NULL, *again = NULL;
 	CLEANUP(buf) struct buf shown = BUF_INIT, twice = BUF_INIT;
 	const char *text = "keep: sealed\n"
 			   "sealed: {auditor: /etc/a.pem, retention_days: 7}\n"
@@ -66,7 +66,7 @@ START_TEST(policy_is_read_whole_and_shown_as_it_reads)
 			   "limits: {input_bytes: 4096}\n"
 			   "revoked: [" DIGEST "]\n";
 
-	ck_assert_ok(policy_parse(slice_text(text), "p", &policy));
+	ck_assert_ok(partition_policy_parse(slice_text(text), "p", &policy));
 	ck_assert_int_eq(policy->keep, KEEP_SEALED);
 	ck_assert_str_eq(policy->sealed_auditor, "/etc/a.pem");
 	ck_assert_uint_eq(policy->sealed_retention_days, 7);
@@ -74,9 +74,9 @@ START_TEST(policy_is_read_whole_and_shown_as_it_reads)
 	ck_assert_uint_eq(policy->execute_users.ids[0], 1000);
 	ck_assert_uint_eq(policy->limits_input_bytes, 4096);
 	ck_assert_str_eq(policy->revoked.items[0], DIGEST);
-	policy_show(policy, false, &shown);
-	ck_assert_ok(policy_parse(buf_slice(&shown), "q", &again));
-	policy_show(again, false, &twice);
+	partition_policy_show(policy, false, &shown);
+	ck_assert_ok(partition_policy_parse(buf_slice(&shown), "q", &again));
+	partition_policy_show(again, false, &twice);
 	ck_assert(slice_equal(buf_slice(&shown), buf_slice(&twice)));
 }
 END_TEST
@@ -84,18 +84,18 @@ END_TEST
 START_TEST(example_names_every_setting_with_its_default)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT, shown = BUF_INIT, standard = BUF_INIT;
-	CLEANUP(policy) struct policy *policy = NULL, *none = NULL;
+	CLEANUP(partition_policy) struct partition_policy *policy = NULL, *none = NULL;
 	static const char *const keys[] = {
 #define SETTING(key, field, type, least, most, value, help) key,
 #include "config/policy.def"
 #undef SETTING
 	};
 
-	ck_assert_ok(io_read_file("config/policy.yaml", POLICY_MAX, &text));
-	ck_assert_ok(policy_parse(buf_slice(&text), "example", &policy));
-	ck_assert_ok(policy_parse(slice_of(NULL, 0), "none", &none));
-	policy_show(policy, false, &shown);
-	policy_show(none, false, &standard);
+	ck_assert_ok(io_read_file("config/policy.yaml", PARTITION_POLICY_MAX, &text));
+	ck_assert_ok(partition_policy_parse(buf_slice(&text), "example", &policy));
+	ck_assert_ok(partition_policy_parse(slice_of(NULL, 0), "none", &none));
+	partition_policy_show(policy, false, &shown);
+	partition_policy_show(none, false, &standard);
 	ck_assert(slice_equal(buf_slice(&shown), buf_slice(&standard)));
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const char *dot = strrchr(keys[i], '.');
@@ -109,10 +109,10 @@ END_TEST
 START_TEST(policy_that_is_too_long_is_refused)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
-	struct policy *policy = NULL;
+	struct partition_policy *policy = NULL;
 
-	memset(buf_add(&text, POLICY_MAX + 1), '#', POLICY_MAX + 1);
-	ck_assert_err(policy_parse(buf_slice(&text), "p", &policy), ERR_RANGE);
+	memset(buf_add(&text, PARTITION_POLICY_MAX + 1), '#', PARTITION_POLICY_MAX + 1);
+	ck_assert_err(partition_policy_parse(buf_slice(&text), "p", &policy), ERR_RANGE);
 }
 END_TEST
 
