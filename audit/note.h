@@ -12,7 +12,7 @@
 #include "config/base/sha256.h"
 
 #define NOTE_MAX 65536
-#define NOTE_SIGNATURES_MAX 16
+#define NOTE_SIGNATURES_MAX 64
 #define NOTE_KEY_ID 4
 
 /* ERR_RANGE for an origin that is empty, over 200 bytes, or holds anything but printable ASCII

@@ -85,6 +85,7 @@ END_TEST
 
 #define ROOT "+/8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 #define LINE "\xe2\x80\x94 o AQIDBAUGBwgJCg==\n"
+#define LINES_16 LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE
 static const struct {
 	const char *why, *text;
 } refused[] = {
@@ -105,8 +106,7 @@ static const struct {
 	{ "a signature without bytes", "o\n1\n" ROOT "\n\xe2\x80\x94 o AQIDBA==\n" },
 	{ "a signature that is not base64", "o\n1\n" ROOT "\n\xe2\x80\x94 o AQID!AUG\n" },
 	{ "no newline at the end", "o\n1\n" ROOT "\n\xe2\x80\x94 o AQIDBAUGBwgJCg==" },
-	{ "17 signatures", "o\n1\n" ROOT "\n" LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE LINE
-				   LINE LINE LINE LINE LINE LINE },
+	{ "65 signatures", "o\n1\n" ROOT "\n" LINES_16 LINES_16 LINES_16 LINES_16 LINE },
 };
 
 START_TEST(other_forms_are_refused)
