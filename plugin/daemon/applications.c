@@ -140,7 +140,8 @@ static enum err load(struct call *call, struct slice package)
 					    config->limits_output_bytes, config->limits_wall_ms };
 	enum err e;
 
-	if ((e = call_role(call, WIRE_SO)) || (e = registry_examine(package, &ceiling, &app)))
+	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
+	    (e = registry_examine(package, &ceiling, &app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
 	e = load_managing(call, package, app, &compact);

@@ -85,8 +85,8 @@ static enum err judge(struct call *call, const struct order *order, struct execu
 		return e;
 	struct auth_role who = call_auth_role(call, WIRE_USER);
 	x->grant = auth_grant_number(&call->client->auth, &who, io_monotonic_ms());
-	if (tcb_unknown(&call->daemon->tcb))
-		return failed(ERR_STATE, "the platform can't be measured: restart the daemon");
+	if ((e = tcb_ready(&call->daemon->tcb)))
+		return e;
 	if (order->input.left > most)
 		return failed(ERR_RANGE, "an input of %zu bytes, at most %llu allowed",
 			      order->input.left, (unsigned long long)most);

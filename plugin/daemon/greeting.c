@@ -117,6 +117,7 @@ enum err request_STATUS(struct call *call)
 	put_pair(&pairs, &n, "evidence",
 		 record_development(daemon, &call->caller) ? "development" : "appliance");
 	put_pair(&pairs, &n, "origin", attest_origin(daemon->attest));
+	put_pair(&pairs, &n, "held", tcb_ready(&daemon->tcb) ? err_reason() : "");
 	put_pair(&pairs, &n, "sandbox", facts->privileged ? "privileged" : "user namespace only");
 	put_pair(&pairs, &n, "sandbox.absent", facts->absent);
 	put_number(&pairs, &n, "bootcount", daemon->bootcount);

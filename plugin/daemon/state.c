@@ -27,7 +27,7 @@ struct state {
 	struct secret key;
 };
 
-static const char *const folders[] = { STATE_PARTITIONS, STATE_APPLICATIONS, STATE_PACKAGES };
+static const char *const folders[] = { STATE_PARTITIONS, STATE_APPLICATIONS, STATE_PACKAGES, STATE_PLATFORM };
 
 void state_close(struct state *state)
 {

@@ -10,6 +10,7 @@
  *   partitions/    one enrolment each, named by the hex of the token's serial
  *   applications/  which packages a partition has, named likewise
  *   packages/      named by the hex of their SHA-256
+ *   platform/      which programs and libraries an administrator accepted
  *   log/           the audit log (audit/audit.h)
  *
  * Records (state_put, state_get) end in an HMAC over folder, name and content, so whoever can write
@@ -33,6 +34,7 @@
 #define STATE_PARTITIONS "partitions"
 #define STATE_APPLICATIONS "applications"
 #define STATE_PACKAGES "packages"
+#define STATE_PLATFORM "platform"
 
 #define STATE_UEID_SIZE 17
 #define STATE_RECORD_MAX (1 << 20)

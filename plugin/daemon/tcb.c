@@ -1,29 +1,13 @@
 #include "plugin/daemon/tcb.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
-#include "config/base/io.h"
 #include "config/base/log.h"
+#include "plugin/daemon/accepted.h"
+#include "plugin/daemon/platform.h"
 #include "plugin/daemon/record.h"
-
-#define NAME_ROOM 320
-
-/* Claim 273 while it is being put together; owns the texts. */
-struct parts {
-	struct leaf_component list[LEAF_COMPONENTS_MAX];
-	char names[LEAF_COMPONENTS_MAX][NAME_ROOM];
-	char versions[LEAF_COMPONENTS_MAX][72];
-	size_t n;
-};
 
 void tcb_init(struct tcb *tcb)
 {
@@ -55,279 +39,7 @@ void tcb_record_cleanup(struct tcb_record **record)
 	tcb_record_release(STEAL(*record));
 }
 
-static enum err add_digest(struct parts *parts, const char *name, const char *version,
-			   const uint8_t digest[SHA256_SIZE])
-{
-	size_t i = parts->n;
-
-	if (i == LEAF_COMPONENTS_MAX)
-		return failed(ERR_LIMIT, "more than %d measured parts", LEAF_COMPONENTS_MAX);
-	snprintf(parts->names[i], sizeof parts->names[i], "%s", name);
-	snprintf(parts->versions[i], sizeof parts->versions[i], "%s", version);
-	parts->list[i].name = slice_text(parts->names[i]);
-	parts->list[i].version = slice_text(parts->versions[i]);
-	memcpy(parts->list[i].sha256, digest, SHA256_SIZE);
-	parts->n++;
-	return OK;
-}
-
-static enum err add_bytes(struct parts *parts, const char *name, const char *version,
-			  struct slice bytes)
-{
-	uint8_t digest[SHA256_SIZE];
-
-	sha256_once(bytes, digest);
-	return add_digest(parts, name, version, digest);
-}
-
-static enum err hash_fd(int fd, const char *path, uint8_t digest[SHA256_SIZE])
-{
-	uint8_t block[65536];
-	struct sha256 hash;
-	ssize_t n;
-
-	sha256_init(&hash);
-	while ((n = read(fd, block, sizeof block)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return failed(ERR_IO, "%s: %m", path);
-		sha256_add(&hash, block, (size_t)n);
-	}
-	sha256_end(&hash, digest);
-	return OK;
-}
-
-static enum err add_file(struct parts *parts, const char *name, const char *path)
-{
-	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint8_t digest[SHA256_SIZE];
-
-	if (fd < 0)
-		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", path);
-	enum err e = hash_fd(fd, path, digest);
-	return e ? e : add_digest(parts, name, "", digest);
-}
-
-/* What the kernel says about itself is measured where this kernel says it. */
-static enum err add_if_there(struct parts *parts, const char *name, const char *version,
-			     const char *path)
-{
-	CLEANUP(buf) struct buf bytes = BUF_INIT;
-	enum err e = io_read_file(path, 1 << 20, &bytes);
-
-	if (e)
-		return e == ERR_MEMORY ? e : OK;
-	return add_bytes(parts, name, version, buf_slice(&bytes));
-}
-
-struct mapping {
-	unsigned major, minor;
-	unsigned long long inode;
-	char path[NAME_ROOM];
-};
-
-static const char deleted[] = " (deleted)";
-
-/* One line of /proc/self/maps; true for an executable mapping of a file. */
-static bool parse_mapping(const char *line, struct mapping *m)
-{
-	char rights[5];
-	int path = 0;
-
-	if (sscanf(line, "%*x-%*x %4s %*x %x:%x %llu %n", rights, &m->major, &m->minor, &m->inode,
-		   &path) < 4 ||
-	    path == 0 || rights[2] != 'x' || line[path] != '/')
-		return false;
-	snprintf(m->path, sizeof m->path, "%s", line + path);
-	/* What is mapped does not change when its name goes, by an upgrade for example. */
-	size_t n = strlen(m->path), tail = strlen(deleted);
-	if (n > tail && !strcmp(m->path + n - tail, deleted))
-		m->path[n - tail] = 0;
-	return true;
-}
-
-typedef enum err each_mapping(void *context, const struct mapping *m);
-
-static enum err walk_mappings(each_mapping *call, void *context)
-{
-	CLEANUP(buf) struct buf maps = BUF_INIT;
-	struct mapping m;
-	char *rest;
-	enum err e = io_read_file("/proc/self/maps", 4 << 20, &maps);
-
-	if (e)
-		return e;
-	if (!buf_text(&maps))
-		return failed(ERR_MEMORY, "/proc/self/maps");
-	for (char *line = strtok_r((char *)maps.data, "\n", &rest); line && !e;
-	     line = strtok_r(NULL, "\n", &rest))
-		if (parse_mapping(line, &m))
-			e = call(context, &m);
-	return e;
-}
-
-/* The file now under that path must be the one that is mapped, or the path says nothing. */
-static enum err check_same_file(int fd, const struct mapping *m)
-{
-	struct stat status;
-
-	if (fstat(fd, &status))
-		return failed(ERR_IO, "%s: %m", m->path);
-	if (status.st_ino != m->inode || major(status.st_dev) != m->major ||
-	    minor(status.st_dev) != m->minor)
-		return failed(ERR_MISMATCH, "%s was replaced since it was loaded: restart",
-			      m->path);
-	return OK;
-}
-
-static bool known(const struct parts *parts, const char *name)
-{
-	for (size_t i = 0; i < parts->n; i++)
-		if (!strcmp(parts->names[i], name))
-			return true;
-	return false;
-}
-
-struct mapped_parts {
-	struct parts *parts;
-	const char *self;
-};
-
-static enum err add_mapping(void *context, const struct mapping *m)
-{
-	struct mapped_parts *to = context;
-	char name[NAME_ROOM + 8];
-	uint8_t digest[SHA256_SIZE];
-
-	if (!strcmp(m->path, to->self))
-		snprintf(name, sizeof name, "daemon");
-	else
-		snprintf(name, sizeof name, "mapped:%s", m->path);
-	if (strlen(name) >= NAME_ROOM)
-		return failed(ERR_RANGE, "%s: path too long", m->path);
-	if (known(to->parts, name))
-		return OK;
-	CLEANUP(fd) int fd = open(m->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return failed(ERR_IO, "%s: %m", m->path);
-	enum err e = check_same_file(fd, m);
-	if (e || (e = hash_fd(fd, m->path, digest)))
-		return e;
-	return add_digest(to->parts, name, "", digest);
-}
-
-static enum err add_to_fingerprint(void *context, const struct mapping *m)
-{
-	struct sha256 *hash = context;
-
-	sha256_add(hash, m, offsetof(struct mapping, path));
-	sha256_add(hash, m->path, strlen(m->path));
-	return OK;
-}
-
-static enum err fingerprint(uint64_t *out)
-{
-	uint8_t digest[SHA256_SIZE];
-	struct sha256 hash;
-
-	sha256_init(&hash);
-	enum err e = walk_mappings(add_to_fingerprint, &hash);
-	sha256_end(&hash, digest);
-	*out = get_u64(digest);
-	return e;
-}
-
-static enum err add_vulnerabilities(struct parts *parts)
-{
-	static const char folder[] = "/sys/devices/system/cpu/vulnerabilities";
-	struct dirent **names = NULL;
-	CLEANUP(buf) struct buf all = BUF_INIT;
-	int n = scandir(folder, &names, NULL, alphasort);
-
-	for (int i = 0; i < n; i++) {
-		char path[512];
-
-		snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-		if (names[i]->d_name[0] != '.') {
-			CLEANUP(buf) struct buf state = BUF_INIT;
-
-			if (!io_read_file(path, 4096, &state)) {
-				buf_printf(&all, "%s: ", names[i]->d_name);
-				buf_put_slice(&all, buf_slice(&state));
-			}
-		}
-		free(names[i]);
-	}
-	free(names);
-	if (n <= 0)
-		return OK;
-	enum err e = buf_check(&all);
-	return e ? e : add_bytes(parts, "kernel:cpu-vulnerabilities", "", buf_slice(&all));
-}
-
-static enum err add_microcode(struct parts *parts)
-{
-	CLEANUP(buf) struct buf cpu = BUF_INIT;
-	const char *text, *line, *colon;
-
-	if (io_read_file("/proc/cpuinfo", 4 << 20, &cpu) || !(text = buf_text(&cpu)) ||
-	    !(line = strstr(text, "\nmicrocode")) || !(colon = strchr(line, ':')))
-		return OK;
-	struct slice value = slice_of(colon + 1, strcspn(colon + 1, "\n"));
-	while (value.left && value.p[0] == ' ')
-		value = slice_of(value.p + 1, value.left - 1);
-	char version[72];
-	snprintf(version, sizeof version, "%.*s", (int)value.left, value.p);
-	return add_bytes(parts, "cpu:microcode", version, value);
-}
-
-static enum err add_kernel(struct parts *parts)
-{
-	struct utsname kernel;
-	enum err e;
-
-	if (uname(&kernel))
-		return failed(ERR_IO, "uname: %m");
-	if ((e = add_if_there(parts, "kernel:notes", kernel.release, "/sys/kernel/notes")) ||
-	    (e = add_if_there(parts, "kernel:version", "", "/proc/version")) ||
-	    (e = add_if_there(parts, "kernel:command-line", "", "/proc/cmdline")) ||
-	    (e = add_vulnerabilities(parts)))
-		return e;
-	return add_microcode(parts);
-}
-
-static enum err add_front_end(const struct daemon *daemon, struct parts *parts)
-{
-	const char *hsm = daemon->config->hsm_module;
-	char path[512];
-	enum err e = config_program(daemon->config, daemon->self, "assay.so", path, sizeof path);
-
-	if (e)
-		return e;
-	if (!access(path, R_OK) && (e = add_file(parts, "as-installed:module", path)))
-		return e;
-	if (*hsm && !access(hsm, R_OK))
-		return add_file(parts, "as-installed:hsm-module", hsm);
-	return OK;
-}
-
-static enum err measure(const struct daemon *daemon, struct parts *parts)
-{
-	const struct sandbox_facts *facts = sandbox_facts(daemon->box);
-	struct mapped_parts mapped = { parts, daemon->self };
-	enum err e;
-
-	if ((e = walk_mappings(add_mapping, &mapped)) ||
-	    (e = add_digest(parts, "launcher", "", facts->launcher)) ||
-	    (e = add_digest(parts, "init", "", facts->init)) ||
-	    (e = add_digest(parts, "configuration", "", daemon->config->digest)) ||
-	    (e = add_kernel(parts)))
-		return e;
-	return add_front_end(daemon, parts);
-}
-
-static enum err write_record(struct daemon *daemon, const struct parts *parts,
+static enum err write_record(struct daemon *daemon, const struct platform *platform,
 			     struct tcb_record *record)
 {
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
@@ -336,8 +48,8 @@ static enum err write_record(struct daemon *daemon, const struct parts *parts,
 
 	if (e)
 		return e;
-	memcpy(leaf.components, parts->list, parts->n * sizeof *parts->list);
-	leaf.components_n = parts->n;
+	memcpy(leaf.components, platform->list, platform->n * sizeof *platform->list);
+	leaf.components_n = platform->n;
 	if ((e = audit_begin(daemon->tree, &leaf, &ticket)) ||
 	    (e = audit_finish(ticket, &record->receipt)) ||
 	    (e = leaf_components_digest(&leaf, record->digest)))
@@ -356,52 +68,131 @@ static void put_in_force(struct tcb *tcb, struct tcb_record *record, uint64_t ma
 	tcb_record_release(old);
 }
 
-static void parts_cleanup(struct parts **parts)
+/* What the token remembers of the log tells the first start from one whose list was removed. */
+static enum err accept_first(struct daemon *daemon, const struct platform *platform)
 {
-	free(*parts);
+	char hex[2 * SHA256_SIZE + 1];
+	enum err e;
+
+	if (daemon->anchor.heads_n)
+		return failed(ERR_MISMATCH, "the list of accepted programs is missing");
+	hex_put(hex, daemon->tcb.current->digest, SHA256_SIZE);
+	if ((e = record_write(daemon, NULL, NULL, LEAF_CONFIGURATION, slice_of(NULL, 0),
+			      "platform accepted at the first start: %s", hex)))
+		return e;
+	return accepted_write(daemon->state, platform->list, platform->n);
+}
+
+/* Development evidence says that nothing of this is promised. */
+static enum err check_accepted(struct daemon *daemon, const struct platform *platform)
+{
+	CLEANUP(accepted) struct accepted list = { 0 };
+	enum err e;
+
+	if (daemon->unprivileged)
+		return OK;
+	e = accepted_read(daemon->state, &list);
+	if (e == ERR_NOT_FOUND)
+		return accept_first(daemon, platform);
+	return e ? e : accepted_check(&list, platform->list, platform->n);
+}
+
+static void platform_cleanup(struct platform **platform)
+{
+	free(*platform);
 }
 
 static enum err renew(struct daemon *daemon)
 {
-	CLEANUP(parts) struct parts *parts = NULL;
+	CLEANUP(platform) struct platform *platform = NULL;
+	CLEANUP(tcb_record) struct tcb_record *record = NULL;
 	uint64_t mapped;
-	enum err e = fingerprint(&mapped);
+	enum err e;
 
-	if (e)
-		return e;
-	pthread_mutex_lock(&daemon->tcb.lock);
-	bool same = daemon->tcb.current && daemon->tcb.mapped == mapped;
-	pthread_mutex_unlock(&daemon->tcb.lock);
-	if (same)
-		return OK;
-	CLEANUP(tcb_record) struct tcb_record *record = calloc(1, sizeof *record);
-	if (!record || !(parts = calloc(1, sizeof *parts)))
+	if (!(record = calloc(1, sizeof *record)) || !(platform = calloc(1, sizeof *platform)))
 		return failed(ERR_MEMORY, "TCB record");
 	record->refs = 1;
-	if ((e = measure(daemon, parts)) || (e = write_record(daemon, parts, record)))
-		return e;
+	if ((e = platform_fingerprint(&mapped)) || (e = platform_measure(daemon, platform)) ||
+	    (e = write_record(daemon, platform, record)))
+		return failed(e, "the platform can't be measured: %s", err_reason());
 	put_in_force(&daemon->tcb, STEAL(record), mapped);
+	if ((e = check_accepted(daemon, platform)))
+		return failed(e, "the platform is not the one that was accepted: %s", err_reason());
 	return OK;
+}
+
+static bool is_measured(struct tcb *tcb)
+{
+	uint64_t mapped;
+	enum err e = platform_fingerprint(&mapped);
+
+	pthread_mutex_lock(&tcb->lock);
+	bool same = !e && tcb->current && tcb->mapped == mapped;
+	pthread_mutex_unlock(&tcb->lock);
+	return same;
+}
+
+static void hold(struct tcb *tcb, enum err e)
+{
+	char why[ERR_REASON_MAX];
+
+	snprintf(why, sizeof why, "%s", e ? err_reason() : "");
+	pthread_mutex_lock(&tcb->lock);
+	bool news = e && !tcb->held[0];
+	memcpy(tcb->held, why, sizeof tcb->held);
+	pthread_mutex_unlock(&tcb->lock);
+	if (news)
+		log_error("nothing is run: %s", why);
 }
 
 enum err tcb_renew(struct daemon *daemon)
 {
-	struct tcb *tcb = &daemon->tcb;
+	if (is_measured(&daemon->tcb))
+		return OK;
 	enum err e = renew(daemon);
+	hold(&daemon->tcb, e);
+	return e == ERR_MISMATCH && daemon->tcb.current ? OK : e;
+}
 
+enum err tcb_ready(struct tcb *tcb)
+{
 	pthread_mutex_lock(&tcb->lock);
-	bool news = e && !tcb->unknown;
-	tcb->unknown = e != OK;
+	enum err e = tcb->held[0] ? failed(ERR_STATE, "%s", tcb->held) : OK;
 	pthread_mutex_unlock(&tcb->lock);
-	if (news)
-		log_error("the platform can't be measured, nothing is run: %s", err_reason());
 	return e;
 }
 
-bool tcb_unknown(struct tcb *tcb)
+/* The record comes first: an acceptance that nobody can read of must not hold. */
+static enum err accept_leaf(struct daemon *daemon, const struct record_caller *caller,
+			    const struct leaf *leaf, const uint8_t digest[SHA256_SIZE])
 {
-	pthread_mutex_lock(&tcb->lock);
-	bool unknown = tcb->unknown;
-	pthread_mutex_unlock(&tcb->lock);
-	return unknown;
+	char hex[2 * SHA256_SIZE + 1];
+	enum err e;
+
+	hex_put(hex, digest, SHA256_SIZE);
+	if ((e = record_write(daemon, NULL, caller, LEAF_CONFIGURATION, slice_of(NULL, 0),
+			      "platform accepted by user %u: %s", caller->uid, hex)))
+		return e;
+	return accepted_write(daemon->state, leaf->components, leaf->components_n);
+}
+
+enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
+		    const uint8_t digest[SHA256_SIZE])
+{
+	CLEANUP(tcb_record) struct tcb_record *record = tcb_hold(&daemon->tcb);
+	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
+	enum err e;
+
+	if (!leaf)
+		return failed(ERR_MEMORY, "a leaf");
+	if (memcmp(record->digest, digest, SHA256_SIZE))
+		return failed(ERR_MISMATCH, "another platform is in force: see assay tcb show");
+	if ((e = leaf_decode(buf_slice(&record->leaf), leaf)) ||
+	    (e = accept_leaf(daemon, caller, leaf, digest)))
+		return e;
+	pthread_mutex_lock(&daemon->tcb.lock);
+	if (daemon->tcb.current == record)
+		daemon->tcb.held[0] = 0;
+	pthread_mutex_unlock(&daemon->tcb.lock);
+	return OK;
 }
