@@ -70,21 +70,45 @@ static const char *mode_name(uint64_t mode)
 	return NAME_OF(names, mode);
 }
 
-/* JSON's escapes, also for people, so that no record can forge a line or move a cursor. C1 control
- * characters are two bytes in UTF-8. */
+/* A character that is shown as nothing, or moves what is shown: C0, DEL, C1, line separators and the
+ * marks that turn the direction of text around. Its length, and its number; 0 for any other. */
+static size_t take_control(struct slice text, uint32_t *number)
+{
+	uint8_t c = text.p[0];
+
+	*number = c;
+	if (c < 0x20 || c == 0x7f)
+		return 1;
+	if (c == 0xc2 && text.left >= 2 && text.p[1] < 0xa0) {
+		*number = text.p[1];
+		return 2;
+	}
+	if (c < 0xe2 || c > 0xef || text.left < 3)
+		return 0;
+	uint32_t v = (c & 15u) << 12 | (text.p[1] & 63u) << 6 | (text.p[2] & 63u);
+	*number = v;
+	return v == 0x200e || v == 0x200f || (v >= 0x2028 && v <= 0x202e) ||
+			       (v >= 0x2066 && v <= 0x2069) || v == 0xfeff
+		       ? 3
+		       : 0;
+}
+
+/* JSON's escapes, also for people, so that no record can forge a line or move a cursor. */
 static void put_escaped(struct buf *out, struct slice text)
 {
-	for (size_t i = 0; i < text.left; i++) {
-		uint8_t c = text.p[i];
+	for (; text.left; text.p++, text.left--) {
+		uint32_t number;
+		size_t n = take_control(text, &number);
 
-		if (c == '"' || c == '\\')
-			buf_printf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			buf_printf(out, "\\u%04x", c);
-		else if (c == 0xc2 && i + 1 < text.left && text.p[i + 1] < 0xa0)
-			buf_printf(out, "\\u%04x", text.p[++i]);
-		else
-			buf_put_u8(out, c);
+		if (n) {
+			buf_printf(out, "\\u%04x", number);
+			text.p += n - 1;
+			text.left -= n - 1;
+		} else if (*text.p == '"' || *text.p == '\\') {
+			buf_printf(out, "\\%c", *text.p);
+		} else {
+			buf_put_u8(out, *text.p);
+		}
 	}
 }
 
@@ -222,7 +246,7 @@ static void show_parts(struct writer *w, const struct claim *c, const struct lea
 	close_object(w);
 }
 
-static void put_time(struct buf *out, int64_t seconds)
+void leaf_put_time(struct buf *out, int64_t seconds)
 {
 	char text[32];
 	struct tm tm;
@@ -257,7 +281,7 @@ static void show(struct writer *w, const struct claim *c, const struct leaf *lea
 		return put_hex(w, claim_slice(c, leaf));
 	case CLAIM_TIME:
 		if (!w->json)
-			return put_time(w->out, leaf->time);
+			return leaf_put_time(w->out, leaf->time);
 		/* fall through */
 	case CLAIM_UINT:
 		return buf_printf(w->out, "%" PRIu64, claim_uint(c, leaf));
@@ -311,7 +335,7 @@ void leaf_print(const struct leaf *leaf, struct buf *out)
 void leaf_print_line(const struct leaf *leaf, struct buf *out)
 {
 	buf_printf(out, "%6" PRIu64 "  ", leaf->pos);
-	put_time(out, leaf->time);
+	leaf_put_time(out, leaf->time);
 	buf_printf(out, "  %-13s  ", leaf_type_name(leaf->type));
 	if (leaf->has_caller)
 		buf_printf(out, "%s  ", leaf_role_name(leaf->role));

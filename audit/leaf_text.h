@@ -15,6 +15,9 @@ void leaf_print(const struct leaf *leaf, struct buf *out);
 /* Appends one line for a listing: index, time, type, application, outcome or reason. */
 void leaf_print_line(const struct leaf *leaf, struct buf *out);
 
+/* Appends seconds since 1970 as "2026-11-25T16:00:00Z". */
+void leaf_put_time(struct buf *out, int64_t seconds);
+
 /* Names of the values that are numbers in a leaf; "unknown" for others. */
 const char *leaf_role_name(enum leaf_role role);
 const char *leaf_roleproof_name(enum leaf_roleproof proof);

@@ -145,8 +145,11 @@ exits 1 "the log of another appliance" "does not hold" assay audit verify --ca "
 says "its records" "execution +user +screen" assay audit show
 check "as many as asked for" [ "$(assay audit show --limit 2 | wc -l)" = 2 ]
 check "of one type" [ "$(assay audit show --type execution | wc -l)" = 2 ]
-check "one JSON document" bash -c "ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit show --json | python3 -m json.tool"
+check "JSON lines" bash -c "ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit show --json | python3 -m json.tool --json-lines"
+says "the newest signed heads" "^assay/.+" assay audit checkpoint
+check "kept elsewhere" bash -c "ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit checkpoint >$W/kept"
 check "stop" as_admin "$D/bin/assay" stop
 says "the log names who stopped it" "management +administrator +daemon told to stop by user $ADMIN_UID" assay audit show
+says "the log goes on from what was kept" "It goes on from all [0-9]+ checkpoints given" assay audit verify --against "$W/kept"
 says "offline, and of a copy" "The log holds" bash -c "cp -r $D/state/log $W/log && $D/bin/assay audit verify $W/log --ca $D/ca.pem"
 done_testing

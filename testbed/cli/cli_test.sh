@@ -86,6 +86,14 @@ expect 125 "" "run: .*good.yaml: " run --local "$D/good.yaml"
 expect 2 "" "one of them expected" partition enroll --config "$D/good.yaml"
 expect 2 "" "a whole number expected, found \"1x\"" audit show --limit 1x
 expect 2 "" "no records are called \"nonsense\"" audit show --type nonsense
+expect 2 "" "no roles are called \"clerk\"" audit show --role user,clerk
+expect 2 "" "no ends of a run are called \"so-so\"" audit show --status ok,so-so
+expect 2 "" "from: a time expected .*, found \"soon\"" audit show --from soon
+expect 2 "" "to: a time expected" audit show --to 2026-13-01
+expect 2 "" "from: a time expected" audit show --from 2026-11-25T16:00:00+1
+expect 2 "" "proof: 4 to 32 hexadecimal digits expected" audit show --proof abc
+expect 2 "" "one of them expected" audit show --csv --json
+expect 2 "" "one of them expected" audit verify "$D" --imported "$D"
 
 # Packing: what is refused, and that the same files make the same package.
 printf '#include <unistd.h>\nint main(void) { char c; while (read(0, &c, 1) == 1) write(1, &c, 1); return 7; }\n' |

@@ -58,11 +58,35 @@ START_TEST(hostile_text_cannot_move_the_cursor_or_end_a_string)
 }
 END_TEST
 
+START_TEST(marks_that_turn_text_around_are_shown_as_what_they_are)
+{
+	struct leaf leaf = { .type = LEAF_REFUSAL,
+			     .reason = slice_text("a\xe2\x80\xae"
+						  "b\xe2\x81\xa6\xef\xbb\xbf\xe2\x82\xac") };
+	CLEANUP(buf) struct buf out = BUF_INIT;
+
+	leaf_json(&leaf, &out);
+	ck_assert(holds(&out, "\"reason\":\"a\\u202eb\\u2066\\ufeff\xe2\x82\xac\""));
+}
+END_TEST
+
+START_TEST(every_end_of_a_run_has_a_name)
+{
+	for (uint64_t i = 0; i < LEAF_OUTCOMES_N; i++) {
+		ck_assert_str_ne(leaf_status_name(i), "unknown");
+		ck_assert_str_ne(leaf_status_words(i), "unknown");
+	}
+	ck_assert_str_eq(leaf_status_name(LEAF_OUTCOMES_N), "unknown");
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, json_has_every_claim_by_name);
 	tcase_add_test(t, people_get_a_line_for_each_claim);
 	tcase_add_test(t, hostile_text_cannot_move_the_cursor_or_end_a_string);
+	tcase_add_test(t, marks_that_turn_text_around_are_shown_as_what_they_are);
+	tcase_add_test(t, every_end_of_a_run_has_a_name);
 }
 
 int main(void)

@@ -1,0 +1,43 @@
+/* audit.h - what the commands `assay audit ...` share: which log is meant, whom it must be signed by,
+ * and what is said of it once it was checked. One thread.
+ */
+#ifndef PLUGIN_CLI_AUDIT_H
+#define PLUGIN_CLI_AUDIT_H
+
+#include "audit/auditor.h"
+#include "plugin/cli/cli.h"
+
+/* A log on disk, and the CA to which everything in it must lead. */
+struct trail {
+	const char *ca;       /* --ca */
+	const char *imported; /* --imported */
+	struct buf ca_der;
+	char path[4096];
+};
+
+#define TRAIL_OPTIONS(trail)                                                              \
+	CLI_TEXT("ca", "FILE", &(trail)->ca,                                              \
+		 "certificate of the appliance's CA; default: STATE/ca.pem"),             \
+		CLI_TEXT("imported", "DIR", &(trail)->imported,                           \
+			 "a log that `assay audit import` keeps in DIR, with the CA that" \
+			 " it has there")
+#define TRAIL_OPTIONS_N 2
+
+/* The log of the command line's @directory (NULL: none was given), else the imported one, else the
+ * configured daemon's; its CA likewise. */
+MUST enum err trail_find(struct cli *cli, const char *directory, struct trail *trail);
+void trail_cleanup(struct trail *trail);
+
+/* Says why the log does not hold, and gives the exit code. */
+enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e);
+
+/* What a check of a log looked at, and what it can't have looked at: sentences, one after the
+ * other. @at starts at 0 and is moved on; NULL when there are no more. */
+struct trail_facts {
+	bool live;      /* the log was being written */
+	size_t against; /* checkpoints that somebody kept, and that it is a continuation of */
+};
+const char *trail_checked(const struct trail_facts *facts, size_t *at);
+const char *trail_unchecked(const struct trail_facts *facts, size_t *at);
+
+#endif

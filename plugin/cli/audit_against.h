@@ -1,0 +1,34 @@
+/* audit_against.h - heads of trees that somebody kept, and whether a log goes on from each of them:
+ * nothing of what it had was removed or changed. Who gives a head vouches for it: a checkpoint's
+ * signature is not looked at. One thread.
+ */
+#ifndef PLUGIN_CLI_AUDIT_AGAINST_H
+#define PLUGIN_CLI_AUDIT_AGAINST_H
+
+#include "audit/auditor.h"
+#include "audit/note.h"
+#include "audit/tree.h"
+
+struct against_head {
+	char origin[AUDITOR_ORIGIN];
+	uint64_t size;
+	tree_hash root;
+	uint64_t seen;                /* so many records went into the roots below */
+	tree_hash peaks[TREE_LEVELS]; /* of the complete subtrees that @seen is made of */
+};
+
+struct against {
+	struct against_head *heads;
+	size_t n;
+};
+
+/* Adds the checkpoints of a file: one, or several with an empty line between them. */
+MUST enum err against_read(struct against *against, const char *path);
+MUST enum err against_add(struct against *against, const struct note *note);
+/* To be told of every record, in the order of its tree. */
+void against_record(struct against *against, const char *origin, uint64_t index, struct slice raw);
+/* Once all were told: ERR_MISMATCH, and which head the log does not go on from. */
+MUST enum err against_check(const struct against *against);
+void against_cleanup(struct against *against);
+
+#endif

@@ -1,0 +1,168 @@
+#include <string.h>
+
+#include "plugin/cli/audit.h"
+#include "plugin/cli/audit_against.h"
+#include "plugin/cli/json.h"
+#include "plugin/cli/progress.h"
+
+struct check {
+	struct trail trail;
+	struct cli_list kept; /* --against */
+	struct against against;
+	struct progress progress;
+	uint64_t records;
+};
+
+static void check_cleanup(struct check *check)
+{
+	trail_cleanup(&check->trail);
+	against_cleanup(&check->against);
+}
+
+static unsigned long long ull(uint64_t v)
+{
+	return v;
+}
+
+/* ---- what is said ---- */
+
+typedef const char *facts_next(const struct trail_facts *facts, size_t *at);
+
+static void put_facts(facts_next *next, const struct trail_facts *facts, const char *heading,
+		      bool json, struct buf *out)
+{
+	const char *words;
+	size_t at = 0;
+	bool first = true;
+
+	if (json) {
+		json_put_name(out, heading, false);
+		buf_put_text(out, "[");
+	} else {
+		buf_printf(out, "%s:\n", heading);
+	}
+	for (; (words = next(facts, &at)); first = false) {
+		if (json) {
+			buf_put_text(out, first ? "" : ", ");
+			json_put_text(out, slice_text(words));
+		} else {
+			buf_printf(out, "  - %s\n", words);
+		}
+	}
+	buf_put_text(out, json ? "]" : "");
+}
+
+static void put_trees_json(const struct auditor_report *r, struct buf *out)
+{
+	for (size_t i = 0; i < r->trees_n; i++) {
+		const struct auditor_tree *t = &r->trees[i];
+
+		buf_put_text(out, i ? ", {" : "{");
+		json_put_field(out, "origin", slice_text(t->origin), true);
+		buf_printf(out, ", \"size\": %llu, \"signed_size\": %llu", ull(t->size),
+			   ull(t->signed_size));
+		json_put_hex(out, "root", SLICE(t->root), false);
+		buf_put_text(out, "}");
+	}
+}
+
+static void print_json(const struct auditor_report *r, const struct trail_facts *facts,
+		       struct buf *out)
+{
+	buf_printf(out,
+		   "{\"holds\": true, \"records\": %llu, \"batches\": %llu, \"heads\": %llu, "
+		   "\"torn_bytes\": %llu, \"live\": %s, \"against\": %zu, \"trees\": [",
+		   ull(r->records), ull(r->batches), ull(r->heads), ull(r->torn_bytes),
+		   r->live ? "true" : "false", facts->against);
+	put_trees_json(r, out);
+	buf_put_text(out, "]");
+	put_facts(trail_checked, facts, "checked", true, out);
+	put_facts(trail_unchecked, facts, "not_checked", true, out);
+	buf_put_text(out, "}\n");
+}
+
+static void print_plain(const struct auditor_report *r, const struct trail_facts *facts,
+			struct buf *out)
+{
+	for (size_t i = 0; i < r->trees_n; i++) {
+		const struct auditor_tree *t = &r->trees[i];
+
+		plain_put_text(out, slice_text(t->origin));
+		buf_printf(out,
+			   ": %llu records, %llu of them under a signed head, %llu UNSIGNED, root ",
+			   ull(t->size), ull(t->signed_size), ull(t->size - t->signed_size));
+		buf_put_hex(out, SLICE(t->root));
+		buf_put_text(out, "\n");
+	}
+	put_facts(trail_checked, facts, "Checked", false, out);
+	put_facts(trail_unchecked, facts, "Not checked", false, out);
+	buf_printf(out,
+		   "The log holds: %llu records in %llu batches, %llu signed heads; %llu bytes of "
+		   "a torn tail.\n",
+		   ull(r->records), ull(r->batches), ull(r->heads), ull(r->torn_bytes));
+	if (facts->against)
+		buf_printf(out, "It goes on from %s%zu checkpoint%s given.\n",
+			   facts->against > 1 ? "all " : "the ", facts->against,
+			   facts->against > 1 ? "s" : "");
+}
+
+/* ---- the check ---- */
+
+static enum err on_record(void *context, const char *origin, uint64_t index, struct slice raw,
+			  const struct leaf *leaf)
+{
+	struct check *check = context;
+
+	(void)leaf;
+	against_record(&check->against, origin, index, raw);
+	progress_show(&check->progress, ++check->records, 0);
+	return OK;
+}
+
+static enum err verify(struct check *check, struct auditor_report *report)
+{
+	enum err e;
+
+	progress_start(&check->progress, "records");
+	e = auditor_verify(check->trail.path, buf_slice(&check->trail.ca_der), on_record, check,
+			   report);
+	progress_end(&check->progress);
+	return e || (e = auditor_settled(report)) ? e : against_check(&check->against);
+}
+
+static enum err read_kept(struct check *check)
+{
+	enum err e = OK;
+
+	for (size_t i = 0; !e && i < check->kept.n; i++)
+		e = against_read(&check->against, check->kept.items[i]);
+	return e;
+}
+
+int cmd_audit_verify(struct cli *cli)
+{
+	CLEANUP(check) struct check check = { 0 };
+	struct auditor_report report = { 0 };
+	const struct cli_option options[] = {
+		CLI_LIST("against", "CHECKPOINT", &check.kept,
+			 "a file with checkpoints that somebody kept: must go on from them"),
+		TRAIL_OPTIONS(&check.trail),
+	};
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
+	enum err e;
+
+	if (code)
+		return code;
+	if ((e = trail_find(cli, cli->args_n ? cli->args[0] : NULL, &check.trail)) ||
+	    (e = read_kept(&check)))
+		return cli_failed(cli, e);
+	if ((e = verify(&check, &report))) {
+		code = trail_refuse(cli, &check.trail, e);
+	} else {
+		const struct trail_facts facts = { report.live, check.against.n };
+
+		(cli->json ? print_json : print_plain)(&report, &facts, &cli->out);
+	}
+	auditor_report_free(&report);
+	return code;
+}

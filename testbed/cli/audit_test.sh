@@ -1,0 +1,145 @@
+#!/bin/bash
+# Reading a log: filters, forms, following, checkpoints that were kept, imported copies. The log is
+# written by sample_log; no HSM, no daemon, no privileges.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=$(realpath "${BUILD:-build}")
+D=$(mktemp -d /tmp/assay-audit.XXXXXX)
+trap 'chmod -R u+w "$D"; rm -rf "$D"' EXIT
+unset ASSAY_CONFIG
+failures=0
+ok() { echo "ok $*"; }
+not_ok() { echo "not ok $*"; failures=$((failures + 1)); }
+# check WORDS COMMAND...: it succeeds.
+check() {
+	local words=$1
+	shift
+	if "$@" >"$D/said" 2>&1 </dev/null; then ok "$words"; else not_ok "$words"; sed 's/^/    /' "$D/said" | head -5; fi
+}
+# exits CODE WORDS PATTERN COMMAND...: with that code, saying something that matches.
+exits() {
+	local code=$1 words=$2 pattern=$3 rc=0
+	shift 3
+	"$@" >"$D/said" 2>&1 </dev/null || rc=$?
+	if [ $rc -eq "$code" ] && grep -qE -- "$pattern" "$D/said"; then
+		ok "$words"
+	else
+		not_ok "$words (status $rc, $code expected)"
+		sed 's/^/    /' "$D/said" | head -5
+	fi
+}
+assay() { "$BUILD/assay" "$@"; }
+ca=$D/sample/ca.pem log=$D/sample/log
+show() { assay audit show "$log" --ca "$ca" "$@"; }
+verify() { assay audit verify "$log" --ca "$ca" "$@"; }
+
+check "a log of a day" "$BUILD/cli/sample_log" "$D/sample" 400
+show --json >"$D/all.json"
+
+# Each filter lets through what a reader of the JSON would pick; the counts are of the whole log.
+cat >"$D/pick.py" <<'PY'
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+picked = [r for r in rows if eval(sys.argv[2], {"r": r, "get": lambda *k: __import__("functools").reduce(
+    lambda d, i: d.get(i, {}) if isinstance(d, dict) else d, k, r)})]
+print("\n".join(r["cti"] for r in picked))
+PY
+picks() {
+	local words=$1 expression=$2 wanted found
+	shift 2
+	wanted=$(python3 "$D/pick.py" "$D/all.json" "$expression" | sort)
+	found=$(show --json "$@" | python3 -c 'import json, sys
+for line in sys.stdin: print(json.loads(line)["cti"])' | sort)
+	if [ -n "$wanted" ] && [ "$wanted" = "$found" ]; then ok "$words"; else not_ok "$words: $(wc -l <<<"$wanted") wanted, $(wc -l <<<"$found") found"; fi
+}
+middle=$(($(date +%s) - 36000))
+picks "from a time on" "r['iat'] >= $middle" --from "@$middle"
+picks "up to a time" "r['iat'] < $middle" --to "$(date -u -d "@$middle" +%Y-%m-%dT%H:%M:%SZ)"
+picks "a time with an offset" "r['iat'] < $middle" --to "$(TZ=UTC-2 date -d "@$middle" +%Y-%m-%dT%H:%M:%S+02:00)"
+picks "of types" "r['rectype'] in ('refusal', 'key rollover')" --type refusal,key-rollover
+picks "of an application" "r.get('sub') == 'screen'" --application screen
+picks "of an application with a hostile id" "r.get('sub', '').startswith('=')" --application '=HYPERLINK("http://x")'
+picks "of roles" "get('caller', 'role') in ('SO', 'administrator')" --role so,administrator
+picks "of nobody" "get('caller', 'role') == {}" --role none
+picks "that went well" "get('status', 'code') == 0 and get('status', 'kind') == 'exit'" --status ok
+picks "that failed" "r.get('status') and (get('status', 'code'), get('status', 'kind')) != (0, 'exit')" --status failed
+picks "that ran out of time or memory" "get('status', 'kind') in ('time limit', 'memory limit')" --status time-limit,memory-limit
+picks "of a partition by label" "get('partition', 'label') == 'bank-a'" --partition bank-a
+picks "of a partition by serial" "get('partition', 'serial') == '=1+1'" --partition '=1+1'
+picks "of a tree" "r['origin'].endswith('/bank-b/1')" --tree bank-b
+picks "several at once" "r['rectype'] == 'execution' and get('partition', 'label') == 'bank-a' and r['iat'] >= $middle" \
+	--type execution --partition bank-a --from "@$middle"
+proof=$(sed -n '20s/.*"cti":"\([0-9a-f]*\)".*/\1/p' "$D/all.json")
+picks "of a proof's id" "r['cti'] == '$proof'" --proof "${proof^^}"
+picks "of the beginning of one" "r['cti'] == '$proof'" --proof "${proof:0:12}"
+check "the last few" [ "$(show --limit 3 --type refusal | grep -c ' refusal ')" = 3 ]
+
+# Order and forms.
+check "records of all trees are in order of time" python3 -c 'import json, sys
+times = [json.loads(line)["iat"] for line in open(sys.argv[1])]
+trees = {json.loads(line)["origin"] for line in open(sys.argv[1])}
+sys.exit(times != sorted(times) or len(trees) != 3)' "$D/all.json"
+show --csv >"$D/all.csv"
+cat >"$D/rows.py" <<'PY'
+import csv, json, sys
+raw = open(sys.argv[2], newline="").read()
+assert raw.count("\r\n") == raw.count("\n") and raw.endswith("\r\n"), "CRLF"
+rows = list(csv.DictReader(open(sys.argv[2], newline=""), strict=True))
+records = [json.loads(line) for line in open(sys.argv[1])]
+assert len(rows) == len(records), "as many"
+for row, r in zip(rows, records):
+    assert None not in row and None not in row.values(), "columns"
+    assert row["proof_id"] == r["cti"] and row["tree"] == r["origin"] and int(row["index"]) == r["pos"]
+    assert row["signed"] == "true" and row["type"] == r["rectype"]
+    assert row["application"].lstrip("'") == r.get("sub", "")
+    assert not any(v[:1] in "=+-@\t\r" for v in row.values() if v), "formula"
+    assert not any(ord(c) < 32 for v in row.values() for c in v), "controls"
+PY
+check "CSV has the same records, and no formula" python3 "$D/rows.py" "$D/all.json" "$D/all.csv"
+check "no record moves the cursor or turns text around" bash -c "! '$BUILD/assay' audit show '$log' --ca '$ca' | grep -qP '\x1b|\x{202e}'"
+
+# Following: what is written shows; SIGINT ends it as wanted.
+mkfifo "$D/lines"
+"$BUILD/cli/sample_log" "$D/live" 50 live <"$D/lines" >"$D/written" &
+writer=$!
+exec 7>"$D/lines"
+await() { local i; for i in $(seq 300); do grep -q "$1" "$2" 2>/dev/null && return 0; sleep 0.1; done; return 1; }
+await ready "$D/written"
+cp -r "$D/live/log" "$D/earlier"
+"$BUILD/assay" audit show "$D/live/log" --ca "$D/live/ca.pem" --follow --json --limit 1 >"$D/followed" 2>"$D/follow.err" &
+follower=$!
+await '"signed"' "$D/followed"
+echo "the first line" >&7
+await "the first line" "$D/followed"
+echo "the second line" >&7
+if await "the second line" "$D/followed"; then ok "records show as they come in"; else not_ok "records show as they come in"; fi
+kill -INT $follower
+wait $follower
+rc=$?
+check "interrupted, it ends as it should" [ $rc -eq 0 -a ! -s "$D/follow.err" ]
+check "each once, in order, and signed" python3 -c 'import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+sys.exit([r["reason"] for r in rows[1:]] != ["the first line", "the second line"] or
+         not all(r["signed"] for r in rows))' "$D/followed"
+exec 7>&-
+wait $writer
+
+# Checkpoints that somebody kept.
+assay audit checkpoint --log "$log" --ca "$ca" >"$D/kept"
+check "every tree's newest signed head" [ "$(grep -c '^— ' "$D/kept")" = 3 ]
+check "one tree's" [ "$(assay audit checkpoint bank-a --log "$log" --ca "$ca" | head -1)" = assay.example/bank-a/1 ]
+exits 3 "no such tree" "no checkpoint is published yet of a tree like bank-x" assay audit checkpoint bank-x --log "$log" --ca "$ca"
+exits 0 "the log goes on from what was kept" "goes on from all 3 checkpoints" verify --against "$D/kept"
+exits 0 "and says so to machines" '"against": 3, .*"checked": \["every record.*"not_checked": \[' verify --against "$D/kept" --json
+exits 0 "what is not checked is said" "put back to an earlier day" verify
+assay audit checkpoint --log "$D/live/log" --ca "$D/live/ca.pem" >"$D/later"
+exits 1 "another log does not go on from it" "others than they once were" assay audit verify "$D/live/log" --ca "$D/live/ca.pem" --against "$D/kept"
+exits 1 "nor a log that was cut back" "records were removed, or this is an older log" \
+	assay audit verify "$D/earlier" --ca "$D/live/ca.pem" --against "$D/later"
+sed '3s/^./A/' "$D/kept" >"$D/forged"
+exits 1 "a checkpoint of other records" "others than they once were" verify --against "$D/forged"
+head -c 20 "$D/kept" >"$D/cut"
+exits 1 "no checkpoint at all" "no checkpoint" verify --against "$D/cut"
+check "a bar on a terminal" bash -c "TERM=xterm script -qec '$BUILD/assay audit verify $log --ca $ca' /dev/null | grep -q 'The log holds'"
+exits 1 "another appliance's CA" "The log does not hold: .*its CA is not this one" assay audit verify "$log" --ca "$D/live/ca.pem"
+exit $((failures > 0))
