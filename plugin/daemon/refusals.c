@@ -12,6 +12,7 @@ void refusals_init(struct refusals *refusals)
 	memset(refusals, 0, sizeof *refusals);
 	pthread_mutex_init(&refusals->lock, NULL);
 	refusals->all.left = ALL_PATIENCE;
+	refusals->records = REFUSAL_RECORDS;
 }
 
 /* Of more users than there are places, the one that was refused longest ago is forgotten. */
@@ -66,43 +67,88 @@ static bool same(const struct refusal *a, const struct refusal *b)
 	       a->role == b->role && a->proof == b->proof && a->partition == b->partition;
 }
 
-bool refusals_first(struct refusals *refusals, const struct refusal *what, uint64_t now_ms)
+/* Takes one record off those that may be written. */
+static bool spend_record_locked(struct refusals *refusals, uint64_t now_ms)
 {
-	struct folded *place = NULL;
-	bool first = true;
+	if (now_ms > refusals->records_at_ms)
+		refusals->records += (double)(now_ms - refusals->records_at_ms) / REFUSAL_RECORD_MS;
+	if (refusals->records > REFUSAL_RECORDS)
+		refusals->records = REFUSAL_RECORDS;
+	refusals->records_at_ms = now_ms;
+	bool may = refusals->records >= 1;
+	refusals->records -= may;
+	return may;
+}
 
-	pthread_mutex_lock(&refusals->lock);
+/* Where it is or can be counted. */
+static struct folded *place_locked(struct refusals *refusals, const struct refusal *what)
+{
+	struct folded *free = &refusals->causes[REFUSAL_CAUSES];
+
 	for (size_t i = 0; i < REFUSAL_CAUSES; i++) {
 		struct folded *cause = &refusals->causes[i];
 
-		if (!cause->used) {
-			place = cause;
-		} else if (same(&cause->what, what)) {
-			cause->more++;
-			first = false;
-		}
+		if (!cause->used)
+			free = cause;
+		else if (same(&cause->what, what))
+			return cause;
 	}
-	if (first && place)
+	return free;
+}
+
+static bool first_locked(struct refusals *refusals, const struct refusal *what, bool patient,
+			 uint64_t now_ms)
+{
+	struct folded *place = place_locked(refusals, what);
+	bool known = place->used;
+
+	if ((patient || !known) && place != &refusals->causes[REFUSAL_CAUSES] &&
+	    spend_record_locked(refusals, now_ms)) {
+		if (!patient)
+			*place = (struct folded){ true, *what, now_ms, 0 };
+		return true;
+	}
+	if (!known)
 		*place = (struct folded){ true, *what, now_ms, 0 };
+	place->n++;
+	return false;
+}
+
+bool refusals_first(struct refusals *refusals, const struct refusal *what, bool patient,
+		    uint64_t now_ms)
+{
+	pthread_mutex_lock(&refusals->lock);
+	bool first = first_locked(refusals, what, patient, now_ms);
 	pthread_mutex_unlock(&refusals->lock);
 	return first;
 }
 
-bool refusals_take(struct refusals *refusals, uint64_t now_ms, bool all, struct refusal *out,
-		   uint64_t *more)
+/* The one that waits longest, so that none waits for ever; those with nothing to say are let go. */
+static struct folded *due_locked(struct refusals *refusals, uint64_t now_ms, bool all)
 {
-	bool found = false;
+	struct folded *oldest = NULL;
 
-	pthread_mutex_lock(&refusals->lock);
-	for (size_t i = 0; i < REFUSAL_CAUSES && !found; i++) {
+	for (size_t i = 0; i <= REFUSAL_CAUSES; i++) {
 		struct folded *cause = &refusals->causes[i];
 
 		if (!cause->used || (!all && now_ms - cause->since_ms < REFUSAL_FOLD_MS))
 			continue;
-		cause->used = false;
-		found = cause->more > 0;
-		*out = cause->what;
-		*more = cause->more;
+		cause->used = cause->n > 0;
+		if (cause->used && (!oldest || cause->since_ms < oldest->since_ms))
+			oldest = cause;
+	}
+	return oldest;
+}
+
+bool refusals_take(struct refusals *refusals, uint64_t now_ms, bool all, struct refusal_count *out)
+{
+	pthread_mutex_lock(&refusals->lock);
+	struct folded *due = due_locked(refusals, now_ms, all);
+	bool found = due && (all || spend_record_locked(refusals, now_ms));
+	if (found) {
+		*out = (struct refusal_count){ due->what, due->n,
+					       due == &refusals->causes[REFUSAL_CAUSES] };
+		due->used = false;
 	}
 	pthread_mutex_unlock(&refusals->lock);
 	return found;

@@ -119,7 +119,7 @@ void call_wait(struct call *call)
 		io_pause(ms);
 }
 
-/* Of what repeats although it has to wait, one record a second. */
+/* What repeats although it has to wait, or is too much for the disk, is counted. */
 static bool is_counted(struct call *call, const struct partition *partition,
 		       const struct record_caller *caller, enum leaf_type type, enum err e,
 		       const char *reason)
@@ -133,24 +133,29 @@ static bool is_counted(struct call *call, const struct partition *partition,
 				.partition = partition };
 
 	snprintf(what.words, sizeof what.words, "%s", reason);
-	return call->impatient && !refusals_first(&call->daemon->refused, &what, io_monotonic_ms());
+	return !refusals_first(&call->daemon->refused, &what, !call->impatient, io_monotonic_ms());
+}
+
+static void record_count(struct daemon *daemon, const struct refusal_count *count)
+{
+	const struct refusal *first = &count->what;
+	struct record_caller caller = { .uid = first->uid,
+					.role = first->role,
+					.proof = first->proof };
+
+	if (record_write(daemon, count->mixed ? NULL : first->partition, &caller, first->type,
+			 slice_of(NULL, 0), "%llu times more, by user %u%s, the first: %.400s",
+			 (unsigned long long)count->n, first->uid,
+			 count->mixed ? " and others, of various causes" : "", first->words))
+		log_error("refusals could not be recorded: %s", err_reason());
 }
 
 void request_record_refusals(struct daemon *daemon, bool all)
 {
-	struct refusal what;
-	uint64_t more;
+	struct refusal_count count;
 
-	while (refusals_take(&daemon->refused, io_monotonic_ms(), all, &what, &more)) {
-		struct record_caller caller = { .uid = what.uid,
-						.role = what.role,
-						.proof = what.proof };
-
-		if (record_write(daemon, what.partition, &caller, what.type, slice_of(NULL, 0),
-				 "%llu times more, by user %u, the first: %.400s",
-				 (unsigned long long)more, what.uid, what.words))
-			log_error("refusals could not be recorded: %s", err_reason());
-	}
+	while (refusals_take(&daemon->refused, io_monotonic_ms(), all, &count))
+		record_count(daemon, &count);
 }
 
 enum err call_refuse(struct call *call, enum err refused, struct slice subject)
@@ -162,6 +167,7 @@ enum err call_refuse(struct call *call, enum err refused, struct slice subject)
 	enum err e;
 
 	snprintf(reason, sizeof reason, "%s", err_reason());
+	call->refused = true;
 	call_wait(call);
 	atomic_fetch_add(&call->daemon->refusals, 1);
 	if (is_counted(call, partition, &caller, type, refused, reason))
@@ -273,6 +279,17 @@ static enum err put_answer(struct call *call, enum err e, struct wire_message *a
 	return buf_check(&answer->bytes);
 }
 
+/* To look a partition up in vain is no offence, to want something of it is, and so is what nobody
+ * would send who means it well. */
+static bool is_offence(const struct call *call, const struct row *row, enum err e)
+{
+	if (call->refused)
+		return false;
+	if (call->astray)
+		return row->who == ROLE || row->number == REQ_BEGIN;
+	return e == ERR_FORMAT || e == ERR_UNSUPPORTED;
+}
+
 enum err request_serve(struct daemon *daemon, struct connection *connection,
 		       struct wire_message *request, struct wire_message *answer)
 {
@@ -288,8 +305,7 @@ enum err request_serve(struct daemon *daemon, struct connection *connection,
 	if (!(e = take_head(&call, &row)) && !(e = check_descriptors(request, row)) &&
 	    !(e = check_who(&call, row)))
 		e = row->handle(&call);
-	/* To look a partition up in vain is no offence, to want something of it is. */
-	if (e && call.astray && (row->who == ROLE || row->number == REQ_BEGIN))
+	if (e && is_offence(&call, row, e))
 		e = call_refuse(&call, e, slice_of(NULL, 0));
 	if (e)
 		log_debug("%s: %s: %s", row ? row->name : "request", err_words(e), err_reason());

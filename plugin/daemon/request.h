@@ -23,6 +23,7 @@ struct call {
 	struct record_caller caller;
 	bool astray;     /* the partition is not enrolled, or suspended */
 	unsigned number; /* of the request */
+	bool refused;    /* it is in the log, or counted */
 	bool impatient;  /* refusals of its user come too fast */
 	bool proving;    /* what is refused is the proof of a role: a record of that type */
 };
