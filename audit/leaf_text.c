@@ -56,14 +56,14 @@ const char *leaf_status_words(uint64_t kind)
 	return NAME_OF(sentences, kind);
 }
 
-static const char *start_name(uint64_t kind)
+const char *leaf_start_name(uint64_t kind)
 {
 	static const char *const names[] = { "fresh", "reused", "parked" };
 
 	return NAME_OF(names, kind);
 }
 
-static const char *mode_name(uint64_t mode)
+const char *leaf_mode_name(uint64_t mode)
 {
 	static const char *const names[] = { "privileged launcher", "user namespaces only" };
 
@@ -210,9 +210,9 @@ static void show_times(struct writer *w, const struct leaf *leaf)
 
 static void show_confinement(struct writer *w, const struct leaf *leaf)
 {
-	put_word(w, "mode", mode_name(leaf->confinement_mode));
+	put_word(w, "mode", leaf_mode_name(leaf->confinement_mode));
 	put_text(w, "absent", leaf->absent_steps);
-	put_word(w, "cell", start_name(leaf->start_kind));
+	put_word(w, "cell", leaf_start_name(leaf->start_kind));
 	put_number(w, "launched_us", leaf->launched_us);
 }
 

@@ -21,6 +21,8 @@ void leaf_put_time(struct buf *out, int64_t seconds);
 /* Names of the values that are numbers in a leaf; "unknown" for others. */
 const char *leaf_role_name(enum leaf_role role);
 const char *leaf_roleproof_name(enum leaf_roleproof proof);
+const char *leaf_start_name(uint64_t kind);   /* of claim confinement: "parked" */
+const char *leaf_mode_name(uint64_t mode);    /* likewise: "privileged launcher" */
 const char *leaf_status_name(uint64_t kind);  /* "exit" */
 const char *leaf_status_words(uint64_t kind); /* for a sentence, before the code: "exit status" */
 
