@@ -24,7 +24,7 @@ static enum err take_answer(struct buf *answer, struct slice *out)
 }
 
 enum err pool_request(struct sandbox *box, struct slice message, int fd, struct buf *answer,
-		      struct slice *out, int *got)
+		      struct slice *out, int *got, size_t got_n)
 {
 	size_t fds_n = 0;
 	enum err e;
@@ -33,14 +33,13 @@ enum err pool_request(struct sandbox *box, struct slice message, int fd, struct 
 		return failed(ERR_GONE, "the launcher is gone");
 	pthread_mutex_lock(&box->wire);
 	if ((e = io_send_message(box->sock, message, &fd, fd >= 0)) ||
-	    (e = io_recv_message(box->sock, LAUNCHER_MESSAGE_MAX, answer, got, got != NULL,
-				 &fds_n)))
+	    (e = io_recv_message(box->sock, LAUNCHER_MESSAGE_MAX, answer, got, got_n, &fds_n)))
 		box->gone = true;
 	pthread_mutex_unlock(&box->wire);
 	if (e)
 		return failed(ERR_GONE, "launcher: %s", err_reason());
 	e = take_answer(answer, out);
-	if (!e && got && fds_n != 1)
+	if (!e && fds_n != got_n)
 		e = failed(ERR_FORMAT, "launcher: a descriptor is missing");
 	return e;
 }
@@ -58,13 +57,12 @@ static void end_locked(struct sandbox *box, struct cell *cell)
 {
 	struct buf message = message_start(LAUNCHER_CELL_END), answer = BUF_INIT;
 	struct slice out;
-	uint8_t oom = 0;
 
 	if (!cell->ended && !cell->making) {
 		buf_put_u32(&message, cell->id);
-		if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL) == OK &&
-		    slice_take_u8(&out, &oom) == OK)
-			cell->out_of_memory = oom;
+		/* When this fails the launcher is gone, and the cell with it. */
+		if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL, 0))
+			box->gone = true;
 	}
 	cell->ended = true; /* what is still being made is ended by its maker */
 	buf_free(&message);
@@ -102,11 +100,12 @@ static void free_locked(struct sandbox *box, struct cell *cell)
 	if (cell->parked)
 		exchange_close(&cell->ahead);
 	fd_cleanup(&cell->control);
+	usage_close(&cell->usage);
 	*cell = (struct cell){ 0 };
 	freed_locked(box);
 }
 
-static enum err ask_for_cell(struct sandbox_image *image, struct cell *cell, int *control)
+static enum err ask_for_cell(struct sandbox_image *image, struct cell *cell, int fds[CELL_FDS])
 {
 	CLEANUP(buf) struct buf message = message_start(LAUNCHER_CELL);
 	CLEANUP(buf) struct buf answer = BUF_INIT;
@@ -116,7 +115,7 @@ static enum err ask_for_cell(struct sandbox_image *image, struct cell *cell, int
 	buf_put_u32(&message, image->id);
 	buf_put_u64(&message, cell->memory);
 	buf_put_u32(&message, cell->processes);
-	e = pool_request(image->box, buf_slice(&message), -1, &answer, &in, control);
+	e = pool_request(image->box, buf_slice(&message), -1, &answer, &in, fds, CELL_FDS);
 	return e ? e : slice_take_u32(&in, &cell->id);
 }
 
@@ -125,7 +124,7 @@ static enum err make_locked(struct sandbox_image *image, uint64_t memory,
 			    const struct init_run *wanted, bool spare, struct cell *cell)
 {
 	struct sandbox *box = image->box;
-	int control = -1;
+	int fds[CELL_FDS] = { -1, -1, -1, -1 };
 
 	*cell = (struct cell){ .used = true,
 			       .busy = true,
@@ -133,16 +132,18 @@ static enum err make_locked(struct sandbox_image *image, uint64_t memory,
 			       .spare = spare,
 			       .image = image,
 			       .control = -1,
+			       .usage = { { -1, -1, -1 } },
 			       .memory = memory,
 			       .processes = wanted->processes,
 			       .wanted = *wanted };
 	pthread_mutex_unlock(&box->lock);
-	enum err e = ask_for_cell(image, cell, &control);
+	enum err e = ask_for_cell(image, cell, fds);
 	pthread_mutex_lock(&box->lock);
 	bool unwanted = cell->ended;
 	cell->making = false;
 	cell->ended = e != OK;
-	cell->control = control;
+	cell->control = fds[CELL_CONTROL];
+	memcpy(cell->usage.files, fds + CELL_USAGE, sizeof cell->usage.files);
 	if (!e && unwanted)
 		e = failed(ERR_NOT_FOUND, "the image was dropped");
 	if (e)
@@ -378,15 +379,13 @@ void pool_release(struct cell *cell, bool keep)
 	pthread_mutex_unlock(&box->lock);
 }
 
-bool pool_end(struct cell *cell)
+void pool_end(struct cell *cell)
 {
 	struct sandbox *box = cell->image->box;
 
 	pthread_mutex_lock(&box->lock);
 	end_locked(box, cell);
-	bool oom = cell->out_of_memory;
 	pthread_mutex_unlock(&box->lock);
-	return oom;
 }
 
 void pool_note(struct sandbox_image *image, bool ahead, uint64_t us)
@@ -507,6 +506,7 @@ enum err pool_start(struct sandbox *box)
 
 	box->idle_max =
 		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / IDLE_SHARE;
+	box->processors = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
 	/* The program's signals are for its own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);

@@ -14,11 +14,12 @@
 #include "sandbox/protocol.h"
 #include "sandbox/run.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/usage.h"
 
 #define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
 
 struct cell {
-	bool used, busy, ended, out_of_memory;
+	bool used, busy, ended;
 	bool making; /* asked for, not there yet */
 	bool spare;  /* made by the keeper */
 	bool owed;   /* not used; the keeper is to make one for the same image and limits */
@@ -26,6 +27,8 @@ struct cell {
 	uint32_t id;
 	struct sandbox_image *image;
 	int control;
+	struct usage usage;
+	uint64_t refused; /* of its runs so far: usage_refused */
 	uint64_t memory;
 	uint32_t processes;
 	unsigned runs;
@@ -55,6 +58,7 @@ struct sandbox {
 	pid_t launcher; /* started here; 0: attached */
 	struct sandbox_facts facts;
 	uint32_t cells_max;
+	unsigned processors;
 	uint64_t idle_max; /* bytes that idle cells may come to use, together */
 	struct cell cells[CELLS_MAX];
 	struct waiter *waiting; /* in the order of arrival */
@@ -77,10 +81,10 @@ struct sandbox_image {
 
 /* A message that starts with the request's number. */
 struct buf message_start(enum launcher_request request);
-/* One request and its answer; @out points into @answer. @fd: sent with it, or -1; @got: a
- * descriptor that is expected, or NULL. */
+/* One request and its answer; @out points into @answer. @fd: sent with it, or -1; @got: room for the
+ * @got_n descriptors that are expected. */
 MUST enum err pool_request(struct sandbox *box, struct slice message, int fd, struct buf *answer,
-			   struct slice *out, int *got);
+			   struct slice *out, int *got, size_t got_n);
 
 MUST enum err pool_start(struct sandbox *box);
 /* Ends the keeper and all cells; waits for runs. */
@@ -93,8 +97,8 @@ MUST enum err pool_acquire(struct sandbox_image *image, const struct limits *lim
 			   const struct init_run *wanted, const struct sandbox_watch *watch,
 			   struct cell **out);
 void pool_release(struct cell *cell, bool keep);
-/* Kills what runs in it; says whether memory ran out there. */
-bool pool_end(struct cell *cell);
+/* Kills what runs in it. */
+void pool_end(struct cell *cell);
 /* How it went, for the decision whether to start programs ahead. */
 void pool_note(struct sandbox_image *image, bool ahead, uint64_t us);
 void pool_spoiled(struct sandbox_image *image);

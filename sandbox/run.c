@@ -15,6 +15,7 @@
 #define READ_FIRST 4096
 #define READ_STEP 65536
 #define QUIET_MS 2
+#define LOOK_MS 10 /* between looks at the CPU time, at least */
 
 /* SIGPIPE would end a process that does not expect it: it is held back in this thread during the
  * run, and one that came is taken away. */
@@ -152,9 +153,31 @@ static int wait_ms(uint64_t deadline)
 	return now >= deadline ? 0 : (int)(deadline - now);
 }
 
+/* When a program may have used so much more CPU time at the earliest: on all processors at once. */
+static uint64_t earliest(const struct exchange *x, uint64_t now, uint64_t more_ms)
+{
+	uint64_t least = more_ms / x->processors;
+
+	return now + (least > LOOK_MS ? least : LOOK_MS);
+}
+
+/* All processes together. A run that is far from its limit is not looked at. */
+static bool used_up(struct exchange *x)
+{
+	const uint64_t now = io_monotonic_ms(), most = (uint64_t)x->limits->cpu_ms * 1000;
+
+	if (now < x->look_ms)
+		return false;
+	uint64_t used = usage_cpu_us(x->usage) - x->cpu_before_us;
+	if (used >= most)
+		return true;
+	x->look_ms = earliest(x, now, (most - used) / 1000);
+	return false;
+}
+
 static int watch_ms(const struct exchange *x, uint64_t deadline)
 {
-	int left = wait_ms(deadline);
+	int left = wait_ms(deadline < x->look_ms ? deadline : x->look_ms);
 
 	return x->watch && left > SANDBOX_WATCH_MS ? SANDBOX_WATCH_MS : left;
 }
@@ -186,6 +209,8 @@ static enum exchange_end finish(struct exchange *x)
 		return EXCHANGE_LOST;
 	if (!x->report.clean)
 		wait_for_nothing(x);
+	if (used_up(x))
+		return EXCHANGE_CPU;
 	return drain(x) ? EXCHANGE_REPORTED : EXCHANGE_OUTPUT;
 }
 
@@ -214,6 +239,8 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 			return EXCHANGE_OUTPUT;
 		if (cancelled(x, &asked_ms))
 			return EXCHANGE_CANCELLED;
+		if (used_up(x))
+			return EXCHANGE_CPU;
 		if (io_monotonic_ms() >= deadline)
 			return EXCHANGE_TIMEOUT;
 	}
@@ -295,8 +322,9 @@ static bool hand_over(struct exchange *x)
 
 void exchange_pass(struct exchange *x)
 {
-	uint64_t deadline = io_monotonic_ms() + x->limits->wall_ms;
+	uint64_t now = io_monotonic_ms(), deadline = now + x->limits->wall_ms;
 
+	x->look_ms = earliest(x, now, x->limits->cpu_ms);
 	if (x->ends.reader >= 0 && !hand_over(x)) {
 		x->end = EXCHANGE_LOST;
 	} else if (x->ends.in >= 0) {
@@ -315,7 +343,8 @@ void exchange_finish(struct exchange *x)
 {
 	uint32_t code = x->run->code;
 
-	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_CANCELLED || x->end == EXCHANGE_LOST) {
+	if (x->end == EXCHANGE_TIMEOUT || x->end == EXCHANGE_CPU || x->end == EXCHANGE_CANCELLED ||
+	    x->end == EXCHANGE_LOST) {
 		wait_for_nothing(x);
 		(void)drain(x);
 	}

@@ -9,10 +9,12 @@
 
 #include "sandbox/init/init.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/usage.h"
 
 enum exchange_end {
 	EXCHANGE_REPORTED, /* init's report is there and all output was read */
-	EXCHANGE_TIMEOUT,  /* this and the next two: the cell must be ended, then exchange_finish */
+	EXCHANGE_TIMEOUT, /* this and the next three: the cell must be ended, then exchange_finish */
+	EXCHANGE_CPU,
 	EXCHANGE_OUTPUT,
 	EXCHANGE_CANCELLED,
 	EXCHANGE_LOST /* init is gone, or input could not be passed on */
@@ -26,6 +28,10 @@ struct exchange_ends {
 
 struct exchange {
 	int control;
+	const struct usage *usage;
+	unsigned processors;    /* of the machine */
+	uint64_t cpu_before_us; /* used in the cell before this exchange */
+	uint64_t look_ms;       /* the CPU limit can't be reached before */
 	struct exchange_ends ends;
 	struct slice input; /* what was not yet passed on */
 	const struct limits *limits;

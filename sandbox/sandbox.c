@@ -68,7 +68,7 @@ enum err sandbox_attach(int launcher_fd, struct sandbox **out)
 	pthread_mutex_init(&box->wire, NULL);
 	box->sock = launcher_fd;
 	(void)setsockopt(launcher_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if ((e = pool_request(box, buf_slice(&message), -1, &answer, &facts, NULL)) ||
+	if ((e = pool_request(box, buf_slice(&message), -1, &answer, &facts, NULL, 0)) ||
 	    (e = take_facts(facts, box)) || (e = pool_start(box))) {
 		sandbox_close(box);
 		return e;
@@ -193,7 +193,7 @@ enum err sandbox_image_add(struct sandbox *box, int package_fd,
 		return failed(ERR_MEMORY, "image");
 	image->box = box;
 	buf_put(&message, measurement, SHA256_SIZE);
-	e = pool_request(box, buf_slice(&message), package_fd, &answer, &in, NULL);
+	e = pool_request(box, buf_slice(&message), package_fd, &answer, &in, NULL, 0);
 	if (e || (e = take_image(in, image))) {
 		free(image);
 		return e;
@@ -216,7 +216,7 @@ void sandbox_image_drop(struct sandbox_image *image)
 	pool_forget_locked(image);
 	pthread_mutex_unlock(&box->lock);
 	/* When this fails the launcher is gone, and the image with it. */
-	if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL))
+	if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL, 0))
 		box->gone = true;
 	buf_free(&message);
 	buf_free(&answer);
@@ -234,20 +234,22 @@ static void set_end(struct run *run, enum run_kind kind, uint32_t code)
 	run->code = code;
 }
 
-/* What init reported, told as the claim has it. */
-static enum err judge_report(const struct exchange *x, struct run *run)
+/* What init reported, told as the claim has it; @refused: the program wanted more processes. Whether
+ * that is why it failed only it knows: what it did without, and ended well, is no matter. */
+static enum err judge_report(const struct exchange *x, bool refused, struct run *run)
 {
 	const struct init_report *r = &x->report;
 
 	if (r->status == -1)
 		return failed(ERR_FAILED, "the program can't be executed: %s", strerror(r->error));
-	if (r->out_of_memory)
-		set_end(run, RUN_MEMORY, 0);
+	if (WIFSIGNALED(r->status) &&
+	    (WTERMSIG(r->status) == SIGXCPU ||
+	     (WTERMSIG(r->status) == SIGKILL && r->cpu_us / 1000 >= x->limits->cpu_ms)))
+		set_end(run, RUN_TIMEOUT, 1);
+	else if (refused && r->status != 0)
+		set_end(run, RUN_PROCESSES, 0);
 	else if (WIFEXITED(r->status))
 		set_end(run, RUN_EXIT, (uint32_t)WEXITSTATUS(r->status));
-	else if (WTERMSIG(r->status) == SIGXCPU ||
-		 (WTERMSIG(r->status) == SIGKILL && r->cpu_us / 1000 >= x->limits->cpu_ms))
-		set_end(run, RUN_TIMEOUT, 1);
 	else
 		set_end(run, RUN_SIGNAL, (uint32_t)WTERMSIG(r->status));
 	return OK;
@@ -255,16 +257,22 @@ static enum err judge_report(const struct exchange *x, struct run *run)
 
 static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bool *keep)
 {
+	uint64_t refused = usage_refused(&cell->usage);
+	bool oom = usage_out_of_memory(&cell->usage);
 	enum err e = OK;
 
-	*keep = x->end == EXCHANGE_REPORTED && x->report.clean && !x->report.out_of_memory &&
-		x->report.status != -1 && WIFEXITED(x->report.status) && cell->runs < RUNS_MAX &&
+	*keep = x->end == EXCHANGE_REPORTED && x->report.clean && !oom && x->report.status != -1 &&
+		WIFEXITED(x->report.status) && cell->runs < RUNS_MAX &&
 		!x->limits->scratch_bytes; /* where something can be left */
-	bool oom = !*keep && pool_end(cell);
+	if (!*keep)
+		pool_end(cell);
 	exchange_finish(x);
 	switch (x->end) {
 	case EXCHANGE_REPORTED:
-		e = judge_report(x, run);
+		e = judge_report(x, refused > cell->refused, run);
+		break;
+	case EXCHANGE_CPU:
+		set_end(run, RUN_TIMEOUT, 1);
 		break;
 	case EXCHANGE_TIMEOUT:
 		set_end(run, RUN_TIMEOUT, 0);
@@ -279,6 +287,7 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 		e = oom ? OK : failed(ERR_GONE, "the cell ended during the run");
 		break;
 	}
+	cell->refused = refused;
 	if (!e && oom)
 		set_end(run, RUN_MEMORY, 0);
 	return e;
@@ -286,14 +295,18 @@ static enum err judge(struct exchange *x, struct cell *cell, struct run *run, bo
 
 static struct init_run wanted_of(const struct sandbox *box, const struct limits *limits)
 {
+	const char *absent = box->facts.absent;
+	bool memory = !strstr(absent, "cgroup_memory"), cpu = !strstr(absent, "cgroup_cpu");
+	bool processes = !strstr(absent, "cgroup_pids");
+
+	/* Where a cgroup counts, it is to strike before the limit of each process or user. */
 	return (struct init_run){
-		/* Without a memory controller this is what bounds it. */
-		.address_space = strstr(box->facts.absent, "cgroup_memory")
-					 ? limits->memory_bytes + ADDRESS_SPACE_MORE
-					 : 0,
-		.cpu_seconds = (limits->cpu_ms + 999) / 1000,
+		.address_space = memory ? 0 : limits->memory_bytes + ADDRESS_SPACE_MORE,
+		.cpu_seconds = (limits->cpu_ms + 999) / 1000 + cpu,
 		.processes = limits->processes,
 		.open_files = limits->open_files,
+		/* Init has the same user where the launcher is an ordinary one's. */
+		.user_processes = limits->processes + (processes || !box->facts.privileged),
 	};
 }
 
@@ -330,6 +343,9 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 		       struct run *run, bool *keep, bool *lost)
 {
 	struct exchange x = { .control = cell->control,
+			      .usage = &cell->usage,
+			      .processors = cell->image->box->processors,
+			      .cpu_before_us = usage_cpu_us(&cell->usage),
 			      .input = input,
 			      .limits = limits,
 			      .watch = watch,

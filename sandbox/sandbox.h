@@ -17,8 +17,9 @@ enum run_kind {
 	RUN_SIGNAL = 1,  /* code: signal number */
 	RUN_TIMEOUT = 2, /* code: 0 wall, 1 CPU, 2 cancelled */
 	RUN_MEMORY = 3,
-	RUN_OUTPUT = 4, /* code: 1 stdout, 2 stderr */
-	RUN_POLICY = 5  /* never ran */
+	RUN_OUTPUT = 4,   /* code: 1 stdout, 2 stderr */
+	RUN_POLICY = 5,   /* never ran */
+	RUN_PROCESSES = 6 /* it failed after a process or thread was refused: more than its limit */
 };
 
 /* Claim -70016: how the cell came to this run. RUN_PARKED: the program had been started ahead and

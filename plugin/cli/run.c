@@ -75,7 +75,7 @@ static enum err execute(const struct cli *cli, struct local *local)
 	return sandbox_run(local->image, buf_slice(&local->input), NULL, &local->run);
 }
 
-_Static_assert((int)RUN_EXIT == LEAF_ENDED_EXIT && (int)RUN_POLICY == LEAF_OUTCOMES_N - 1,
+_Static_assert((int)RUN_EXIT == LEAF_ENDED_EXIT && (int)RUN_PROCESSES == LEAF_OUTCOMES_N - 1,
 	       "a record names the end of a run as the sandbox does");
 
 /* Says what a proof says, in another form, and with nothing that could pass for one: no signature,

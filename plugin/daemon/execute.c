@@ -234,6 +234,8 @@ static enum err judge_end(const struct execution *x)
 		return failed(ERR_LIMIT, "%s needed more than its memory limit", x->app->id);
 	case RUN_OUTPUT:
 		return failed(ERR_LIMIT, "%s wrote more than its output limit", x->app->id);
+	case RUN_PROCESSES:
+		return failed(ERR_LIMIT, "%s failed when it was refused more processes", x->app->id);
 	default:
 		return failed(ERR_DENIED, "%s was not run", x->app->id);
 	}

@@ -1,9 +1,10 @@
 /* init.h - what launcher, daemon and a cell's init say to each other, in host byte order: all three
  * are of one build. Init trusts neither side's lengths.
  *
- * What becomes init says INIT_JOINED from its cgroups. The launcher sends a setup, init answers INIT_READY, or INIT_FAILED and a text. From then on the
- * daemon holds the other end: it sends a run with three descriptors (stdin, stdout, stderr) and
- * gets a report when the program and all its children are gone.
+ * What becomes init says INIT_JOINED from its cgroups. The launcher sends a setup, init answers
+ * INIT_READY, or INIT_FAILED and a text. From then on the daemon holds the other end: it sends a run
+ * with three descriptors (stdin, stdout, stderr) and gets a report when the program and all its
+ * children are gone.
  */
 #ifndef SANDBOX_INIT_INIT_H
 #define SANDBOX_INIT_INIT_H
@@ -11,7 +12,7 @@
 #include <stdint.h>
 
 /* Descriptors of init, over every application's limit (INIT_FD_FIRST in filter.h). */
-enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_OOM, INIT_FD_END };
+enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_END };
 
 /* What init keeps in its namespace: SETUID, SETGID, KILL, CHECKPOINT_RESTORE (for ns_last_pid). */
 #define INIT_CAPABILITIES (1ull << 7 | 1ull << 6 | 1ull << 5 | 1ull << 40)
@@ -41,15 +42,14 @@ struct init_run {
 	uint32_t cpu_seconds;
 	uint32_t processes;
 	uint32_t open_files;
-	uint32_t reserved;
+	uint32_t user_processes; /* RLIMIT_NPROC, where no cgroup counts; else over the cgroup's */
 };
 
 struct init_report {
-	int32_t status;         /* as waitpid gives it; -1: could not be started */
-	int32_t error;          /* errno of what kept it from starting */
-	uint64_t cpu_us;        /* of the program and the children that it waited for */
-	uint32_t clean;         /* no process was left over */
-	uint32_t out_of_memory; /* the kernel killed something for memory, ever in this cell */
+	int32_t status;  /* as waitpid gives it; -1: could not be started */
+	int32_t error;   /* errno of what kept it from starting */
+	uint64_t cpu_us; /* of the program and the children that it waited for */
+	uint64_t clean;  /* no process was left over */
 };
 
 #endif

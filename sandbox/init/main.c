@@ -31,7 +31,6 @@ static struct {
 	struct init_setup head;
 	char *argv[STRINGS_MAX], *env[STRINGS_MAX];
 	struct sock_fprog filter;
-	bool counts_memory;
 	char message[INIT_MESSAGE_MAX] __attribute__((aligned(8)));
 } setup;
 
@@ -106,7 +105,7 @@ static bool take_setup(size_t n)
 static int step_own_descriptors(void)
 {
 	for (int fd = INIT_FD_CONTROL; fd < INIT_FD_END; fd++)
-		if (fcntl(fd, F_SETFD, FD_CLOEXEC) && !(fd == INIT_FD_OOM && errno == EBADF))
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC))
 			return -1;
 	return 0;
 }
@@ -260,7 +259,6 @@ static void confine(void)
 		errno = EBADMSG;
 		fail("setup");
 	}
-	setup.counts_memory = fcntl(INIT_FD_OOM, F_GETFD) >= 0;
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (take(&steps[i]))
 			fail(steps[i].name);
@@ -293,7 +291,7 @@ static int become(const struct launch *launch)
 	    (run->address_space && limit(RLIMIT_AS, run->address_space, run->address_space)) ||
 	    syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
 	    syscall(SYS_setresuid, s->uid, s->uid, s->uid) ||
-	    limit(RLIMIT_NPROC, run->processes, run->processes))
+	    limit(RLIMIT_NPROC, run->user_processes, run->user_processes))
 		return -1;
 	return execve(setup.argv[0], setup.argv, setup.env);
 }
@@ -312,18 +310,6 @@ static void reset_pid(void)
 	/* The application is always process 2. */
 	if (pwrite(INIT_FD_LAST_PID, "1", 1, 0) != 1)
 		_exit(1);
-}
-
-static bool out_of_memory(void)
-{
-	char text[512];
-
-	if (!setup.counts_memory)
-		return false;
-	ssize_t n = pread(INIT_FD_OOM, text, sizeof text - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	const char *count = strstr(text, "oom_kill ");
-	return count && atol(count + 9) > 0;
 }
 
 /* Ends what the program left behind; clean when that was nothing. */
@@ -374,7 +360,6 @@ static void run(const struct init_run *wanted, struct init_report *report)
 		report->status = -1;
 		report->error = error;
 	}
-	report->out_of_memory = out_of_memory();
 }
 
 /* They land on 0, 1 and 2, where nothing else is. */

@@ -205,9 +205,7 @@ static int step_descriptors(void)
 	if (null < 0 || move_fd(null, 0) || move_fd(null, 1) || move_fd(null, 2) ||
 	    move_fd(now.build->control, INIT_FD_CONTROL) ||
 	    move_fd(now.build->lifeline, INIT_FD_LIFELINE) ||
-	    move_fd(now.last_pid, INIT_FD_LAST_PID) ||
-	    (now.build->oom >= 0 && move_fd(now.build->oom, INIT_FD_OOM)) ||
-	    dup3(now.init, INIT_FD_END, O_CLOEXEC) < 0)
+	    move_fd(now.last_pid, INIT_FD_LAST_PID) || dup3(now.init, INIT_FD_END, O_CLOEXEC) < 0)
 		return -1;
 	return syscall(SYS_close_range, 3, INIT_FD_CONTROL - 1, 0) ||
 	       syscall(SYS_close_range, INIT_FD_END + 1, ~0u, 0);

@@ -26,7 +26,7 @@
 
 /* Descriptors of a cell that is being built; the cell's own are in struct cell. */
 struct ends {
-	int control[2], lifeline[2], go[2], oom;
+	int control[2], lifeline[2], go[2];
 };
 
 static void ends_close(struct ends *ends)
@@ -36,7 +36,6 @@ static void ends_close(struct ends *ends)
 		fd_cleanup(&ends->lifeline[i]);
 		fd_cleanup(&ends->go[i]);
 	}
-	fd_cleanup(&ends->oom);
 }
 
 static enum err ends_open(struct ends *ends)
@@ -173,16 +172,12 @@ static enum err start(struct launcher *launcher, uint32_t number, struct cell *c
 	if ((e = ends_open(ends)) || (e = step_enter(launcher, "namespaces")) ||
 	    (e = step_enter(launcher, "time_namespace")))
 		return e;
-	ends->oom = cgroup_open_oom(&launcher->groups, &cell->groups);
-	if (ends->oom < 0 && cgroups_have(&launcher->groups, CGROUP_MEMORY))
-		return failed(ERR_IO, "step cgroup_memory: %m");
 	cell->init = clone_cell(launcher, &cell->groups);
 	if (cell->init < 0)
 		return failed(ERR_IO, "cell: step namespaces: %m");
 	if (cell->init == 0) {
 		struct build build = { launcher,         &cell->groups,     cell->image,
-				       ends->control[1], ends->lifeline[0], ends->go[0],
-				       ends->oom };
+				       ends->control[1], ends->lifeline[0], ends->go[0] };
 		/* The other end of the pipe must be the launcher's alone, or its end goes unseen. */
 		close(ends->go[1]);
 		close(ends->lifeline[1]);
@@ -193,17 +188,6 @@ static enum err start(struct launcher *launcher, uint32_t number, struct cell *c
 	fd_cleanup(&ends->control[1]);
 	cell->lifeline = fd_steal(&ends->lifeline[1]);
 	return prepare(launcher, number, cell, ends);
-}
-
-static bool had_oom(const struct launcher *launcher, const struct cell *cell)
-{
-	char text[512];
-	CLEANUP(fd) int fd = cgroup_open_oom(&launcher->groups, &cell->groups);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	const char *count = strstr(text, "oom_kill ");
-	return count && count[9] != '0';
 }
 
 /* Whether nothing is left of it; tells it to end where that was not done. */
@@ -250,9 +234,9 @@ static struct cell *free_cell(struct launcher *launcher)
 }
 
 enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, uint32_t processes,
-		   uint32_t *id, int *control)
+		   uint32_t *id, int fds[CELL_FDS])
 {
-	struct ends ends = { { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
+	struct ends ends = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	uint32_t i;
 	enum err e;
 
@@ -268,24 +252,24 @@ enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, u
 	*cell = (struct cell){ .image = image, .init = -1, .lifeline = -1 };
 	if ((e = cgroup_make(&launcher->groups, i, memory, processes, &cell->groups)))
 		return e;
-	e = start(launcher, i, cell, &ends);
+	if (!(e = cgroup_open_usage(&launcher->groups, &cell->groups, fds + CELL_USAGE)))
+		e = start(launcher, i, cell, &ends);
 	if (e)
 		destroy(launcher, cell);
 	else
-		*control = fd_steal(&ends.control[0]);
+		fds[CELL_CONTROL] = fd_steal(&ends.control[0]);
 	ends_close(&ends);
 	*id = i;
 	return e;
 }
 
-enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory)
+enum err cell_end(struct launcher *launcher, uint32_t id)
 {
 	struct cell *cell = &launcher->cells[id < CELLS_MAX ? id : 0];
 
 	if (id >= CELLS_MAX || !cell->used || cell->ending)
 		return failed(ERR_NOT_FOUND, "no cell %" PRIu32, id);
 	/* Whatever it may still do reaches nobody: its control socket and pipes are the daemon's. */
-	*out_of_memory = had_oom(launcher, cell);
 	kill(cell->init, SIGKILL);
 	cell->ending = true;
 	return OK;

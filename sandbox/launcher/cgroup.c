@@ -20,7 +20,7 @@
 #define PARENT_PREFIX "assay-"
 #define REMOVE_TRIES 200 /* of 5 ms: a dead process leaves its group a little later */
 
-const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu" };
+const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct" };
 
 static enum err write_file(int dir, const char *name, const char *text)
 {
@@ -279,12 +279,27 @@ enum err cgroups_open(const char *name, uint32_t cells, struct cgroups *out)
 	return weigh(out, cells);
 }
 
-bool cgroups_have(const struct cgroups *groups, enum controller controller)
+/* The hierarchy that has it; -1: none. */
+static int place_of(const struct cgroups *groups, enum controller controller)
 {
 	for (size_t i = 0; i < groups->n; i++)
 		if (groups->at[i].controllers & 1u << controller)
-			return true;
-	return false;
+			return (int)i;
+	return -1;
+}
+
+/* Which hierarchy counts CPU time; -1: none. */
+static int cpu_counter(const struct cgroups *groups)
+{
+	int cpu = place_of(groups, CGROUP_CPU);
+
+	return cpu >= 0 && groups->at[cpu].version == 2 ? cpu : place_of(groups, CGROUP_CPUACCT);
+}
+
+bool cgroups_have(const struct cgroups *groups, enum controller controller)
+{
+	return place_of(groups, controller) >= 0 &&
+	       (controller != CGROUP_CPU || cpu_counter(groups) >= 0);
 }
 
 void cgroups_forget(struct cgroups *groups, enum controller controller)
@@ -340,7 +355,7 @@ enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t mem
 {
 	enum err e = OK;
 
-	*out = (struct cgroup_cell){ .dir = { -1, -1, -1 } };
+	*out = (struct cgroup_cell){ .dir = { -1, -1, -1, -1 } };
 	snprintf(out->name, sizeof out->name, "cell%" PRIu32, number);
 	for (size_t i = 0; i < groups->n && !e; i++) {
 		int parent = groups->at[i].parent;
@@ -396,15 +411,29 @@ enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *c
 	return OK;
 }
 
-int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell)
+enum err cgroup_open_usage(const struct cgroups *groups, const struct cgroup_cell *cell,
+			   int files[USAGE_FILES])
 {
-	for (size_t i = 0; i < groups->n; i++)
-		if (groups->at[i].controllers & 1u << CGROUP_MEMORY)
-			return openat(cell->dir[i],
-				      groups->at[i].version == 2 ? "memory.events"
-								 : "memory.oom_control",
-				      O_RDONLY | O_CLOEXEC);
-	return -1;
+	const struct {
+		int place;
+		const char *v1, *v2;
+	} list[USAGE_FILES] = {
+		[USAGE_MEMORY] = { place_of(groups, CGROUP_MEMORY), "memory.oom_control",
+				   "memory.events" },
+		[USAGE_PROCESSES] = { place_of(groups, CGROUP_PIDS), "pids.events", "pids.events" },
+		[USAGE_CPU] = { cpu_counter(groups), "cpuacct.usage", "cpu.stat" },
+	};
+
+	for (int i = 0; i < USAGE_FILES; i++) {
+		int at = list[i].place;
+		const char *name = at < 0                        ? "/dev/null"
+				   : groups->at[at].version == 2 ? list[i].v2
+								 : list[i].v1;
+		files[i] = openat(at < 0 ? -1 : cell->dir[at], name, O_RDONLY | O_CLOEXEC);
+		if (files[i] < 0)
+			return failed(ERR_IO, "cgroup %s: %m", name);
+	}
+	return OK;
 }
 
 bool cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell)

@@ -8,9 +8,11 @@
 
 #include <sys/types.h>
 
-#include "config/base/bytes.h"
+#include "sandbox/usage.h"
 
-enum controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CONTROLLERS };
+/* The last is version 1's alone, and goes with CPU, which counts in version 2. */
+enum controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CONTROLLERS };
+#define CONTROLLERS_ASKED CGROUP_CPUACCT /* those that a machine may lack by a name of their own */
 
 struct cgroups {
 	struct {
@@ -48,8 +50,9 @@ int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell);
  * where it could not be made there. */
 MUST enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell,
 			    pid_t pid);
-/* A file whose "oom_kill" line counts; -1 without a memory controller. */
-int cgroup_open_oom(const struct cgroups *groups, const struct cgroup_cell *cell);
+/* The files that usage.h reads; an empty one where nothing counts. */
+MUST enum err cgroup_open_usage(const struct cgroups *groups, const struct cgroup_cell *cell,
+				int files[USAGE_FILES]);
 /* All its processes are dead. False: the kernel has not done with them; again a little later. */
 bool cgroup_remove(const struct cgroups *groups, struct cgroup_cell *cell);
 

@@ -41,7 +41,7 @@ bool step_listed(const char *list, const char *word)
 
 static enum err probe_controllers(struct launcher *launcher)
 {
-	for (int i = 0; i < CONTROLLERS; i++) {
+	for (int i = 0; i < CONTROLLERS_ASKED; i++) {
 		char step[32];
 
 		snprintf(step, sizeof step, "cgroup_%s", controller_names[i]);

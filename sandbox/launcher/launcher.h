@@ -78,9 +78,9 @@ MUST enum err image_drop(struct launcher *launcher, uint32_t id);
 
 /* cell.c */
 MUST enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory,
-			uint32_t processes, uint32_t *id, int *control);
+			uint32_t processes, uint32_t *id, int fds[CELL_FDS]);
 /* Tells it to end and does not wait; its place and its ids are taken again when it is gone. */
-MUST enum err cell_end(struct launcher *launcher, uint32_t id, bool *out_of_memory);
+MUST enum err cell_end(struct launcher *launcher, uint32_t id);
 /* Takes away what is gone of cells that end; true while something is left. */
 bool cell_reap(struct launcher *launcher);
 /* Waits for those of the image that end; whether it has others. */
@@ -94,7 +94,6 @@ struct build {
 	uint32_t image;
 	int control, lifeline,
 		go; /* go: a byte comes when groups are checked and maps are written */
-	int oom;    /* readable count of memory kills, or -1 */
 };
 void build_cell(const struct build *build) __attribute__((noreturn));
 

@@ -9,7 +9,7 @@
 #define REFUSE_MS 5000
 
 /* Handlers get exactly the bytes and descriptors that requests.def says; they put their result into
- * @out and may set @fd, which is sent along and closed. */
+ * @reply and may set its descriptors, which are sent along and closed. */
 struct request {
 	struct slice body;
 	int fd;
@@ -17,7 +17,7 @@ struct request {
 
 struct reply {
 	struct buf body;
-	int fd;
+	int fds[CELL_FDS]; /* all, or none */
 };
 
 static enum err handle_facts(struct launcher *launcher, struct request *request,
@@ -65,7 +65,7 @@ static enum err handle_cell(struct launcher *launcher, struct request *request, 
 	const uint8_t *p = request->body.p;
 	uint32_t id;
 	enum err e =
-		cell_make(launcher, get_u32(p), get_u64(p + 4), get_u32(p + 12), &id, &reply->fd);
+		cell_make(launcher, get_u32(p), get_u64(p + 4), get_u32(p + 12), &id, reply->fds);
 
 	if (!e)
 		buf_put_u32(&reply->body, id);
@@ -75,12 +75,8 @@ static enum err handle_cell(struct launcher *launcher, struct request *request, 
 static enum err handle_cell_end(struct launcher *launcher, struct request *request,
 				struct reply *reply)
 {
-	bool out_of_memory;
-	enum err e = cell_end(launcher, get_u32(request->body.p), &out_of_memory);
-
-	if (!e)
-		buf_put_u8(&reply->body, out_of_memory);
-	return e;
+	(void)reply;
+	return cell_end(launcher, get_u32(request->body.p));
 }
 
 static const struct {
@@ -133,7 +129,7 @@ enum err requests_serve_one(struct launcher *launcher)
 {
 	CLEANUP(buf) struct buf message = BUF_INIT;
 	CLEANUP(fd) int fd = -1;
-	struct reply reply = { BUF_INIT, -1 };
+	struct reply reply = { BUF_INIT, { -1, -1, -1, -1 } };
 	size_t fds_n = 0;
 	enum err e =
 		io_recv_message(launcher->sock, LAUNCHER_MESSAGE_MAX, &message, &fd, 1, &fds_n);
@@ -149,9 +145,10 @@ enum err requests_serve_one(struct launcher *launcher)
 	}
 	e = buf_check(&reply.body);
 	if (!e)
-		e = io_send_message(launcher->sock, buf_slice(&reply.body), &reply.fd,
-				    reply.fd >= 0);
-	fd_cleanup(&reply.fd);
+		e = io_send_message(launcher->sock, buf_slice(&reply.body), reply.fds,
+				    reply.fds[0] < 0 ? 0 : CELL_FDS);
+	for (int i = 0; i < CELL_FDS; i++)
+		fd_cleanup(&reply.fds[i]);
 	buf_free(&reply.body);
 	return e;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MANY 100000
@@ -112,6 +114,58 @@ static int __attribute__((noreturn)) loops_in_children(void)
 	while (fork() >= 0)
 		;
 	loop();
+}
+
+static void compute(int ms)
+{
+	const clock_t end = clock() + CLOCKS_PER_SEC / 1000 * ms;
+
+	while (clock() < end)
+		;
+}
+
+/* One process after another, 40 of 50 ms each. */
+static int loops_in_turns(void)
+{
+	for (int i = 0; i < 40; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			compute(50);
+		if (pid <= 0)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+	return 0;
+}
+
+static int compute_read_compute(void)
+{
+	compute(400);
+	if (read(0, block, 1) < 0)
+		return 1;
+	compute(400);
+	return 0;
+}
+
+static int fork_and_fail(void)
+{
+	while (fork() > 0)
+		;
+	return 9;
+}
+
+/* Takes less when it gets no more. */
+static int fork_what_there_is(void)
+{
+	pid_t pid;
+
+	while ((pid = fork()) > 0)
+		;
+	if (pid == 0)
+		pause();
+	kill(-1, SIGKILL);
+	return 0;
 }
 
 static void flood(int fd)
@@ -249,6 +303,10 @@ static const struct {
 	{ "scratch", use_scratch },
 	{ "loop", loop },
 	{ "loops", loops_in_children },
+	{ "turns", loops_in_turns },
+	{ "think", compute_read_compute },
+	{ "fork", fork_and_fail },
+	{ "enough", fork_what_there_is },
 	{ "both", flood_both },
 	{ "shout", shout },
 	{ "daemon", daemon_that_stays },

@@ -51,11 +51,17 @@ static const struct {
 	  0,
 	  ROOT_ONLY },
 	{ "stack", { .memory_bytes = 64 * MIB }, RUN_SIGNAL, SIGSEGV, ANY_USER },
-	{ "threads", { .memory_bytes = 64 * MIB }, RUN_EXIT, 7, ROOT_ONLY },
+	{ "threads", { .memory_bytes = 64 * MIB }, RUN_PROCESSES, 0, ROOT_ONLY },
+	{ "fork", { 0 }, RUN_PROCESSES, 0, ROOT_ONLY },
+	{ "enough", { 0 }, RUN_EXIT, 0, ANY_USER },
 	{ "files", { 0 }, RUN_EXIT, 13, ANY_USER },
 	{ "loop", { .wall_ms = 8000 }, RUN_TIMEOUT, 1, ANY_USER },
 	{ "loop", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
 	{ "loops", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
+	/* All processes together, none of which comes near to it. */
+	{ "loops", { .wall_ms = 20000, .cpu_ms = 600 }, RUN_TIMEOUT, 1, ROOT_ONLY },
+	{ "turns", { .wall_ms = 20000, .cpu_ms = 600 }, RUN_TIMEOUT, 1, ROOT_ONLY },
+	{ "turns", { .wall_ms = 20000, .cpu_ms = 60000 }, RUN_EXIT, 0, ANY_USER },
 	{ "both", { 0 }, RUN_OUTPUT, 0, ANY_USER },
 	{ "stop", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
 	{ "silent", { .wall_ms = 400 }, RUN_TIMEOUT, 0, ANY_USER },
@@ -289,6 +295,45 @@ START_TEST(cells_have_host_users_of_their_own)
 }
 END_TEST
 
+/* The program sleeps: it has come to its read. */
+static bool asleep(pid_t pid)
+{
+	char path[64], line[256] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "re");
+	char *end = f && fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+	if (f)
+		fclose(f);
+	return end && end[2] == 'S';
+}
+
+/* It computes for 400 ms before it reads, and for as long again after. */
+START_TEST(cpu_time_of_a_parked_program_counts_from_its_input)
+{
+	struct limits limits = usual();
+	CLEANUP(run) struct run run = { 0 };
+	CLEANUP(run) struct run parked = { 0 };
+
+	if (!sandbox_facts(box)->privileged)
+		return;
+	limits.wall_ms = 20000;
+	limits.cpu_ms = 600;
+	bench_park = PARK_ON;
+	struct sandbox_image *image = bench_image(box, "spend", "think", NULL, &limits);
+	bench_park = PARK_OFF;
+	ck_assert_int_eq(sandbox_run(image, slice_text("x"), NULL, &run), OK);
+	ck_assert_msg(run.kind == RUN_TIMEOUT && run.code == 1, "%d %u", (int)run.kind, run.code);
+	for (int i = 0; i < 1000 && !asleep(bench_child_of(bench_child_of(bench_launcher()))); i++)
+		usleep(10000);
+	ck_assert_int_eq(sandbox_run(image, slice_text("x"), NULL, &parked), OK);
+	ck_assert_int_eq(parked.start, RUN_PARKED);
+	ck_assert_msg(parked.kind == RUN_EXIT && parked.code == 0, "%d %u", (int)parked.kind,
+		      parked.code);
+	sandbox_image_drop(image);
+}
+END_TEST
+
 static Suite *suite(const char *name)
 {
 	Suite *s = suite_create(name);
@@ -304,6 +349,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, two_cells_neither_see_nor_signal_each_other);
 	tcase_add_loop_test(t, a_greedy_cell_does_not_starve_another, 0,
 			    sizeof greedy / sizeof *greedy);
+	tcase_add_test(t, cpu_time_of_a_parked_program_counts_from_its_input);
 	tcase_add_test(t, cells_have_host_users_of_their_own);
 	suite_add_tcase(s, t);
 	return s;
