@@ -13,6 +13,14 @@
 #define LOCK_TRIES 10
 #define LOCK_PAUSE_MS 10
 
+/* A log whose own name is not durable goes with all that is in it. */
+static enum err sync_parent(int root)
+{
+	CLEANUP(fd) int parent = openat(root, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return parent < 0 ? failed(ERR_IO, "the directory above the log: %m") : io_sync_dir(parent);
+}
+
 static enum err open_directories(struct audit *audit, const char *path, bool make)
 {
 	enum err e;
@@ -20,6 +28,8 @@ static enum err open_directories(struct audit *audit, const char *path, bool mak
 	if ((e = io_open_dir(AT_FDCWD, path, make, &audit->root)) ||
 	    (e = io_open_dir(audit->root, "wal", make, &audit->dir)))
 		return make ? e : failed(ERR_MISMATCH, "the log was removed: %s", err_reason());
+	if (make && (e = sync_parent(audit->root)))
+		return e;
 	if (mkdirat(audit->root, "trees", 0755) && errno != EEXIST)
 		return failed(ERR_IO, "%s/trees: %m", path);
 	if ((e = io_open_dir(audit->root, "trees", false, &audit->trees_dir)))

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "audit/note.h"
 #include "config/base/io.h"
@@ -81,6 +82,8 @@ enum err public_checkpoint(int trees, const char *origin, struct slice note)
 		return failed(ERR_IO, "checkpoint of %s: %m", origin);
 	if ((e = io_write_all(fd, note)))
 		return e;
+	if (fsync(fd)) /* else the name may last, and what it names be empty */
+		return failed(ERR_IO, "checkpoint of %s: fsync: %m", origin);
 	return renameat(folder, "checkpoint.tmp", folder, "checkpoint")
 		       ? failed(ERR_IO, "checkpoint of %s: %m", origin)
 		       : OK;

@@ -40,6 +40,7 @@ struct wal {
 	pthread_cond_t change;
 	pthread_t thread;
 	bool has_thread, stop;
+	bool settled; /* the current segment holds something durable: the next may be made */
 	bool has_next;
 	char why[ERR_REASON_MAX]; /* the last attempt to make it ready failed; else empty */
 	struct ready next;
@@ -181,7 +182,7 @@ static void *preparer(void *argument)
 
 	pthread_mutex_lock(&wal->lock);
 	while (!wal->stop) {
-		if (wal->has_next) {
+		if (wal->has_next || !wal->settled) {
 			pthread_cond_wait(&wal->change, &wal->lock);
 			continue;
 		}
@@ -325,6 +326,7 @@ enum err wal_open(int dir, const struct audit_signer *signer, uint64_t segment_b
 	if (!e && fstat(wal->now.fd, &wal->identity))
 		e = failed(ERR_IO, "the log's segment: %m");
 	wal->wanted = wal->now.header.number + 1;
+	wal->settled = true;
 	if (e || (e = start_thread(wal))) {
 		wal_close(wal);
 		return e;
@@ -407,7 +409,7 @@ static enum err rotate(struct wal *wal)
 	ready_free(&wal->now);
 	wal->now = wal->next;
 	wal->next = (struct ready){ .fd = -1 };
-	wal->has_next = false;
+	wal->has_next = wal->settled = false;
 	wal->wanted = wal->now.header.number + 1;
 	wal->at = FRAME_BLOCK;
 	wal->bytes = wal->now.header.bytes;
@@ -464,16 +466,30 @@ static enum err still_there(const struct wal *wal)
 	char name[24];
 
 	snprintf(name, sizeof name, SCAN_NAME, ull(wal->now.header.number));
-	if (fstat(wal->now.fd, &st) || st.st_nlink != 1 ||
+	if (fstat(wal->now.fd, &st) || st.st_nlink != 1 || (uint64_t)st.st_size != wal->bytes ||
 	    fstatat(wal->dir, name, &st, AT_SYMLINK_NOFOLLOW) ||
 	    st.st_ino != wal->identity.st_ino || st.st_dev != wal->identity.st_dev)
-		return failed(ERR_STATE, "segment %s of the log was removed or replaced", name);
+		return failed(ERR_STATE, "segment %s of the log was removed, replaced or cut",
+			      name);
 	return OK;
+}
+
+/* Only now may the segment after this one get its name: where a crash leaves that name and nothing
+ * of this segment, it looks as if this one had been wiped. */
+static void settle_segment(struct wal *wal)
+{
+	pthread_mutex_lock(&wal->lock);
+	if (!wal->settled) {
+		wal->settled = true;
+		pthread_cond_broadcast(&wal->change);
+	}
+	pthread_mutex_unlock(&wal->lock);
 }
 
 enum err wal_sync(struct wal *wal)
 {
 	if (fdatasync(wal->now.fd))
 		return failed(ERR_IO, "the log: fdatasync: %m");
+	settle_segment(wal);
 	return still_there(wal);
 }

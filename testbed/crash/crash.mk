@@ -1,10 +1,19 @@
-# Tests of the log against crashes and failing system calls.
+# Tests of the log against crashes, failing system calls and losses of power.
 
 $(BUILD)/crash/writer: $(BUILD)/testbed/crash/writer.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcrypto -lyaml -ldl
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) $< -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcrypto -lyaml -ldl
 
 $(BUILD)/unit/crash_test: | $(BUILD)/crash/writer
+
+# The calls that testbed/crash/shim.c stands before.
+SHIM = $(patsubst %,$(BUILD)/testbed/crash/%.o,shim shim_calls disk cut)
+SHIM_TESTS = $(addprefix $(BUILD)/unit/,power_test)
+SHIM_CALLS = clock_gettime fdatasync fsync ftruncate linkat mkdirat openat pwrite renameat unlinkat write
+$(SHIM_TESTS): $(SHIM)
+$(SHIM_TESTS): private EXTRA = $(SHIM)
+$(SHIM_TESTS): private LDFLAGS += $(foreach f,$(SHIM_CALLS),-Wl,--wrap=$(f))
 
 # System calls that testbed/unit/fault_test.c can make fail.
 $(BUILD)/unit/fault_test: LDFLAGS += \

@@ -1,0 +1,527 @@
+/* The power goes at any moment: a log is written through a recorder, and every disk that could be
+ * left at every moment (testbed/crash/cut.h) is opened. Whatever had been released is there, at its
+ * index, signed and published heads hold, and the log goes on. With syncs taken away, it must not.
+ *
+ * ASSAY_STATES is how many disks are tried for each moment where not all can be (make soak: many),
+ * ASSAY_SEED where the draw begins.
+ */
+#include "testbed/unit/check.h"
+#include "testbed/unit/found.h"
+#include "testbed/unit/signer.h"
+
+#include "audit/note.h"
+#include "testbed/crash/cut.h"
+#include "testbed/crash/shim.h"
+
+#define SEGMENT ((uint64_t)256 << 10)
+#define TREES 2
+#define RECORDS_MAX 256
+#define MOMENTS_MAX 256
+#define ALL_OF 5 /* so many atoms: all of their combinations */
+#define TRIED_MAX 65536
+
+static const char *const origins[TREES] = { "assay.example/power/appliance/1",
+					    "assay.example/power/bank-a/1" };
+
+static struct signer signer;
+static struct audit_key key_of[TREES];
+static char place[64], log_path[80], disk_path[80], disk_log[96];
+static struct audit *audit;
+static struct audit_tree *trees[TREES];
+static struct audit_recovery recovery;
+static struct history history;
+
+/* --- what was promised, and when --- */
+
+struct record {
+	size_t tree;
+	uint64_t index;
+	uint8_t hash[SHA256_SIZE];
+};
+static struct record records[RECORDS_MAX];
+static size_t records_n;
+
+/* By then all of the first records were released, and these were the heads. */
+struct moment {
+	size_t at, records;
+	struct audit_head heads[TREES];
+	size_t heads_n;
+};
+static struct moment moments[MOMENTS_MAX];
+static size_t moments_n;
+
+static void note_moment(void)
+{
+	struct moment *moment = &moments[moments_n++];
+	struct audit_head *heads;
+
+	ck_assert_uint_le(moments_n, MOMENTS_MAX);
+	ck_assert_ok(audit_heads(audit, &heads, &moment->heads_n));
+	ck_assert_uint_le(moment->heads_n, TREES);
+	memcpy(moment->heads, heads, moment->heads_n * sizeof *heads);
+	free(heads);
+	moment->records = records_n;
+	moment->at = shim_now();
+}
+
+static const struct moment *moment_at(size_t at)
+{
+	static const struct moment none;
+	const struct moment *last = &none;
+
+	for (size_t i = 0; i < moments_n && moments[i].at <= at; i++)
+		last = &moments[i];
+	return last;
+}
+
+/* --- the log --- */
+
+static enum err open_at(const char *path, const struct moment *anchored)
+{
+	struct audit_options options = { .path = path,
+					 .signer = signer.signer,
+					 .segment_bytes = SEGMENT,
+					 .issuer = "assay:appliance:test",
+					 .anchored = anchored ? anchored->heads : NULL,
+					 .anchored_n = anchored ? anchored->heads_n : 0 };
+	struct leaf *genesis = calloc(1, sizeof *genesis);
+	enum err e = audit_open(&options, &recovery, &audit);
+
+	for (size_t i = 0; !e && i < TREES; i++) {
+		signer_leaf(genesis, "genesis");
+		genesis->type = LEAF_OPEN;
+		e = audit_tree(audit, origins[i], &key_of[i], genesis, &trees[i]);
+		if (e)
+			audit_close(audit);
+	}
+	free(genesis);
+	return e;
+}
+
+/* One record for each of the first @n trees, in one batch or two; @large fill a segment quickly. */
+static void write_records(size_t n, bool large)
+{
+	static const char name[] =
+		"a component with a long name, so that the record is a large one";
+	struct audit_ticket *tickets[TREES];
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	for (size_t i = 0; i < n; i++) {
+		signer_leaf(leaf, "a record that should outlive the power");
+		leaf->components_n = large ? LEAF_COMPONENTS_MAX : 0;
+		for (size_t j = 0; j < leaf->components_n; j++)
+			leaf->components[j] = (struct leaf_component){ .name = slice_text(name) };
+		ck_assert_ok(audit_begin(trees[i], leaf, &tickets[i]));
+	}
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(buf) struct buf receipt = BUF_INIT;
+		struct record *record = &records[records_n];
+
+		ck_assert_uint_lt(records_n, RECORDS_MAX);
+		ck_assert_ok(audit_finish(tickets[i], &receipt));
+		record->tree = i;
+		record->index = audit_tree_size(trees[i]) - 1;
+		leaf_hash(audit_ticket_leaf(tickets[i]), record->hash);
+		records_n++;
+		audit_ticket_free(tickets[i]);
+		note_moment();
+	}
+	free(leaf);
+}
+
+static void start(void)
+{
+	signer_start(&signer, NULL);
+	for (size_t i = 0; i < TREES; i++)
+		key_of[i] = signer_key(&signer, origins[i]);
+	signer_folder(place);
+	snprintf(log_path, sizeof log_path, "%s/log", place);
+	snprintf(disk_path, sizeof disk_path, "%s.disk", place);
+	snprintf(disk_log, sizeof disk_log, "%s/log", disk_path);
+	shim_spare_syncs(true);
+}
+
+static void end(void)
+{
+	shim_unwatch();
+	history_free(&history);
+	found_forget();
+	signer_end(&signer);
+	signer_remove(place);
+	signer_remove(disk_path);
+}
+
+/* A log that is closed, with its segment nearly full. */
+static void write_before(void)
+{
+	ck_assert_ok(open_at(log_path, NULL));
+	for (int i = 0; i < 10; i++)
+		write_records(1, true);
+	audit_close(audit);
+	moments[0] = moments[moments_n - 1];
+	moments[0].at = 0;
+	moments_n = 1;
+}
+
+/* --- the recorder sees everything --- */
+
+static void compare(void *context, const char *path, struct slice bytes)
+{
+	CLEANUP(buf) struct buf real = BUF_INIT;
+	char file[300];
+
+	snprintf(file, sizeof file, "%s/%s", place, path);
+	ck_assert_ok(io_read_file(file, 1 << 30, &real));
+	ck_assert_msg(slice_equal(buf_slice(&real), bytes), "%s was changed in another way", path);
+	++*(size_t *)context;
+}
+
+static int count_file(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)path;
+	(void)st;
+	(void)f;
+	recovery.records += type == FTW_F;
+	return 0;
+}
+
+/* All operations of the history make of the old directory the one that is there. */
+static void check_complete(void)
+{
+	struct disk disk;
+	size_t files = 0;
+
+	cut_seen(&history, history.n, &disk);
+	disk_walk(&disk, compare, &files);
+	disk_free(&disk);
+	recovery.records = 0;
+	nftw(place, count_file, 16, FTW_PHYS);
+	ck_assert_uint_eq(files, recovery.records);
+}
+
+/* --- one disk --- */
+
+enum verdict { HOLDS, LOSES, REFUSES };
+
+static struct {
+	size_t states, holds, loses, refuses;
+} tried;
+
+static bool skip_auditor; /* before the log is opened: only the log's own eyes count */
+
+static bool promises_hold(const struct moment *moment)
+{
+	for (size_t i = 0; i < moment->records; i++)
+		if (!found_holds(origins[records[i].tree], records[i].index, records[i].hash))
+			return false;
+	for (size_t i = 0; i < moment->heads_n; i++)
+		if (!found_extends(moment->heads[i].origin, moment->heads[i].size,
+				   moment->heads[i].root))
+			return false;
+	return true;
+}
+
+static bool ends_in(const char *path, const char *name)
+{
+	size_t n = strlen(path), m = strlen(name);
+
+	return n >= m && !strcmp(path + n - m, name);
+}
+
+/* What anybody could have fetched before the power went stays true. */
+static void check_seen(void *context, const char *path, struct slice bytes)
+{
+	struct note note;
+	char origin[AUDITOR_ORIGIN];
+
+	if (ends_in(path, "/checkpoint") && bytes.left) {
+		ck_assert_ok(note_read(bytes, &note));
+		snprintf(origin, sizeof origin, "%.*s", (int)note.origin.left, note.origin.p);
+		*(bool *)context &= found_extends(origin, note.size, note.root);
+	}
+}
+
+static bool seen_holds(size_t at)
+{
+	struct disk seen;
+	bool holds = true;
+
+	cut_seen(&history, at, &seen);
+	disk_walk(&seen, check_seen, &holds);
+	disk_free(&seen);
+	return holds;
+}
+
+/* Opens what is in disk_log, goes on with it, and closes it. */
+static enum verdict judge(size_t at, const struct moment *anchored)
+{
+	const struct moment *moment = moment_at(at);
+	struct slice ca = buf_slice(&signer.ca);
+
+	if (!skip_auditor && moment->records) {
+		if (found_read(disk_log, ca))
+			return REFUSES;
+		if (!promises_hold(moment))
+			return LOSES;
+	}
+	if (open_at(disk_log, anchored))
+		return REFUSES;
+	for (size_t i = 0; i < TREES; i++)
+		ck_assert_ok(signer_record(trees[i], "after the power came back"));
+	audit_close(audit);
+	if (found_read(disk_log, ca))
+		return REFUSES;
+	return promises_hold(moment) && seen_holds(at) ? HOLDS : LOSES;
+}
+
+/* --- all disks --- */
+
+static uint64_t seed = 1;
+static unsigned states = 3;
+static uint64_t known[TRIED_MAX];
+static size_t known_n;
+
+static uint32_t draw(uint32_t below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % below;
+}
+
+/* The same disk with the same promises need not be tried again. */
+static bool is_new(const struct disk *disk, size_t at)
+{
+	uint64_t hash = disk_hash(disk) * 31 + moment_at(at)->at;
+
+	for (size_t i = 0; i < known_n; i++)
+		if (known[i] == hash)
+			return false;
+	known[known_n++ % TRIED_MAX] = hash;
+	return true;
+}
+
+static void print_op(size_t number)
+{
+	static const char *const names[] = { "make",  "link", "rename", "unlink",
+					     "write", "size", "sync" };
+	const struct op *op = &history.ops[number];
+
+	(void)fprintf(stderr, "%4zu %s node %zu, %s in %zu, at %llu, %zu bytes, began %zu\n",
+		      number, names[op->kind], op->node, op->name, op->dir,
+		      (unsigned long long)op->at, op->n, op->began);
+}
+
+static void explain(const struct cut *cut, const bool *keep, enum verdict verdict)
+{
+	(void)fprintf(stderr, "power lost after operation %zu: %s (%s)\n", cut->at,
+		      verdict == LOSES ? "records are lost" : "refused", err_reason());
+	for (size_t i = cut->at < 40 ? 0 : cut->at - 40; i < cut->at; i++)
+		print_op(i);
+	for (size_t i = 0; i < cut->n; i++)
+		(void)fprintf(stderr, "%s: operation %zu, bytes %zu to %zu\n",
+			      keep[i] ? "kept" : "lost", cut->atoms[i].op, cut->atoms[i].from,
+			      cut->atoms[i].from + cut->atoms[i].n);
+}
+
+static bool must_hold, with_anchor;
+static size_t enough = SIZE_MAX; /* disks that do not hold: the search ends */
+
+static void try_state(const struct cut *cut, const bool *keep, size_t tear, size_t bytes)
+{
+	struct disk disk;
+
+	cut_state(cut, keep, tear, bytes, &disk);
+	if (tried.loses + tried.refuses < enough && is_new(&disk, cut->at)) {
+		signer_remove(disk_path);
+		disk_write(&disk, disk_path);
+		const struct moment *moment = moment_at(cut->at);
+		enum verdict verdict = judge(cut->at, with_anchor ? moment : NULL);
+
+		tried.states++;
+		tried.holds += verdict == HOLDS;
+		tried.loses += verdict == LOSES;
+		tried.refuses += verdict == REFUSES;
+		if (must_hold && verdict != HOLDS) {
+			explain(cut, keep, verdict);
+			ck_abort_msg("a loss of power harmed the log, see above");
+		}
+	}
+	disk_free(&disk);
+}
+
+static void try_all(const struct cut *cut, bool *keep)
+{
+	for (size_t mask = 0; mask < (size_t)1 << cut->n; mask++) {
+		for (size_t i = 0; i < cut->n; i++)
+			keep[i] = mask >> i & 1;
+		try_state(cut, keep, CUT_NO_TEAR, 0);
+	}
+}
+
+static void set_all(const struct cut *cut, bool *keep, bool value)
+{
+	for (size_t i = 0; i < cut->n; i++)
+		keep[i] = value;
+}
+
+/* Nothing, all, all but one, one alone, any half of them, and sectors torn anywhere. */
+static void try_some(const struct cut *cut, bool *keep)
+{
+	for (int value = 0; value < 2; value++) {
+		set_all(cut, keep, value);
+		try_state(cut, keep, CUT_NO_TEAR, 0);
+		for (unsigned i = 0; i < states; i++) {
+			size_t one = draw((uint32_t)cut->n);
+
+			keep[one] = !value;
+			try_state(cut, keep, CUT_NO_TEAR, 0);
+			keep[one] = value;
+		}
+	}
+	for (unsigned i = 0; i < states; i++) {
+		for (size_t j = 0; j < cut->n; j++)
+			keep[j] = draw(2);
+		try_state(cut, keep, CUT_NO_TEAR, 0);
+	}
+}
+
+static void try_tears(const struct cut *cut, bool *keep)
+{
+	for (unsigned i = 0; cut->n && i < states; i++) {
+		size_t one = draw((uint32_t)cut->n);
+
+		set_all(cut, keep, draw(2));
+		keep[one] = false;
+		if (cut->atoms[one].n > 1)
+			try_state(cut, keep, one, 1 + draw((uint32_t)cut->atoms[one].n - 1));
+	}
+}
+
+static void try_moment(size_t at, size_t sector)
+{
+	struct cut cut;
+
+	cut_make(&cut, &history, at, sector);
+	bool *keep = calloc(cut.n + 1, sizeof *keep);
+	if (cut.n <= ALL_OF)
+		try_all(&cut, keep);
+	else
+		try_some(&cut, keep);
+	try_tears(&cut, keep);
+	free(keep);
+	cut_free(&cut);
+}
+
+static void try_history(void)
+{
+	const char *more = getenv("ASSAY_STATES"), *from = getenv("ASSAY_SEED");
+
+	states = more ? (unsigned)atoi(more) : states;
+	seed = from ? strtoull(from, NULL, 10) : seed;
+	(void)fprintf(stderr, "%zu operations, %u states, seed %llu\n", history.n, states,
+		      (unsigned long long)seed);
+	for (size_t at = 0; at <= history.n; at++) {
+		try_moment(at, 512);
+		try_moment(at, 4096);
+	}
+	(void)fprintf(stderr, "%zu disks tried: %zu hold, %zu lose, %zu refuse\n", tried.states,
+		      tried.holds, tried.loses, tried.refuses);
+}
+
+static void take_history(void)
+{
+	shim_take(&history);
+}
+
+START_TEST(a_new_log_survives_the_loss_of_power_at_any_moment)
+{
+	start();
+	must_hold = with_anchor = true;
+	shim_watch(place);
+	ck_assert_ok(open_at(log_path, NULL));
+	write_records(TREES, false);
+	write_records(TREES, false);
+	audit_close(audit);
+	take_history();
+	check_complete();
+	try_history();
+	ck_assert_uint_gt(tried.holds, 50);
+	end();
+}
+END_TEST
+
+/* Goes on with a log, over the end of a segment, and once more after closing it. */
+static void write_history(unsigned ignored)
+{
+	write_before();
+	shim_watch(place);
+	shim_ignore(ignored);
+	ck_assert_ok(open_at(log_path, NULL));
+	write_records(TREES, true);
+	write_records(1, true);
+	write_records(TREES, true);
+	audit_close(audit);
+	ck_assert_ok(open_at(log_path, NULL));
+	write_records(TREES, false);
+}
+
+START_TEST(a_log_survives_the_loss_of_power_at_any_moment)
+{
+	start();
+	must_hold = with_anchor = true;
+	write_history(0);
+	take_history();
+	audit_close(audit);
+	try_history();
+	ck_assert_uint_gt(tried.holds, 100);
+	end();
+}
+END_TEST
+
+static const struct {
+	unsigned ignored;
+	bool loses; /* else the log is refused, since a segment lost its name */
+} without[] = { { SHIM_BIT(SHIM_FDATASYNC), true }, { SHIM_BIT(SHIM_FSYNC), false } };
+
+/* The same again, but the syncs do nothing: the test must notice, or it notices nothing. */
+START_TEST(without_syncs_released_records_are_lost)
+{
+	start();
+	enough = 60;
+	write_history(without[_i].ignored);
+	take_history();
+	audit_close(audit);
+	try_history();
+	ck_assert_uint_gt(without[_i].loses ? tried.loses : tried.refuses, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_log_that_lost_records_is_refused_where_they_are_remembered)
+{
+	start();
+	with_anchor = true;
+	enough = 60;
+	write_history(SHIM_BIT(SHIM_FDATASYNC));
+	take_history();
+	audit_close(audit);
+	skip_auditor = true;
+	try_history();
+	ck_assert_uint_eq(tried.loses, 0);
+	ck_assert_uint_gt(tried.refuses, 0);
+	end();
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_set_timeout(t, getenv("ASSAY_STATES") ? 3600 : 60);
+	tcase_add_test(t, a_new_log_survives_the_loss_of_power_at_any_moment);
+	tcase_add_test(t, a_log_survives_the_loss_of_power_at_any_moment);
+	tcase_add_table(t, without_syncs_released_records_are_lost, without);
+	tcase_add_test(t, a_log_that_lost_records_is_refused_where_they_are_remembered);
+}
+
+int main(void)
+{
+	return check_run("power", add);
+}
