@@ -1,9 +1,12 @@
 #include "plugin/cli/audit.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "config/base/io.h"
 #include "plugin/cli/json.h"
 
 void trail_cleanup(struct trail *trail)
@@ -36,6 +39,27 @@ enum err trail_find(struct cli *cli, const char *directory, struct trail *trail)
 	if (access(trail->path, R_OK | X_OK))
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", trail->path);
 	return cli_certificate(trail->ca ? trail->ca : ca, &trail->ca_der);
+}
+
+static int by_origin(const void *one, const void *other)
+{
+	const struct public_found *a = one, *b = other;
+
+	return strcmp(a->origin, b->origin);
+}
+
+enum err trail_published(const struct trail *trail, struct public_list *out)
+{
+	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int trees = -1;
+	enum err e;
+
+	if (root < 0)
+		return failed(ERR_IO, "%s: %m", trail->path);
+	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = public_read(trees, out)))
+		return failed(e, "%s: %s", trail->path, err_reason());
+	qsort(out->items, out->n, sizeof *out->items, by_origin);
+	return OK;
 }
 
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e)

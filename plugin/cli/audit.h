@@ -5,6 +5,7 @@
 #define PLUGIN_CLI_AUDIT_H
 
 #include "audit/auditor.h"
+#include "audit/public.h"
 #include "plugin/cli/cli.h"
 
 /* A log on disk, and the CA to which everything in it must lead. */

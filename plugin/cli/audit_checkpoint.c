@@ -1,31 +1,6 @@
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "audit/public.h"
-#include "config/base/io.h"
 #include "plugin/cli/audit.h"
-
-static int by_origin(const void *one, const void *other)
-{
-	const struct public_found *a = one, *b = other;
-
-	return strcmp(a->origin, b->origin);
-}
-
-MUST static enum err read_all(const struct trail *trail, struct public_list *out)
-{
-	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(fd) int trees = -1;
-	enum err e;
-
-	if (root < 0)
-		return failed(ERR_IO, "%s: %m", trail->path);
-	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = public_read(trees, out)))
-		return failed(e, "%s: %s", trail->path, err_reason());
-	qsort(out->items, out->n, sizeof *out->items, by_origin);
-	return OK;
-}
 
 /* All of them, or those in whose origin @tree occurs, with empty lines between them. */
 static size_t print(const struct public_list *list, const char *tree, struct buf *out)
@@ -57,7 +32,7 @@ int cmd_audit_checkpoint(struct cli *cli)
 
 	if (code)
 		return code;
-	if ((e = trail_find(cli, directory, &trail)) || (e = read_all(&trail, &list)))
+	if ((e = trail_find(cli, directory, &trail)) || (e = trail_checkpoints(&trail, &list)))
 		return cli_failed(cli, e);
 	if (!print(&list, cli->args_n ? cli->args[0] : NULL, &cli->out))
 		return cli_failed(cli, failed(ERR_NOT_FOUND, "no checkpoint is published yet%s%s",
