@@ -29,6 +29,9 @@ struct trail {
 MUST enum err trail_find(struct cli *cli, const char *directory, struct trail *trail);
 void trail_cleanup(struct trail *trail);
 
+/* The checkpoints that the log shows, by origin. Read them before the log, which only grows. */
+MUST enum err trail_published(const struct trail *trail, struct public_list *out);
+
 /* Says why the log does not hold, and gives the exit code. */
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e);
 

@@ -32,7 +32,7 @@ int cmd_audit_checkpoint(struct cli *cli)
 
 	if (code)
 		return code;
-	if ((e = trail_find(cli, directory, &trail)) || (e = trail_checkpoints(&trail, &list)))
+	if ((e = trail_find(cli, directory, &trail)) || (e = trail_published(&trail, &list)))
 		return cli_failed(cli, e);
 	if (!print(&list, cli->args_n ? cli->args[0] : NULL, &cli->out))
 		return cli_failed(cli, failed(ERR_NOT_FOUND, "no checkpoint is published yet%s%s",
