@@ -321,20 +321,44 @@ static enum err check_chain(X509 *x, X509 *ca, int64_t at)
 	return OK;
 }
 
-static bool names_origin(X509 *x, const char *origin)
+/* What the one URI in subjectAltName names; empty: none, or more. */
+static struct slice origin_of(const GENERAL_NAMES *names)
 {
-	CLEANUP(names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	size_t scheme = strlen(ORIGIN_SCHEME);
 
 	if (!names || sk_GENERAL_NAME_num(names) != 1)
-		return false;
+		return slice_text("");
 	const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, 0);
 	if (name->type != GEN_URI)
-		return false;
+		return slice_text("");
 	struct slice uri = slice_of(name->d.uniformResourceIdentifier->data,
 				    (size_t)name->d.uniformResourceIdentifier->length);
-	return uri.left > scheme && memcmp(uri.p, ORIGIN_SCHEME, scheme) == 0 &&
-	       (!origin || slice_is(slice_of(uri.p + scheme, uri.left - scheme), origin));
+	return uri.left > scheme && memcmp(uri.p, ORIGIN_SCHEME, scheme) == 0
+		       ? slice_of(uri.p + scheme, uri.left - scheme)
+		       : slice_text("");
+}
+
+static bool names_origin(X509 *x, const char *origin)
+{
+	CLEANUP(names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	struct slice found = origin_of(names);
+
+	return found.left && (!origin || slice_is(found, origin));
+}
+
+enum err certificate_origin(struct slice certificate, struct buf *out)
+{
+	CLEANUP(x509) X509 *x = NULL;
+	enum err e = x509_parse(certificate, &x);
+
+	if (e)
+		return e;
+	CLEANUP(names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	struct slice found = origin_of(names);
+	if (!found.left)
+		return failed(ERR_CRYPTO, "the certificate is for no log");
+	buf_put_slice(out, found);
+	return buf_check(out);
 }
 
 enum err certificate_verify(struct slice certificate, struct slice ca, const char *origin,

@@ -32,6 +32,8 @@ MUST enum err certificate_make(const struct certificate_spec *spec,
 MUST enum err certificate_verify(struct slice certificate, struct slice ca, const char *origin,
 				 int64_t at);
 
+/* Appends the log origin that the certificate names, whoever issued it. */
+MUST enum err certificate_origin(struct slice certificate, struct buf *out);
 /* ERR_UNSUPPORTED for any other kind of key than P-256. */
 MUST enum err certificate_point(struct slice certificate, uint8_t point[CERTIFICATE_POINT]);
 /* DER of the SubjectPublicKeyInfo. */

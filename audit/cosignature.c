@@ -60,17 +60,22 @@ static enum err note_id(const struct vkey *cosignature, uint8_t id[NOTE_KEY_ID])
 	return e;
 }
 
+static enum err new_cosigner(struct cosigner **out)
+{
+	*out = calloc(1, sizeof **out);
+	return *out ? OK : failed(ERR_MEMORY, "a witness's key");
+}
+
 enum err cosigner_make(struct slice name, struct secret *text)
 {
-	CLEANUP(cosigner) struct cosigner *c = calloc(1, sizeof *c);
+	CLEANUP(cosigner) struct cosigner *c = NULL;
 	CLEANUP(secret) struct secret seed = { 0 };
 	CLEANUP(wiped) struct buf line = { .max = SECRET_MAX };
 	uint8_t id[NOTE_KEY_ID];
 	enum err e;
 
-	if (!c)
-		return failed(ERR_MEMORY, "a witness's key");
-	if ((e = secret_new(&seed, 1 + SEED)) || (e = io_random(seed.p + 1, SEED)))
+	if ((e = new_cosigner(&c)) || (e = secret_new(&seed, 1 + SEED)) ||
+	    (e = io_random(seed.p + 1, SEED)))
 		return e;
 	seed.p[0] = VKEY_ED25519;
 	if ((e = from_seed(name, seed.p + 1, c)) || (e = note_id(&c->vkey, id)))
@@ -109,15 +114,17 @@ static enum err split(struct slice in, struct slice *name, struct slice *id, str
 
 enum err cosigner_open(const struct secret *text, struct cosigner **out)
 {
-	CLEANUP(cosigner) struct cosigner *c = calloc(1, sizeof *c);
+	CLEANUP(cosigner) struct cosigner *c = NULL;
 	CLEANUP(wiped) struct buf seed = { .max = 64 };
 	struct slice name, id, key;
 	char hex[2 * NOTE_KEY_ID + 1] = "";
 	uint8_t said[NOTE_KEY_ID], right[NOTE_KEY_ID];
 	enum err e;
 
-	if (!c || !buf_add(&seed, 64))
-		return failed(ERR_MEMORY, "a witness's key");
+	if ((e = new_cosigner(&c)))
+		return e;
+	if (!buf_add(&seed, 64))
+		return buf_check(&seed);
 	seed.len = 0;
 	if (split(slice_of(text->p, text->len), &name, &id, &key) || base64_take(key, &seed) ||
 	    seed.len != 1 + SEED || seed.data[0] != VKEY_ED25519)

@@ -227,17 +227,11 @@ static enum err read_line(struct trust *trust, struct slice text)
 	return failed(ERR_FORMAT, "log, witness, group or quorum expected");
 }
 
-enum err trust_read(struct slice text, const char *name, bool needs_quorum, struct trust **out)
+static enum err read_lines(struct trust *trust, struct slice text, const char *name)
 {
-	CLEANUP(trust) struct trust *trust = calloc(1, sizeof *trust);
 	size_t number = 0;
 	enum err e;
 
-	if (!trust)
-		return failed(ERR_MEMORY, "policy");
-	if (text.left > TRUST_MAX)
-		return failed(ERR_RANGE, "%s: at most %d bytes expected", name, TRUST_MAX);
-	trust->quorum = UNSET;
 	while (text.left) {
 		const uint8_t *end = memchr(text.p, '\n', text.left);
 		size_t n = end ? (size_t)(end - text.p) : text.left;
@@ -249,6 +243,21 @@ enum err trust_read(struct slice text, const char *name, bool needs_quorum, stru
 			return failed(e, "%s:%zu: %s", name, number, err_reason());
 		text = slice_of(end + 1, text.left - n - 1);
 	}
+	return OK;
+}
+
+enum err trust_read(struct slice text, const char *name, bool needs_quorum, struct trust **out)
+{
+	enum err e;
+
+	if (text.left > TRUST_MAX)
+		return failed(ERR_RANGE, "%s: at most %d bytes expected", name, TRUST_MAX);
+	CLEANUP(trust) struct trust *trust = calloc(1, sizeof *trust);
+	if (!trust)
+		return failed(ERR_MEMORY, "policy");
+	trust->quorum = UNSET;
+	if ((e = read_lines(trust, text, name)))
+		return e;
 	if (needs_quorum && trust->quorum == UNSET)
 		return failed(ERR_FORMAT, "%s: a quorum line expected", name);
 	*out = STEAL(trust);
@@ -293,6 +302,33 @@ enum err trust_log(const struct trust *trust, const struct note *note)
 	if (!known)
 		return failed(ERR_NOT_FOUND, "no log of this origin is known");
 	return is_signed ? OK : failed(ERR_DENIED, "the log's keys did not sign the checkpoint");
+}
+
+static void put_line(const struct note_signature *s, struct buf *out)
+{
+	CLEANUP(buf) struct buf tagged = BUF_INIT;
+
+	buf_put(&tagged, s->id, sizeof s->id);
+	buf_put(&tagged, s->bytes, s->n);
+	buf_put_text(out, "\xe2\x80\x94 ");
+	buf_put_slice(out, s->name);
+	buf_put_text(out, " ");
+	buf_put_base64(out, buf_slice(&tagged));
+	buf_put_text(out, "\n");
+	out->failed |= tagged.failed;
+}
+
+void trust_put_log_lines(const struct trust *trust, const struct note *note, struct buf *out)
+{
+	for (size_t k = 0; k < trust->logs_n; k++) {
+		const struct vkey *key = &trust->logs[k];
+		size_t i = 0;
+
+		while (i < note->signatures_n && !vkey_claims(key, &note->signatures[i]))
+			i++;
+		if (i < note->signatures_n && slice_is(note->origin, key->name))
+			put_line(&note->signatures[i], out);
+	}
 }
 
 enum err trust_cosigned(const struct trust *trust, const struct note *note, struct trust_count *out)

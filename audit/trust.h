@@ -39,6 +39,9 @@ const struct trust_witness *trust_witness(const struct trust *trust, size_t i);
  * no line is by that log's keys; ERR_CRYPTO: one is that does not verify. */
 MUST enum err trust_log(const struct trust *trust, const struct note *note);
 
+/* Appends the note's signature lines by those keys, one of each. */
+void trust_put_log_lines(const struct trust *trust, const struct note *note, struct buf *out);
+
 struct trust_count {
 	uint64_t cosigned;       /* bit i: witness i did */
 	size_t n;                /* so many did */

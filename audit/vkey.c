@@ -140,6 +140,11 @@ bool vkey_same(const struct vkey *a, const struct vkey *b)
 	return slice_equal(slice_of(a->key, a->key_n), slice_of(b->key, b->key_n));
 }
 
+bool vkey_claims(const struct vkey *k, const struct note_signature *line)
+{
+	return slice_is(line->name, k->name) && memcmp(line->id, k->id, sizeof k->id) == 0;
+}
+
 static enum err verify(const struct vkey *k, struct slice message, struct slice signature)
 {
 	CLEANUP(pkey) EVP_PKEY *key = NULL;
@@ -190,7 +195,7 @@ enum err vkey_verify(const struct vkey *k, const struct note *note, uint64_t *ti
 	for (size_t i = 0; i < note->signatures_n; i++) {
 		const struct note_signature *s = &note->signatures[i];
 
-		if (!slice_is(s->name, k->name) || memcmp(s->id, k->id, sizeof k->id) != 0)
+		if (!vkey_claims(k, s))
 			continue;
 		if ((e = verify_line(k, note, s, &when)))
 			return e;

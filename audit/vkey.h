@@ -36,6 +36,8 @@ void vkey_write(const struct vkey *key, struct buf *out);
 /* The same public key, whatever it is called and used for. */
 bool vkey_same(const struct vkey *a, const struct vkey *b);
 
+/* Does the line say that it is by this key? */
+bool vkey_claims(const struct vkey *key, const struct note_signature *line);
 /* Did this key sign the note? ERR_NOT_FOUND when no line is its, ERR_CRYPTO when one is that does not
  * verify. @time (NULL, or seconds since 1970) is what a cosignature says, else 0. */
 MUST enum err vkey_verify(const struct vkey *key, const struct note *note, uint64_t *time);

@@ -155,8 +155,7 @@ enum err witness_answer_read(struct slice answer, const struct vkey *key, struct
 	for (size_t i = 0; i < both.signatures_n; i++) {
 		if ((e = take_line(&rest, &line)))
 			return e;
-		if (!slice_is(both.signatures[i].name, key->name) ||
-		    memcmp(both.signatures[i].id, key->id, sizeof key->id) != 0)
+		if (!vkey_claims(key, &both.signatures[i]))
 			continue;
 		buf_put_slice(lines, line);
 		buf_put_text(lines, "\n");
