@@ -61,7 +61,8 @@ struct proof_check {
 struct proof_report {
 	struct proof_check checks[PROOF_CHECKS_MAX];
 	size_t n;
-	struct leaf *leaf; /* decoded, when it could be; points into the proof; freed by _free */
+	/* Decoded, when they could be; they point into the proof; freed by _free. */
+	struct leaf *leaf, *tcb; /* tcb: NULL when no TCB record came along */
 };
 
 /* OK: everything asked for holds. ERR_MISMATCH, ERR_CRYPTO or ERR_FORMAT: it does not, and

@@ -16,7 +16,7 @@
 #define CONFIG_PATH_DEFAULT "/etc/assay/assay.yaml"
 #define CONFIG_PATH_VARIABLE "ASSAY_CONFIG"
 #define HSM_MODULE_VARIABLE "ASSAY_HSM_MODULE"
-#define CONFIG_LIST_MAX 64
+#define CONFIG_LIST_MAX 256
 
 enum config_mode { MODE_DEVELOPMENT = 0, MODE_APPLIANCE = 1 };
 
@@ -30,7 +30,7 @@ struct config_users {
 	size_t n;
 };
 
-/* One field per line of settings.def, or of policy.def. */
+/* One field per line of settings.def, policy.def or appraisal.def. */
 #define CONFIG_FIELD_NUMBER(field) uint64_t field;
 #define CONFIG_FIELD_CHOICE(field) unsigned field;
 #define CONFIG_FIELD_TEXT(field) char *field;
@@ -40,6 +40,7 @@ struct config_users {
 #define CONFIG_FIELD_USERS(field) struct config_users field;
 #define CONFIG_FIELD_NAMES(field) struct config_list field;
 #define CONFIG_FIELD_DIGESTS(field) struct config_list field; /* as hexadecimal digits */
+#define CONFIG_FIELD_PARTS(field) struct config_list field;   /* NAME=digest */
 
 struct config {
 	char *path;         /* absolute, of the file that it was read from; NULL: defaults */

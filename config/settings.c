@@ -5,7 +5,8 @@
 
 #define PATH_BYTES_MAX 4095
 #define ITEM_BYTES_MAX 1024
-#define NAME_BYTES_MAX 64 /* as the ids of packages */
+#define NAME_BYTES_MAX 64  /* as the ids of packages */
+#define PART_BYTES_MAX 512 /* as the names of measured components */
 
 static void *field(const struct setting *setting, void *values)
 {
@@ -150,6 +151,16 @@ static bool digest(struct slice s)
 	return s.left == 64;
 }
 
+/* NAME=DIGEST: a measured component, as assay tcb names it. */
+static bool part(struct slice s)
+{
+	const uint8_t *equals = s.left ? memrchr(s.p, '=', s.left) : NULL;
+	size_t n = equals ? (size_t)(equals - s.p) : 0;
+
+	return n > 0 && n <= PART_BYTES_MAX && printable(slice_of(s.p, n)) &&
+	       digest(slice_of(equals + 1, s.left - n - 1));
+}
+
 static bool item_fits(const struct setting *setting, struct scalar value)
 {
 	switch (setting->type) {
@@ -159,6 +170,8 @@ static bool item_fits(const struct setting *setting, struct scalar value)
 		return text(value, 1, NAME_BYTES_MAX);
 	case SETTING_DIGESTS:
 		return digest(value.text);
+	case SETTING_PARTS:
+		return part(value.text);
 	default:
 		return word(value.text, setting->value) >= 0;
 	}
@@ -267,6 +280,9 @@ static void expected_item(const struct setting *setting, struct buf *out)
 		return;
 	case SETTING_DIGESTS:
 		buf_put_text(out, "64 hexadecimal digits in lower case");
+		return;
+	case SETTING_PARTS:
+		buf_put_text(out, "NAME=64 hexadecimal digits in lower case");
 		return;
 	default:
 		put_words(setting->value, out);

@@ -1,7 +1,7 @@
-/* settings.h - the tables made from settings.def and policy.def, and how one setting takes a value
+/* settings.h - the tables made from settings.def, policy.def and appraisal.def, and how one setting takes a value
  * from text.
  *
- * For the files of this folder only; everybody else reads struct config and struct partition_policy.
+ * For the files of this folder only; everybody else reads the structs of values.
  */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
@@ -17,7 +17,8 @@ enum setting_type {
 	SETTING_WORDS,
 	SETTING_USERS,
 	SETTING_NAMES,
-	SETTING_DIGESTS
+	SETTING_DIGESTS,
+	SETTING_PARTS
 };
 
 struct setting {

@@ -1,3 +1,7 @@
+#include <string.h>
+
+#include "config/appraisal.h"
+#include "config/policy.h"
 #include "plugin/cli/cli.h"
 
 int cmd_config_check(struct cli *cli)
@@ -21,11 +25,25 @@ int cmd_config_check(struct cli *cli)
 
 int cmd_config_describe(struct cli *cli)
 {
+	static const struct {
+		const char *name;
+		void (*describe)(struct buf *out);
+	} kinds[] = {
+		{ "configuration", config_describe },
+		{ "policy", partition_policy_describe },
+		{ "appraisal", appraisal_describe },
+	};
 	enum cli_exit code = cli_options(cli, NULL, 0);
+	const char *name = cli->args_n ? cli->args[0] : kinds[0].name;
 
-	if (!code)
-		config_describe(&cli->out);
-	return code;
+	if (code)
+		return code;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (!strcmp(kinds[i].name, name)) {
+			kinds[i].describe(&cli->out);
+			return EXIT_HOLDS;
+		}
+	return cli_usage(cli, "configuration, policy or appraisal expected, found \"%s\"", name);
 }
 
 int cmd_config_show(struct cli *cli)

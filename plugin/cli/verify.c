@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "audit/appraise.h"
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
 #include "config/base/cbor.h"
@@ -11,13 +12,16 @@
 /* What the command line names, and the bytes that were read from there. */
 struct request {
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
-	const char *certificate, *origin, *partition;
+	const char *certificate, *origin, *partition, *policy, *learn;
 	bool allow_development, allow_failure, receipt;
 	struct buf proof_file, ca_der, certificate_der, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
 	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct slice proof; /* in proof_file */
 	struct proof_expect expect;
+	struct cli *cli;
+	struct appraisal *appraisal; /* NULL without --policy */
+	struct appraise_report appraised;
 };
 
 static void request_cleanup(struct request *r)
@@ -31,6 +35,8 @@ static void request_cleanup(struct request *r)
 	buf_free(&r->messages_raw);
 	buf_free(&r->keys_raw);
 	buf_free(&r->nonce_raw);
+	appraisal_cleanup(&r->appraisal);
+	appraise_report_free(&r->appraised);
 }
 
 /* A file of the caller's that the proof has a commitment to. */
@@ -98,6 +104,22 @@ static enum err read_nonce(struct request *r)
 	return OK;
 }
 
+/* With a policy, it is the policy that says whether a failure is accepted. */
+static enum err read_policy(struct request *r)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	enum err e;
+
+	if (!r->policy)
+		return OK;
+	if ((e = cli_read(r->policy, APPRAISAL_MAX + 1, &text)) ||
+	    (e = appraisal_parse(buf_slice(&text), r->policy, &r->appraisal)))
+		return failed(e == ERR_FORMAT || e == ERR_RANGE ? ERR_USAGE : e, "%s",
+			      err_reason());
+	r->expect.allow_failure = true;
+	return OK;
+}
+
 static enum err read_request(struct request *r, const char *proof)
 {
 	enum err e;
@@ -123,18 +145,31 @@ static enum err read_request(struct request *r, const char *proof)
 			return e;
 		r->expect.keys = buf_slice(&r->keys_raw);
 	}
-	return (e = read_measurement(r)) ? e : read_nonce(r);
+	return (e = read_measurement(r)) || (e = read_nonce(r)) ? e : read_policy(r);
 }
 
 /* Claims of a proof that does not hold are nobody's. */
-static bool has_claims(const struct proof_report *report, enum err e)
+static bool has_claims(const struct proof_report *report, const struct request *r, enum err e)
 {
-	return (!e || e == ERR_FAILED) && report->leaf;
+	return (!e || e == ERR_FAILED || r->appraised.missed) && report->leaf;
 }
 
-static void print_plain(const struct proof_report *report, bool compact, enum err e,
+static void print_rules(const struct appraise_report *appraised, struct buf *out)
+{
+	for (size_t i = 0; i < appraised->n; i++) {
+		const struct appraise_rule *rule = &appraised->rules[i];
+
+		buf_printf(out, "%-12s policy: %s: ", rule->met ? "ok" : "REFUSED", rule->key);
+		plain_put_text(out, slice_text(rule->words));
+		buf_put_text(out, "\n");
+	}
+}
+
+static void print_plain(const struct proof_report *report, const struct request *r, enum err e,
 			struct buf *out)
 {
+	bool compact = r->certificate != NULL;
+
 	static const char *const verdicts[] = {
 		[PROOF_PASSED] = "ok", [PROOF_FAILED] = "FAILED", [PROOF_SKIPPED] = "not checked"
 	};
@@ -146,28 +181,55 @@ static void print_plain(const struct proof_report *report, bool compact, enum er
 		plain_put_text(out, slice_text(c->words));
 		buf_put_text(out, "\n");
 	}
-	if (has_claims(report, e)) {
+	print_rules(&r->appraised, out);
+	if (has_claims(report, r, e)) {
 		buf_put_text(out, "record: ");
 		leaf_print_line(report->leaf, out);
 	}
 	/* The whole of a compact proof is few claims, and no other command shows them. */
-	if (has_claims(report, e) && compact)
+	if (has_claims(report, r, e) && compact)
 		leaf_print(report->leaf, out);
-	buf_put_text(out, !e                ? "The proof holds."
-			  : e == ERR_FAILED ? "The proof holds, and is of a failure: "
-					    : "The proof does not hold: ");
+	buf_put_text(out, !e                    ? "The proof holds."
+			  : e == ERR_FAILED     ? "The proof holds, and is of a failure: "
+			  : r->appraised.missed ? "The proof holds, but "
+						: "The proof does not hold: ");
 	if (e)
 		plain_put_text(out, slice_text(err_reason()));
 	buf_put_text(out, "\n");
 }
 
-static void print_json(const struct proof_report *report, enum err e, struct buf *out)
+/* Statuses and claims are AR4SI's. */
+static void print_appraisal(const struct appraise_report *appraised, struct buf *out)
+{
+	static const char *const statuses[] = { "contraindicated", "affirming" };
+
+	json_put_name(out, "appraisal", false);
+	buf_put_text(out, "{");
+	json_put_field(out, "status", slice_text(statuses[!appraised->missed]), true);
+	json_put_name(out, "rules", false);
+	buf_put_text(out, "[");
+	for (size_t i = 0; i < appraised->n; i++) {
+		const struct appraise_rule *rule = &appraised->rules[i];
+
+		buf_put_text(out, i ? ", {" : "{");
+		json_put_field(out, "rule", slice_text(rule->key), true);
+		if (rule->claim)
+			json_put_field(out, "claim", slice_text(rule->claim), false);
+		json_put_field(out, "status", slice_text(statuses[rule->met]), false);
+		json_put_field(out, "words", slice_text(rule->words), false);
+		buf_put_text(out, "}");
+	}
+	buf_put_text(out, "]}");
+}
+
+static void print_json(const struct proof_report *report, const struct request *r, enum err e,
+		       struct buf *out)
 {
 	static const char *const verdicts[] = {
 		[PROOF_PASSED] = "passed", [PROOF_FAILED] = "failed", [PROOF_SKIPPED] = "skipped"
 	};
 
-	buf_printf(out, "{\"holds\": %s%s", e && e != ERR_FAILED ? "false" : "true",
+	buf_printf(out, "{\"holds\": %s%s", has_claims(report, r, e) ? "true" : "false",
 		   e == ERR_FAILED ? ", \"failed_run\": true" : "");
 	if (e)
 		json_put_field(out, "reason", slice_text(err_reason()), false);
@@ -183,7 +245,9 @@ static void print_json(const struct proof_report *report, enum err e, struct buf
 		buf_put_text(out, "}");
 	}
 	buf_put_text(out, "]");
-	if (has_claims(report, e)) {
+	if (r->appraisal && has_claims(report, r, e))
+		print_appraisal(&r->appraised, out);
+	if (has_claims(report, r, e)) {
 		json_put_name(out, "claims", false);
 		leaf_json(report->leaf, out);
 	}
@@ -203,6 +267,27 @@ static bool is_compact(struct slice proof)
 	return proof.left && cbor_peek(proof) == CBOR_TAG;
 }
 
+/* What comes once the proof holds: is it one that the policy accepts, or that one may be made from? */
+static enum err appraise_proof(struct request *r, const struct proof_report *report)
+{
+	struct appraise_evidence evidence = { report->leaf, report->tcb,
+					      (int64_t)(io_realtime_us() / 1000000),
+					      r->expect.nonce.left > 0 };
+	CLEANUP(appraisal) struct appraisal *learned = NULL;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	enum err e;
+
+	if (r->appraisal)
+		return appraise(r->appraisal, &evidence, &r->appraised);
+	if (!r->learn)
+		return OK;
+	if ((e = appraise_learn(&evidence, &learned)))
+		return e;
+	appraisal_show(learned, false, &text);
+	e = buf_check(&text);
+	return e ? e : cli_write(r->cli, r->learn, 0644, buf_slice(&text));
+}
+
 static enum cli_exit verify(struct cli *cli, struct request *r)
 {
 	struct proof_report report = { 0 };
@@ -215,20 +300,22 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 					 &report);
 	} else {
 		e = proof_verify(r->proof, &r->expect, &report);
+		if (!e)
+			e = appraise_proof(r, &report);
 	}
 	if (!is_verdict(e))
 		return cli_failed(cli, e);
 	if (cli->json)
-		print_json(&report, e, &cli->out);
+		print_json(&report, r, e, &cli->out);
 	else
-		print_plain(&report, r->certificate != NULL, e, &cli->out);
+		print_plain(&report, r, e, &cli->out);
 	proof_report_free(&report);
 	return e ? EXIT_REFUSED : EXIT_HOLDS;
 }
 
 int cmd_verify(struct cli *cli)
 {
-	CLEANUP(request) struct request r = { 0 };
+	CLEANUP(request) struct request r = { .cli = cli };
 	const struct cli_option options[] = {
 		CLI_TEXT("ca", "FILE", &r.ca, "certificate of the appliance's CA; required"),
 		CLI_TEXT("input", "FILE", &r.input, "what the application read (with --keys)"),
@@ -244,6 +331,11 @@ int cmd_verify(struct cli *cli)
 		CLI_TEXT("origin", "ORIGIN", &r.origin, "the log that must hold the record"),
 		CLI_TEXT("partition", "SERIAL", &r.partition,
 			 "serial of the token whose partition it must be"),
+		CLI_TEXT(
+			"policy", "FILE", &r.policy,
+			"what is accepted of a proof that holds (assay config describe appraisal)"),
+		CLI_TEXT("learn", "FILE", &r.learn,
+			 "write a policy that accepts proofs like this one"),
 		CLI_FLAG("receipt", &r.receipt, "a load's receipt is checked, no execution"),
 		CLI_FLAG("allow-failure", &r.allow_failure, "accept the proof of a failed run"),
 		CLI_FLAG("allow-dev", &r.allow_development, "accept development evidence"),
@@ -256,6 +348,11 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--ca is missing");
 	if (r.measurement && r.package)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
+	if (r.policy && r.learn)
+		return cli_usage(cli, "--policy or --learn: one of them expected");
+	if (r.certificate && (r.policy || r.learn))
+		return cli_usage(cli, "--policy and --learn: a full proof expected, not a compact "
+				      "one");
 	if (r.certificate && (r.messages || r.measurement || r.partition))
 		return cli_usage(cli, "a compact proof names neither stderr, measurement nor "
 				      "partition: --package, --origin");

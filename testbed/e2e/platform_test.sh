@@ -68,6 +68,22 @@ check "the proof is fetched" fetch bank_a "$(result_label "$W/second")" proof "$
 refuses "two proofs are compared" "^changed +daemon" "$D/bin/assay" tcb diff "$W/first.proof" "$W/second.proof"
 hides "a part that is the same is not named" "configuration" eval "\"$D/bin/assay\" tcb diff \"$W/first.proof\" \"$W/second.proof\"; true"
 says "a proof is like itself" "the same in every part" "$D/bin/assay" tcb diff "$W/first.proof" "$W/first.proof"
+# A relying party's policy, learned from a proof that it trusts.
+appraise() { "$D/bin/assay" verify --ca "$D/ca.pem" "$@"; }
+check "a policy is learned from a proof" appraise "$W/first.proof" --learn "$D/learned"
+says "it accepts that proof" "ok +policy: application.measurements" appraise "$W/first.proof" --policy "$D/learned"
+refuses "it refuses one of another platform, part by part" "REFUSED +policy: platform.parts: daemon: [0-9a-f]{64}" \
+	appraise "$W/second.proof" --policy "$D/learned"
+refuses "and says so in one sentence" "holds, but the policy refuses it: platform.parts" \
+	appraise "$W/second.proof" --policy "$D/learned"
+refuses "and for machines" '"holds": true.*"status": "contraindicated".*"claim": "executables"' \
+	appraise "$W/second.proof" --policy "$D/learned" --json
+change_byte "$W/first.proof" "$W/changed.proof" 300
+refuses "no policy makes a changed proof hold" "does not hold" appraise "$W/changed.proof" --policy "$D/learned"
+echo 'aplication: {}' >"$D/wrong"
+refuses "a policy with a mistake is refused, with its line" "wrong:1: one of the settings" \
+	appraise "$W/first.proof" --policy "$D/wrong"
+[ $rc -eq 2 ] && ok "as a mistake of the caller's" || not_ok "status $rc"
 mkdir -p "$W/image/etc" && cp "$BUILD/samples/screen" "$W/image/screen" && chmod 755 "$W/image/screen" && echo one >"$W/image/etc/names"
 "$D/bin/assay" pack "$W/image" --exec /screen -o "$W/one.pkg" >/dev/null
 echo two >"$W/image/etc/names"

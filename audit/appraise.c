@@ -1,0 +1,422 @@
+#include "audit/appraise.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/leaf_text.h"
+#include "audit/proof.h"
+
+#define RULES_MAX 512
+#define TIME_SYNCHRONISED 1
+#define SKEW_SECONDS 300 /* how far a proof may seem to lie in the future */
+
+struct appraiser {
+	const struct appraisal *policy;
+	const struct appraise_evidence *evidence;
+	const struct leaf *leaf;
+	struct appraise_report *report;
+	const char *key, *claim; /* of the rule at hand */
+};
+
+__attribute__((format(printf, 3, 4))) static enum err judge(struct appraiser *a, bool met,
+							    const char *format, ...)
+{
+	struct appraise_report *report = a->report;
+	va_list args;
+
+	if (report->n == RULES_MAX)
+		return failed(ERR_LIMIT, "more than %d rules", RULES_MAX);
+	struct appraise_rule *more = reallocarray(report->rules, report->n + 1, sizeof *more);
+	if (!more)
+		return failed(ERR_MEMORY, "a list of rules");
+	report->rules = more;
+	struct appraise_rule *rule = &more[report->n++];
+	*rule = (struct appraise_rule){ .key = a->key, .claim = a->claim, .met = met };
+	va_start(args, format);
+	vsnprintf(rule->words, sizeof rule->words, format, args);
+	va_end(args);
+	report->missed += !met;
+	return OK;
+}
+
+static bool in_list(const struct config_list *list, struct slice value)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (slice_is(value, list->items[i]))
+			return true;
+	return false;
+}
+
+/* The rule of most lists: the proof's value must be one of them. */
+static enum err one_of(struct appraiser *a, const struct config_list *list, struct slice value)
+{
+	if (!list->n)
+		return OK;
+	bool met = in_list(list, value);
+
+	return judge(a, met, "\"%.*s\" is %s", (int)value.left, (const char *)value.p,
+		     met ? "one that is listed" : "none of those listed");
+}
+
+static enum err digest_of(struct appraiser *a, const struct config_list *list, bool has,
+			  const uint8_t digest[SHA256_SIZE])
+{
+	char hex[2 * SHA256_SIZE + 1];
+
+	if (!list->n)
+		return OK;
+	if (!has)
+		return judge(a, false, "the proof names none");
+	hex_put(hex, digest, SHA256_SIZE);
+	return one_of(a, list, slice_text(hex));
+}
+
+/* ---- one function per line of appraisal.def, in its order ---- */
+
+static enum err text_is(struct appraiser *a, const char *wanted, struct slice value)
+{
+	if (!*wanted)
+		return OK;
+	bool met = slice_is(value, wanted);
+
+	return judge(a, met, "\"%.*s\"%s%s%s", (int)value.left, (const char *)value.p,
+		     met ? "" : ", expected \"", met ? "" : wanted, met ? "" : "\"");
+}
+
+static enum err rule_origin(struct appraiser *a)
+{
+	return text_is(a, a->policy->origin, a->leaf->origin);
+}
+
+static enum err rule_partition(struct appraiser *a)
+{
+	return text_is(a, a->policy->partition, a->leaf->partition_serial);
+}
+
+static enum err rule_application_measurements(struct appraiser *a)
+{
+	uint8_t measurement[SHA256_SIZE];
+	bool has = !proof_measurement(a->leaf, measurement);
+
+	return digest_of(a, &a->policy->application_measurements, has, measurement);
+}
+
+static enum err rule_application_ids(struct appraiser *a)
+{
+	return one_of(a, &a->policy->application_ids, a->leaf->subject);
+}
+
+/* Takes the next number of "1.10.2"; false at the end, or at what is no number. */
+static bool take_number(struct slice *version, uint64_t *out)
+{
+	size_t digits = 0;
+
+	*out = 0;
+	for (; digits < version->left && version->p[digits] != '.'; digits++) {
+		unsigned digit = (unsigned)version->p[digits] - '0';
+
+		if (digit > 9 || digits > 17)
+			return false;
+		*out = *out * 10 + digit;
+	}
+	size_t n = digits + (digits < version->left);
+	version->p += n;
+	version->left -= n;
+	return digits > 0;
+}
+
+/* A version that goes on where the other one ends is the later one. */
+static bool is_least(struct slice version, struct slice least)
+{
+	uint64_t have, want;
+
+	while (least.left) {
+		if (!take_number(&least, &want) || !take_number(&version, &have))
+			return false;
+		if (have != want)
+			return have > want;
+	}
+	return true;
+}
+
+static enum err rule_application_least_version(struct appraiser *a)
+{
+	const char *least = a->policy->application_least_version;
+	struct slice version = a->leaf->swversion;
+
+	if (!*least)
+		return OK;
+	return judge(a, is_least(version, slice_text(least)), "%.*s, least %s", (int)version.left,
+		     (const char *)version.p, least);
+}
+
+static enum err rule_platform_records(struct appraiser *a)
+{
+	return digest_of(a, &a->policy->platform_records, a->leaf->has_tcb, a->leaf->tcb);
+}
+
+static struct slice part_name(const char *item)
+{
+	return slice_of(item, (size_t)(strrchr(item, '=') - item));
+}
+
+static const struct leaf_component *find_part(const struct leaf *tcb, struct slice name)
+{
+	for (size_t i = 0; tcb && i < tcb->components_n; i++)
+		if (slice_equal(tcb->components[i].name, name))
+			return &tcb->components[i];
+	return NULL;
+}
+
+/* All the lines of one name are one rule, told at the first of them. */
+static bool is_first(const struct config_list *list, size_t i)
+{
+	struct slice name = part_name(list->items[i]);
+
+	for (size_t k = 0; k < i; k++)
+		if (slice_equal(part_name(list->items[k]), name))
+			return false;
+	return true;
+}
+
+static enum err judge_part(struct appraiser *a, struct slice name)
+{
+	const struct leaf_component *part = find_part(a->evidence->tcb, name);
+	char item[1024], hex[2 * SHA256_SIZE + 1];
+
+	if (!part)
+		return judge(a, false, "%.*s: %s", (int)name.left, (const char *)name.p,
+			     a->evidence->tcb ? "not among the measured parts"
+					      : "no TCB record came with the proof");
+	hex_put(hex, part->sha256, SHA256_SIZE);
+	snprintf(item, sizeof item, "%.*s=%s", (int)name.left, (const char *)name.p, hex);
+	bool met = in_list(&a->policy->platform_parts, slice_text(item));
+	return judge(a, met, "%.*s: %s%s%.*s%s", (int)name.left, (const char *)name.p, hex,
+		     part->version.left ? " (" : "", (int)part->version.left,
+		     (const char *)part->version.p, part->version.left ? ")" : "");
+}
+
+static enum err rule_platform_parts(struct appraiser *a)
+{
+	const struct config_list *list = &a->policy->platform_parts;
+	enum err e = OK;
+
+	for (size_t i = 0; !e && i < list->n; i++)
+		if (is_first(list, i))
+			e = judge_part(a, part_name(list->items[i]));
+	return e;
+}
+
+static enum err rule_hsm_manufacturers(struct appraiser *a)
+{
+	return one_of(a, &a->policy->hsm_manufacturers, a->leaf->hsm.manufacturer);
+}
+
+static enum err rule_hsm_models(struct appraiser *a)
+{
+	return one_of(a, &a->policy->hsm_models, a->leaf->hsm.model);
+}
+
+static enum err rule_hsm_firmware(struct appraiser *a)
+{
+	return one_of(a, &a->policy->hsm_firmware, a->leaf->hsm.firmware);
+}
+
+static enum err rule_caller_roles(struct appraiser *a)
+{
+	return one_of(a, &a->policy->caller_roles,
+		      slice_text(a->leaf->has_caller ? leaf_role_name(a->leaf->role) : "none"));
+}
+
+static enum err rule_caller_proofs(struct appraiser *a)
+{
+	bool has = a->leaf->has_roleproof;
+
+	return one_of(a, &a->policy->caller_proofs,
+		      slice_text(has ? leaf_roleproof_name(a->leaf->roleproof) : "none"));
+}
+
+static enum err rule_policies(struct appraiser *a)
+{
+	return digest_of(a, &a->policy->policies, a->leaf->has_policy, a->leaf->policy);
+}
+
+static enum err rule_least_epoch(struct appraiser *a)
+{
+	uint64_t least = a->policy->least_epoch;
+
+	if (!least)
+		return OK;
+	return judge(a, a->leaf->has_epoch && a->leaf->epoch >= least, "%llu, least %llu",
+		     (unsigned long long)a->leaf->epoch, (unsigned long long)least);
+}
+
+static enum err rule_confinement_launcher(struct appraiser *a)
+{
+	if (!a->policy->confinement_launcher)
+		return OK;
+	return judge(a, a->leaf->has_confinement && a->leaf->confinement_mode == 0, "%s",
+		     a->leaf->has_confinement ? leaf_mode_name(a->leaf->confinement_mode)
+					      : "the proof does not say");
+}
+
+static enum err rule_confinement_steps(struct appraiser *a)
+{
+	struct slice absent = a->leaf->absent_steps;
+
+	if (!a->policy->confinement_steps)
+		return OK;
+	if (!a->leaf->has_confinement)
+		return judge(a, false, "the proof does not say");
+	while (absent.left) {
+		const uint8_t *space = memchr(absent.p, ' ', absent.left);
+		struct slice step =
+			slice_of(absent.p, space ? (size_t)(space - absent.p) : absent.left);
+
+		if (step.left && !in_list(&a->policy->confinement_may_lack, step))
+			return judge(a, false, "step %.*s was absent", (int)step.left,
+				     (const char *)step.p);
+		size_t n = step.left + (space != NULL);
+		absent = slice_of(absent.p + n, absent.left - n);
+	}
+	return judge(a, true, "no step was absent%s",
+		     a->leaf->absent_steps.left ? " but those allowed" : "");
+}
+
+/* Only narrows the rule above. */
+static enum err rule_confinement_may_lack(struct appraiser *a)
+{
+	(void)a;
+	return OK;
+}
+
+static enum err rule_confinement_starts(struct appraiser *a)
+{
+	bool has = a->leaf->has_confinement;
+
+	return one_of(a, &a->policy->confinement_starts,
+		      slice_text(has ? leaf_start_name(a->leaf->start_kind) : "unknown"));
+}
+
+static enum err rule_fresh_nonce(struct appraiser *a)
+{
+	if (!a->policy->fresh_nonce)
+		return OK;
+	return judge(a, a->evidence->nonce, "%s",
+		     a->evidence->nonce ? "the verifier's" : "none was given to compare");
+}
+
+static enum err rule_fresh_age_seconds(struct appraiser *a)
+{
+	uint64_t most = a->policy->fresh_age_seconds;
+	int64_t age;
+
+	if (!most)
+		return OK;
+	if (__builtin_sub_overflow(a->evidence->now, a->leaf->time, &age))
+		return judge(a, false, "the proof's time is out of any range");
+	return judge(a, age >= -SKEW_SECONDS && (age < 0 || (uint64_t)age <= most),
+		     "%lld seconds old, at most %llu", (long long)age, (unsigned long long)most);
+}
+
+static enum err rule_time_source(struct appraiser *a)
+{
+	bool met = a->leaf->has_times && a->leaf->time_source == TIME_SYNCHRONISED;
+
+	if (!a->policy->time_source)
+		return OK;
+	return judge(a, met, "%s", met ? "synchronised, it says" : "not synchronised");
+}
+
+static enum err rule_time_error_ms(struct appraiser *a)
+{
+	uint64_t most = a->policy->time_error_ms;
+
+	if (!most)
+		return OK;
+	return judge(a, a->leaf->has_times && a->leaf->time_error_us / 1000 <= most,
+		     "%llu us, at most %llu ms", (unsigned long long)a->leaf->time_error_us,
+		     (unsigned long long)most);
+}
+
+static enum err rule_failures(struct appraiser *a)
+{
+	bool failed_run = a->leaf->status_kind != LEAF_ENDED_EXIT || a->leaf->status_code;
+
+	if (a->policy->failures || a->leaf->type != LEAF_EXECUTION)
+		return OK;
+	if (!a->leaf->has_status)
+		return judge(a, false, "the proof does not say how it ended");
+	return judge(a, !failed_run, "%s %llu", leaf_status_words(a->leaf->status_kind),
+		     (unsigned long long)a->leaf->status_code);
+}
+
+/* What AR4SI calls it; see its section on trustworthiness claims. */
+#define IDENTITY "instance-identity"
+#define EXECUTABLES "executables"
+#define HARDWARE "hardware"
+#define CONFIGURATION "configuration"
+#define RUNTIME "runtime-opaque"
+static const struct {
+	const char *field, *claim;
+} claims[] = {
+	{ "origin", IDENTITY },
+	{ "partition", IDENTITY },
+	{ "application.", EXECUTABLES },
+	{ "platform.", EXECUTABLES },
+	{ "hsm.", HARDWARE },
+	{ "caller.", CONFIGURATION },
+	{ "policies", CONFIGURATION },
+	{ "least_epoch", CONFIGURATION },
+	{ "confinement.", RUNTIME },
+};
+
+static const char *claim_of(const char *key)
+{
+	for (size_t i = 0; i < sizeof claims / sizeof *claims; i++)
+		if (!strncmp(claims[i].field, key, strlen(claims[i].field)))
+			return claims[i].claim;
+	return NULL;
+}
+
+static const struct {
+	const char *key;
+	enum err (*apply)(struct appraiser *a);
+} rules[] = {
+#define SETTING(key, field, type, least, most, value, help) { key, rule_##field },
+#include "config/appraisal.def"
+#undef SETTING
+};
+
+enum err appraise(const struct appraisal *policy, const struct appraise_evidence *evidence,
+		  struct appraise_report *report)
+{
+	struct appraiser a = { policy, evidence, evidence->leaf, report, NULL, NULL };
+
+	*report = (struct appraise_report){ 0 };
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		a.key = rules[i].key;
+		a.claim = claim_of(a.key);
+		enum err e = rules[i].apply(&a);
+		if (e)
+			return e;
+	}
+	for (size_t i = 0; i < report->n; i++)
+		if (!report->rules[i].met)
+			return failed(ERR_MISMATCH, "the policy refuses it: %s: %s",
+				      report->rules[i].key, report->rules[i].words);
+	return OK;
+}
+
+void appraise_report_free(struct appraise_report *report)
+{
+	free(report->rules);
+	*report = (struct appraise_report){ 0 };
+}
+
+void appraise_report_cleanup(struct appraise_report *report)
+{
+	appraise_report_free(report);
+}

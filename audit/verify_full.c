@@ -1,0 +1,230 @@
+/* A proof file: the record, its receipt, and the TCB record that it names. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/certificate.h"
+#include "audit/verifier.h"
+
+static enum err check_format(struct verifier *v)
+{
+	enum err e = proof_read(v->proof, &v->parts);
+
+	if (e || (e = leaf_decode(v->parts.leaf, v->leaf)))
+		return failed(e, "the proof is damaged or not a proof: %s", err_reason());
+	if (v->parts.tcb_leaf.left) {
+		if (!(v->tcb = v->report->tcb = malloc(sizeof *v->tcb)))
+			return failed(ERR_MEMORY, "no memory for a leaf");
+		if ((e = leaf_decode(v->parts.tcb_leaf, v->tcb)))
+			return failed(e, "the TCB record is damaged: %s", err_reason());
+	} else if (v->parts.tcb_receipt.left) {
+		return failed(ERR_FORMAT, "the proof is damaged: a TCB receipt without its record");
+	}
+	return verifier_say(v, "deterministic encoding");
+}
+
+static enum err check_mode(const struct leaf *leaf, bool allow_development)
+{
+	if (slice_is(leaf->profile, LEAF_PROFILE_DEVELOPMENT)) {
+		if (!allow_development)
+			return verifier_refuse_development();
+		return leaf->dbgstat == LEAF_DEBUG_ENABLED
+			       ? OK
+			       : failed(ERR_FORMAT,
+					"development evidence that claims no debugging");
+	}
+	if (!slice_is(leaf->profile, LEAF_PROFILE_ES256))
+		return failed(ERR_FORMAT, "the proof has the unknown profile \"%.*s\"",
+			      (int)leaf->profile.left, (const char *)leaf->profile.p);
+	return leaf->dbgstat == LEAF_DEBUG_DISABLED
+		       ? OK
+		       : failed(ERR_MISMATCH, "the proof is of a run that could be debugged");
+}
+
+static enum err check_profile(struct verifier *v)
+{
+	enum err e = check_mode(v->leaf, v->expect->allow_development);
+
+	if (e || (v->tcb && (e = check_mode(v->tcb, v->expect->allow_development))))
+		return e;
+	return slice_is(v->leaf->profile, LEAF_PROFILE_DEVELOPMENT)
+		       ? verifier_say(v, "DEVELOPMENT evidence, allowed by the caller")
+		       : verifier_say(v, "%.*s", (int)v->leaf->profile.left,
+				      (const char *)v->leaf->profile.p);
+}
+
+static enum err check_application(struct verifier *v)
+{
+	char found[2 * SHA256_SIZE + 1], wanted[2 * SHA256_SIZE + 1];
+	uint8_t measurement[SHA256_SIZE];
+	enum err e;
+
+	if ((e = proof_measurement(v->leaf, measurement)))
+		return failed(ERR_MISMATCH, "the application does not match: %s", err_reason());
+	hex_put(found, measurement, sizeof measurement);
+	if (!v->expect->measurement)
+		return verifier_skip(v, "the proof names %s; no measurement was asked for", found);
+	hex_put(wanted, v->expect->measurement, SHA256_SIZE);
+	if (memcmp(measurement, v->expect->measurement, SHA256_SIZE) != 0)
+		return failed(ERR_MISMATCH,
+			      "the application does not match: the proof names measurement %s, "
+			      "expected %s",
+			      found, wanted);
+	return verifier_say(v, "%s", found);
+}
+
+/* Where many partitions have one CA, somebody has to say which of them the proof is of. */
+static enum err check_origin(struct verifier *v)
+{
+	const struct leaf *leaf = v->leaf;
+	const char *origin = v->expect->origin, *partition = v->expect->partition;
+
+	if (origin && !slice_is(leaf->origin, origin))
+		return failed(ERR_MISMATCH,
+			      "the log does not match: the proof is of \"%.*s\", expected \"%s\"",
+			      (int)leaf->origin.left, (const char *)leaf->origin.p, origin);
+	if (partition && !slice_is(leaf->partition_serial, partition))
+		return failed(ERR_MISMATCH,
+			      "the partition does not match: the proof is of token \"%.*s\", "
+			      "expected \"%s\"",
+			      (int)leaf->partition_serial.left,
+			      (const char *)leaf->partition_serial.p, partition);
+	return origin || partition
+		       ? verifier_say(v, "the log or partition that was asked for")
+		       : verifier_skip(
+				 v, "neither log nor partition was asked for; the proof is of %.*s",
+				 (int)leaf->origin.left, (const char *)leaf->origin.p);
+}
+
+static enum err check_tcb(struct verifier *v)
+{
+	uint8_t digest[SHA256_SIZE];
+	enum err e;
+
+	if (!v->tcb)
+		return verifier_skip(v, "no TCB record came with the proof");
+	if (v->tcb->type != LEAF_TCB)
+		return failed(ERR_FORMAT, "the TCB record is one of type %s",
+			      leaf_type_name(v->tcb->type));
+	if (!v->leaf->has_tcb)
+		return failed(ERR_MISMATCH, "the TCB record does not match: the proof names none");
+	if ((e = leaf_components_digest(v->tcb, digest)))
+		return e;
+	if (memcmp(digest, v->leaf->tcb, sizeof digest) != 0)
+		return failed(ERR_MISMATCH,
+			      "the TCB record does not match: its list of %zu parts "
+			      "is not the one that claim tcb names",
+			      v->tcb->components_n);
+	return verifier_say(v, "%zu measured parts, the list that claim tcb names",
+			    v->tcb->components_n);
+}
+
+/* Position and size, as the leaf, the proof and the signed header have them. */
+static enum err check_place(const struct leaf *leaf, const struct receipt *r)
+{
+	if (leaf->pos != r->index)
+		return failed(
+			ERR_MISMATCH,
+			"the receipt does not match: it is for leaf %llu, the record says %llu",
+			(unsigned long long)r->index, (unsigned long long)leaf->pos);
+	if (!slice_equal(leaf->origin, r->origin))
+		return failed(ERR_MISMATCH,
+			      "the receipt does not match: it is for log \"%.*s\", "
+			      "the record says \"%.*s\"",
+			      (int)r->origin.left, (const char *)r->origin.p,
+			      (int)leaf->origin.left, (const char *)leaf->origin.p);
+	return OK;
+}
+
+static enum err check_log(struct verifier *v)
+{
+	enum err e = receipt_read(v->parts.receipt, &v->receipt);
+
+	if (e)
+		return failed(e, "the receipt is damaged: %s", err_reason());
+	if ((e = check_place(v->leaf, &v->receipt)))
+		return e;
+	return verifier_say(v, "leaf %llu of %llu in log %.*s",
+			    (unsigned long long)v->receipt.index,
+			    (unsigned long long)v->receipt.size, (int)v->receipt.origin.left,
+			    (const char *)v->receipt.origin.p);
+}
+
+static enum err check_signature(struct verifier *v)
+{
+	uint8_t hash[SHA256_SIZE];
+	enum err e;
+
+	leaf_hash(v->parts.leaf, hash);
+	if ((e = receipt_verify(&v->receipt, hash)))
+		return failed(e, "the signature does not match the record: %s", err_reason());
+	return verifier_say(v, "ES256 over the log's root, to which the record leads");
+}
+
+/* The chain in the receipt is not signed: only one that is the expected CA's, to the byte, passes. */
+static enum err check_chain(const struct receipt *r, struct slice ca)
+{
+	char origin[AUDIT_ORIGIN_MAX + 1];
+
+	if (!slice_equal(r->chain, ca))
+		return failed(ERR_CRYPTO,
+			      "the appliance does not match: the proof was signed under "
+			      "another CA than the one given");
+	(void)snprintf(origin, sizeof origin, "%.*s", (int)r->origin.left,
+		       (const char *)r->origin.p);
+	return certificate_verify(r->certificate, ca, origin, r->time);
+}
+
+static enum err check_certificate(struct verifier *v)
+{
+	enum err e = check_chain(&v->receipt, v->expect->ca);
+
+	return e ? e
+		 : verifier_say(v, "issued by the appliance's CA for this log, valid at the time "
+				   "of signing");
+}
+
+static enum err check_tcb_receipt(struct verifier *v)
+{
+	struct receipt r;
+	uint8_t hash[SHA256_SIZE];
+	enum err e;
+
+	if (!v->parts.tcb_receipt.left)
+		return verifier_skip(v, "no receipt for the TCB record came with the proof");
+	leaf_hash(v->parts.tcb_leaf, hash);
+	if ((e = receipt_read(v->parts.tcb_receipt, &r)) || (e = check_place(v->tcb, &r)) ||
+	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca)))
+		return failed(e, "the TCB record's receipt does not hold: %s", err_reason());
+	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,
+			    (unsigned long long)r.size, (int)r.origin.left,
+			    (const char *)r.origin.p);
+}
+
+/* How a run ended is told last: a proof of a failure is as good as any. */
+static const struct verifier_step steps[] = {
+	{ "format", check_format },
+	{ "record", verifier_record },
+	{ "profile", check_profile },
+	{ "nonce", verifier_nonce },
+	{ "application", check_application },
+	{ "origin", check_origin },
+	{ "tcb", check_tcb },
+	{ "log", check_log },
+	{ "signature", check_signature },
+	{ "certificate", check_certificate },
+	{ "tcb receipt", check_tcb_receipt },
+	{ "input", verifier_input },
+	{ "output", verifier_output },
+	{ "stderr", verifier_messages },
+	{ "outcome", verifier_outcome },
+};
+_Static_assert(sizeof steps / sizeof *steps <= PROOF_CHECKS_MAX, "room for every check");
+
+enum err proof_verify(struct slice proof, const struct proof_expect *expect,
+		      struct proof_report *report)
+{
+	struct verifier v = { .proof = proof, .expect = expect };
+
+	return verifier_run(&v, steps, sizeof steps / sizeof *steps, report);
+}

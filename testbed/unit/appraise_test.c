@@ -1,0 +1,230 @@
+/* Rules of an appraisal policy, one by one, on a record that this test fills in. */
+#include "testbed/unit/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/appraise.h"
+
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B64 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static struct leaf *leaf, *tcb;
+static struct appraise_evidence evidence;
+
+static void set_up(void)
+{
+	leaf = calloc(1, sizeof *leaf);
+	tcb = calloc(1, sizeof *tcb);
+	leaf->type = LEAF_EXECUTION;
+	leaf->time = 1000000;
+	leaf->origin = slice_text("assay.dev/x");
+	leaf->partition_serial = slice_text("5e1");
+	leaf->subject = slice_text("screen");
+	leaf->swversion = slice_text("1.10");
+	leaf->components_n = 2;
+	leaf->components[0].name = slice_text("image");
+	leaf->components[1].name = slice_text("profile");
+	memset(leaf->components[0].sha256, 0x11, 32);
+	memset(leaf->components[1].sha256, 0x22, 32);
+	leaf->has_hsm = true;
+	leaf->hsm.manufacturer = slice_text("Maker");
+	leaf->hsm.model = slice_text("Model");
+	leaf->hsm.firmware = slice_text("2.6");
+	leaf->has_caller = leaf->has_roleproof = true;
+	leaf->role = LEAF_ROLE_USER;
+	leaf->roleproof = LEAF_PROOF_ROLE_KEY;
+	leaf->has_tcb = leaf->has_policy = leaf->has_epoch = true;
+	memset(leaf->tcb, 0xaa, 32);
+	memset(leaf->policy, 0xaa, 32);
+	leaf->epoch = 7;
+	leaf->has_confinement = leaf->has_times = leaf->has_status = true;
+	leaf->absent_steps = slice_text("mdwe memfd_noexec");
+	leaf->start_kind = 1;
+	leaf->time_source = 1;
+	leaf->time_error_us = 9000;
+	tcb->components_n = 1;
+	tcb->components[0].name = slice_text("kernel:version");
+	memset(tcb->components[0].sha256, 0xbb, 32);
+	evidence = (struct appraise_evidence){ leaf, tcb, 1000060, false };
+}
+
+static void tear_down(void)
+{
+	free(leaf);
+	free(tcb);
+}
+
+/* Reads the policy, appraises, and gives the outcome; the number of rules in @rules. */
+static enum err outcome(const char *text, size_t *rules)
+{
+	CLEANUP(appraisal) struct appraisal *policy = NULL;
+	CLEANUP(appraise_report) struct appraise_report report = { 0 };
+
+	ck_assert_ok(appraisal_parse(slice_text(text), "policy", &policy));
+	enum err e = appraise(policy, &evidence, &report);
+	if (rules)
+		*rules = report.n;
+	return e;
+}
+
+static const struct {
+	const char *met, *missed, *words;
+} rules[] = {
+	{ "origin: assay.dev/x", "origin: assay.dev/y", "expected \"assay.dev/y\"" },
+	{ "partition: '5e1'", "partition: '5e2'", "expected \"5e2\"" },
+	{ "application: { ids: [other, screen] }", "application: { ids: [other] }", "\"screen\"" },
+	{ "application: { least_version: '1.9.3' }", "application: { least_version: '1.10.1' }",
+	  "1.10, least 1.10.1" },
+	{ "application: { least_version: '1.10' }", "application: { least_version: '2' }",
+	  "least 2" },
+	{ "platform: { records: [" A64 ", " B64 "] }", "platform: { records: [" B64 "] }", A64 },
+	{ "platform: { parts: ['kernel:version=" B64 "'] }",
+	  "platform: { parts: ['kernel:version=" A64 "'] }", "kernel:version: " B64 },
+	{ "platform: { parts: ['kernel:version=" A64 "', 'kernel:version=" B64 "'] }",
+	  "platform: { parts: ['launcher=" B64 "'] }", "launcher: not among the measured parts" },
+	{ "hsm: { manufacturers: [Maker] }", "hsm: { manufacturers: [Other] }", "\"Maker\"" },
+	{ "hsm: { models: [Model] }", "hsm: { models: [Other] }", "\"Model\"" },
+	{ "hsm: { firmware: ['2.6'] }", "hsm: { firmware: ['2.7'] }", "\"2.6\"" },
+	{ "caller: { roles: [user] }", "caller: { roles: [SO] }", "\"user\"" },
+	{ "caller: { proofs: [role key] }", "caller: { proofs: [none] }", "\"role key\"" },
+	{ "policies: [" A64 "]", "policies: [" B64 "]", A64 },
+	{ "least_epoch: 7", "least_epoch: 8", "7, least 8" },
+	{ "confinement: { steps: all, may_lack: [mdwe, memfd_noexec] }",
+	  "confinement: { steps: all, may_lack: [mdwe] }", "step memfd_noexec was absent" },
+	{ "confinement: { starts: [fresh, reused] }", "confinement: { starts: [parked] }",
+	  "\"reused\"" },
+	{ "fresh: { age_seconds: 60 }", "fresh: { age_seconds: 59 }",
+	  "60 seconds old, at most 59" },
+	{ "time: { source: synchronised }", "fresh: { nonce: required }", "none was given" },
+	{ "time: { error_ms: 9 }", "time: { error_ms: 8 }", "9000 us" },
+	{ "failures: accepted", "origin: nowhere", "assay.dev" },
+};
+
+START_TEST(a_rule_is_met_or_missed)
+{
+	ck_assert_msg(outcome(rules[_i].met, NULL) == OK, "%s: %s", rules[_i].met, err_reason());
+	ck_assert_msg(outcome(rules[_i].missed, NULL) == ERR_MISMATCH, "%s", rules[_i].missed);
+	ck_assert_msg(strstr(err_reason(), rules[_i].words) != NULL, "%s: %s", rules[_i].missed,
+		      err_reason());
+}
+END_TEST
+
+START_TEST(an_empty_policy_wants_success_and_nothing_else)
+{
+	size_t n;
+
+	ck_assert_ok(outcome("", &n));
+	ck_assert_uint_eq(n, 1);
+	leaf->status_code = 3;
+	ck_assert_err(outcome("", NULL), ERR_MISMATCH);
+	ck_assert_ok(outcome("failures: accepted", &n));
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(every_rule_is_told_also_after_the_first_that_was_missed)
+{
+	size_t n;
+
+	ck_assert_err(outcome("origin: a\npartition: b\nleast_epoch: 1\n", &n), ERR_MISMATCH);
+	ck_assert_uint_eq(n, 4);
+}
+END_TEST
+
+START_TEST(a_claim_that_is_absent_meets_no_rule)
+{
+	static const char *const texts[] = {
+		"platform: { records: [" A64 "] }",
+		"policies: [" A64 "]",
+		"least_epoch: 1",
+		"confinement: { launcher: privileged }",
+		"confinement: { steps: all }",
+		"confinement: { starts: [fresh] }",
+		"time: { source: synchronised }",
+		"time: { error_ms: 1000 }",
+		"caller: { roles: [user] }",
+		"caller: { proofs: [role key] }",
+		"application: { measurements: [" A64 "] }",
+		"platform: { parts: ['kernel:version=" B64 "'] }",
+		"failures: refused",
+	};
+
+	leaf->has_tcb = leaf->has_policy = leaf->has_epoch = leaf->has_confinement = false;
+	leaf->has_times = leaf->has_caller = leaf->has_roleproof = leaf->has_status = false;
+	leaf->components_n = 0;
+	evidence.tcb = NULL;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		ck_assert_msg(outcome(texts[i], NULL) == ERR_MISMATCH, "%s", texts[i]);
+}
+END_TEST
+
+START_TEST(a_proof_from_the_future_is_not_fresh)
+{
+	evidence.now = leaf->time - 301;
+	ck_assert_err(outcome("fresh: { age_seconds: 1000 }", NULL), ERR_MISMATCH);
+	evidence.now = leaf->time - 299;
+	ck_assert_ok(outcome("fresh: { age_seconds: 1000 }", NULL));
+	leaf->time = INT64_MIN;
+	ck_assert_err(outcome("fresh: { age_seconds: 1000 }", NULL), ERR_MISMATCH);
+}
+END_TEST
+
+START_TEST(a_learned_policy_accepts_its_own_proof_and_no_other)
+{
+	CLEANUP(appraisal) struct appraisal *learned = NULL;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+
+	ck_assert_ok(appraise_learn(&evidence, &learned));
+	appraisal_show(learned, false, &text);
+	ck_assert_msg(outcome(buf_text(&text), NULL) == OK, "%s\n%s", err_reason(),
+		      buf_text(&text));
+	leaf->components[0].sha256[0] ^= 1;
+	ck_assert_err(outcome(buf_text(&text), NULL), ERR_MISMATCH);
+	leaf->components[0].sha256[0] ^= 1;
+	tcb->components[0].sha256[31] ^= 1;
+	ck_assert_err(outcome(buf_text(&text), NULL), ERR_MISMATCH);
+}
+END_TEST
+
+static const struct {
+	const char *why, *text, *says;
+} refused[] = {
+	{ "an unknown rule", "colour: red", "policy:1: one of the settings" },
+	{ "no digest", "policies: [abc]", "64 hexadecimal digits" },
+	{ "upper case",
+	  "platform: { records: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA] "
+	  "}",
+	  "lower case" },
+	{ "a part without a name", "platform: { parts: ['=" A64 "'] }", "NAME=" },
+	{ "a part without a digest", "platform: { parts: ['kernel:version'] }", "NAME=" },
+	{ "exceptions to no rule", "confinement: { may_lack: [mdwe] }", "because of may_lack" },
+};
+
+START_TEST(a_policy_that_says_nothing_clear_is_refused)
+{
+	struct appraisal *policy = NULL;
+
+	ck_assert_msg(appraisal_parse(slice_text(refused[_i].text), "policy", &policy) != OK, "%s",
+		      refused[_i].why);
+	ck_assert_msg(strstr(err_reason(), refused[_i].says) != NULL, "%s: %s", refused[_i].why,
+		      err_reason());
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_table(t, a_rule_is_met_or_missed, rules);
+	tcase_add_test(t, an_empty_policy_wants_success_and_nothing_else);
+	tcase_add_test(t, every_rule_is_told_also_after_the_first_that_was_missed);
+	tcase_add_test(t, a_claim_that_is_absent_meets_no_rule);
+	tcase_add_test(t, a_proof_from_the_future_is_not_fresh);
+	tcase_add_test(t, a_learned_policy_accepts_its_own_proof_and_no_other);
+	tcase_add_table(t, a_policy_that_says_nothing_clear_is_refused, refused);
+}
+
+int main(void)
+{
+	return check_run("appraise", add);
+}
