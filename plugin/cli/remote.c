@@ -76,6 +76,45 @@ enum err remote_take_partition(struct slice *in, struct remote_partition *out)
 	return OK;
 }
 
+static void note_partition(const struct remote_partition *p, const char *name, size_t *found,
+			   char serial[WIRE_SERIAL_MAX + 1])
+{
+	bool exact = slice_is(p->serial, name);
+
+	if (!exact && !slice_is(p->label, name))
+		return;
+	/* A serial is one partition's, whatever another one is called. */
+	if (!exact && *found && !strcmp(serial, name))
+		return;
+	*found = exact ? 1 : *found + 1;
+	memcpy(serial, p->serial.p, p->serial.left);
+	serial[p->serial.left] = 0;
+}
+
+enum err remote_find(struct remote *remote, const char *name, char serial[WIRE_SERIAL_MAX + 1])
+{
+	struct remote_partition p;
+	size_t n, found = 0;
+	struct slice in;
+	enum err e;
+
+	remote_request(remote, REQ_PARTITIONS, 0);
+	if ((e = remote_call(remote, &in)))
+		return e;
+	if ((e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
+		return failed(e, "the daemon's answer is malformed");
+	for (size_t i = 0; i < n; i++) {
+		if ((e = remote_take_partition(&in, &p)))
+			return e;
+		note_partition(&p, name, &found, serial);
+	}
+	if (found > 1)
+		return failed(ERR_EXISTS, "%s: several partitions have this label; name the serial",
+			      name);
+	return found ? OK
+		     : failed(ERR_NOT_FOUND, "%s: no partition is enrolled under this name", name);
+}
+
 /* The process at the other end of the socket; -1 when it can't be had. */
 static int find_process(const char *path)
 {

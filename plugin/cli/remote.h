@@ -39,5 +39,9 @@ struct remote_partition {
 };
 #define REMOTE_PARTITIONS_MAX 256
 MUST enum err remote_take_partition(struct slice *in, struct remote_partition *out);
+/* The serial of the one partition of this label, or of this serial. ERR_NOT_FOUND; ERR_EXISTS: several
+ * have the label. */
+MUST enum err remote_find(struct remote *remote, const char *name,
+			  char serial[WIRE_SERIAL_MAX + 1]);
 
 #endif

@@ -8,8 +8,8 @@
 
 #define TREES_MAX 65536
 
-/* The body: [[[origin, size, root]...], [[serial, generation, epoch, active]...]]; that of an
- * appliance that never ran is empty. */
+/* The body: [[[origin, size, root]...], [[serial, generation, epoch, active, number of the policy]...]];
+ * that of an appliance that never ran is empty. */
 
 static unsigned long long ull(uint64_t v)
 {
@@ -39,13 +39,15 @@ static enum err take_partition(struct slice *in, struct anchored_partition *p)
 	size_t n;
 	enum err e;
 
-	if ((e = cbor_take_array(in, 4, &n)) ||
+	/* Those of before there were policies have four items. */
+	if ((e = cbor_take_array(in, 5, &n)) ||
 	    (e = cbor_take_text(in, WIRE_SERIAL_MAX, &serial)) ||
 	    (e = cbor_take_uint(in, &p->generation)) || (e = cbor_take_uint(in, &p->epoch)) ||
-	    (e = cbor_take_bool(in, &p->active)))
+	    (e = cbor_take_bool(in, &p->active)) ||
+	    (n == 5 && (e = cbor_take_uint(in, &p->policy))))
 		return e;
 	memcpy(p->serial, serial.p, serial.left);
-	return n == 4 ? OK : failed(ERR_FORMAT, "a partition of %zu items", n);
+	return n >= 4 ? OK : failed(ERR_FORMAT, "a partition of %zu items", n);
 }
 
 static enum err take_body(struct slice in, struct anchor *anchor)
@@ -104,6 +106,12 @@ static enum err check_partition(const struct anchored_partition *was, struct par
 	if (partition_find(all, slice_text(was->serial), &p))
 		return failed(ERR_MISMATCH, "partition %s was enrolled, and its record is gone",
 			      was->serial);
+	CLEANUP(rules) struct rules *rules = partition_rules(p);
+	if (rules->number < was->policy)
+		return failed(ERR_MISMATCH,
+			      "partition %s has policy %llu, and had %llu: its record was put back "
+			      "to an earlier state",
+			      was->serial, ull(rules->number), ull(was->policy));
 	if (p->generation > was->generation)
 		return OK;
 	uint64_t epoch = registry_epoch(&p->registry);
@@ -161,14 +169,16 @@ struct items {
 static enum err put_partition(void *context, struct partition *p)
 {
 	struct items *items = context;
+	CLEANUP(rules) struct rules *rules = partition_rules(p);
 	struct buf *out = &items->bytes;
 
 	items->n++;
-	cbor_put_array(out, 4);
+	cbor_put_array(out, 5);
 	cbor_put_text(out, p->serial);
 	cbor_put_uint(out, p->generation);
 	cbor_put_uint(out, registry_epoch(&p->registry));
 	cbor_put_bool(out, atomic_load(&p->active));
+	cbor_put_uint(out, rules->number);
 	return OK;
 }
 

@@ -1,6 +1,6 @@
 /* anchor.h - what the daemon's token remembers of the state directory, so that log and records can't
- * be put back to an earlier day by themselves: size and root of every tree, generation, epoch and
- * suspension of every partition.
+ * be put back to an earlier day by themselves: size and root of every tree, generation, epoch, policy
+ * and suspension of every partition.
  *
  * Everything in it only grows, so a state that is ahead of its anchor is right (the daemon was
  * killed), and one that is behind is refused. It is renewed when something changed, at most every
@@ -20,6 +20,7 @@ struct anchored_partition {
 	char serial[WIRE_SERIAL_MAX + 1];
 	uint64_t generation, epoch;
 	bool active;
+	uint64_t policy; /* number of its last change */
 };
 
 struct anchor {

@@ -36,8 +36,11 @@ static enum err may_begin(struct call *call, struct slice id)
 
 	if (id.left == 0)
 		return call_role(call, WIRE_SO);
+	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
 	enum err e = call_role(call, WIRE_USER);
-	return e ? e : registry_get(&call->partition->registry, id, &app, NULL);
+	if (e || (e = registry_get(&call->partition->registry, id, &app, NULL)))
+		return e;
+	return rules_may_run(rules, call->caller.uid, app);
 }
 
 enum err request_BEGIN(struct call *call)
@@ -131,6 +134,15 @@ static enum err load_managing(struct call *call, struct slice package, struct ap
 	return OK;
 }
 
+static enum err check_revoked(struct call *call, const struct app *app)
+{
+	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
+
+	return rules_revoked(rules, app->measurement)
+		       ? failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version)
+		       : OK;
+}
+
 static enum err load(struct call *call, struct slice package)
 {
 	CLEANUP(app) struct app *app = NULL;
@@ -141,7 +153,7 @@ static enum err load(struct call *call, struct slice package)
 	enum err e;
 
 	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
-	    (e = registry_examine(package, &ceiling, &app)))
+	    (e = registry_examine(package, &ceiling, &app)) || (e = check_revoked(call, app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
 	e = load_managing(call, package, app, &compact);

@@ -16,6 +16,7 @@ struct order {
 /* What becomes of it, in the order in which it is known. */
 struct execution {
 	struct app *app;
+	struct rules *rules; /* the policy that it was judged by */
 	uint64_t epoch, grant;
 	struct tcb_record *tcb;
 	struct run run;
@@ -33,6 +34,7 @@ static void execution_cleanup(struct execution *x)
 	if (x->unpacked)
 		app_done(x->app);
 	app_release(x->app);
+	rules_release(x->rules);
 	tcb_record_release(x->tcb);
 	run_free(&x->run);
 	secret_wipe(&x->keys, sizeof x->keys);
@@ -74,6 +76,18 @@ static enum err take_order(struct call *call, struct order *order)
 	return OK;
 }
 
+/* What the partition's policy says to it. */
+static enum err judge_by_policy(struct call *call, const struct order *order, struct execution *x)
+{
+	enum err e;
+
+	x->rules = partition_rules(call->partition);
+	if ((e = rules_may_run(x->rules, call->caller.uid, x->app)) ||
+	    (e = rules_may_take(x->rules, order->input.left)))
+		return e;
+	return partition_may_begin(call->partition, io_monotonic_ms());
+}
+
 /* Everything that may refuse the order before anything runs. */
 static enum err judge(struct call *call, const struct order *order, struct execution *x)
 {
@@ -90,7 +104,7 @@ static enum err judge(struct call *call, const struct order *order, struct execu
 	if (order->input.left > most)
 		return failed(ERR_RANGE, "an input of %zu bytes, at most %llu allowed",
 			      order->input.left, (unsigned long long)most);
-	return OK;
+	return judge_by_policy(call, order, x);
 }
 
 struct watched {
@@ -113,7 +127,8 @@ static enum err check_granted(struct call *call, const struct execution *x, bool
 		return failed(ERR_LOGIN, "the user of this partition is not logged in any more");
 	if (!registry_has(&call->partition->registry, x->app))
 		return failed(ERR_NOT_FOUND, "%s was unloaded or replaced", x->app->id);
-	return OK;
+	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
+	return rules == x->rules ? OK : rules_may_run(rules, call->caller.uid, x->app);
 }
 
 static enum err still_wanted(void *context, bool running)
@@ -202,6 +217,8 @@ static enum err run_app(struct call *call, struct sandbox_image *image, const st
 	limits.memory_bytes = least(limits.memory_bytes, config->limits_memory_bytes);
 	limits.output_bytes = least(limits.output_bytes, config->limits_output_bytes);
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, config->limits_wall_ms);
+	limits.output_bytes = least(limits.output_bytes, x->rules->says->limits_output_bytes);
+	limits.wall_ms = (uint32_t)least(limits.wall_ms, x->rules->says->limits_wall_ms);
 	struct watched watched = { call, x };
 	const struct sandbox_watch watch = { still_wanted, &watched };
 	enum err e = sandbox_run_watched(image, order->input, &limits, &watch, &x->run);
@@ -235,7 +252,8 @@ static enum err judge_end(const struct execution *x)
 	case RUN_OUTPUT:
 		return failed(ERR_LIMIT, "%s wrote more than its output limit", x->app->id);
 	case RUN_PROCESSES:
-		return failed(ERR_LIMIT, "%s failed when it was refused more processes", x->app->id);
+		return failed(ERR_LIMIT, "%s failed when it was refused more processes",
+			      x->app->id);
 	default:
 		return failed(ERR_DENIED, "%s was not run", x->app->id);
 	}
@@ -276,6 +294,7 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 	leaf->nonce = order->nonce;
 	leaf->request = order->request;
 	leaf->reason = end;
+	memcpy(leaf->policy, x->rules->digest, sizeof leaf->policy);
 	leaf->has_tcb = true;
 	memcpy(leaf->tcb, x->tcb->digest, sizeof leaf->tcb);
 	if ((e = io_random(&x->keys, sizeof x->keys)) ||

@@ -17,6 +17,8 @@ void partition_free(struct partition *partition)
 		return;
 	registry_close(&partition->registry);
 	results_purge(&partition->results);
+	rules_release(partition->rules);
+	pthread_mutex_destroy(&partition->ruling);
 	buf_free(&partition->certificate);
 	free(partition);
 }
@@ -35,6 +37,16 @@ void partitions_close(struct partitions *all)
 	all->n = all->superseded_n = 0;
 }
 
+static enum err first_rules(struct partitions *all, struct slice serial, struct rules **out)
+{
+	struct partition *before;
+
+	if (partition_find(all, serial, &before))
+		return rules_new(slice_of(NULL, 0), slice_of(NULL, 0), 0, 0, out);
+	*out = partition_rules(before);
+	return OK;
+}
+
 enum err partition_new(struct partitions *all, struct slice serial, struct slice label,
 		       uint64_t generation, struct partition **out)
 {
@@ -48,8 +60,12 @@ enum err partition_new(struct partitions *all, struct slice serial, struct slice
 	memcpy(partition->label, label.p, label.left);
 	partition->generation = generation;
 	atomic_store(&partition->active, true);
+	pthread_mutex_init(&partition->ruling, NULL);
 	results_init(&partition->results, all->quota, all->ttl_ms);
-	enum err e = registry_open(&partition->registry, all->state, serial, generation);
+	enum err e = first_rules(all, serial, &partition->rules);
+	if (e)
+		return e;
+	e = registry_open(&partition->registry, all->state, serial, generation);
 	if (e)
 		return e;
 	partition->registry.quota = all->packages;
@@ -57,16 +73,19 @@ enum err partition_new(struct partitions *all, struct slice serial, struct slice
 	return OK;
 }
 
-/* The record: [1, serial, label, generation, active, origin, point, key id, certificate]. */
-#define RECORD_ITEMS 9
+/* The record: [2, serial, label, generation, active, origin, point, key id, certificate, number of the
+ * policy, its text, its auditor's certificate]; version 1 ended before the policy. */
+#define RECORD_ITEMS 12
+#define RECORD_ITEMS_1 9
 
-static enum err write_record(struct partitions *all, const struct partition *p, bool active)
+static enum err write_record(struct partitions *all, const struct partition *p,
+			     const struct rules *rules, bool active)
 {
 	CLEANUP(buf) struct buf record = BUF_INIT;
 	enum err e;
 
 	cbor_put_array(&record, RECORD_ITEMS);
-	cbor_put_uint(&record, 1);
+	cbor_put_uint(&record, 2);
 	cbor_put_text(&record, p->serial);
 	cbor_put_text(&record, p->label);
 	cbor_put_uint(&record, p->generation);
@@ -75,6 +94,9 @@ static enum err write_record(struct partitions *all, const struct partition *p, 
 	cbor_put_bytes(&record, SLICE(p->point));
 	cbor_put_bytes(&record, slice_of(p->key_id, p->key_id_n));
 	cbor_put_bytes(&record, buf_slice(&p->certificate));
+	cbor_put_uint(&record, rules->number);
+	cbor_put_bytes(&record, buf_slice(&rules->text));
+	cbor_put_bytes(&record, buf_slice(&rules->auditor));
 	if ((e = buf_check(&record)))
 		return e;
 	return state_put(all->state, STATE_PARTITIONS, p->registry.name, buf_slice(&record));
@@ -88,13 +110,30 @@ static enum err take_rest(struct slice *in, struct partition *p)
 	if ((e = cbor_take_text(in, AUDIT_ORIGIN_MAX - 1, &origin)) ||
 	    (e = cbor_take_fixed(in, p->point, sizeof p->point)) ||
 	    (e = cbor_take_bytes(in, PARTITION_KEY_ID_MAX, &key_id)) ||
-	    (e = cbor_take_bytes(in, STATE_RECORD_MAX, &certificate)) || (e = cbor_take_end(*in)))
+	    (e = cbor_take_bytes(in, STATE_RECORD_MAX, &certificate)))
 		return e;
 	memcpy(p->origin, origin.p, origin.left);
 	memcpy(p->key_id, key_id.p, key_id.left);
 	p->key_id_n = key_id.left;
 	buf_put_slice(&p->certificate, certificate);
 	return buf_check(&p->certificate);
+}
+
+static enum err take_rules(struct slice *in, struct partition *p)
+{
+	struct slice text, auditor;
+	struct rules *rules;
+	uint64_t number;
+	enum err e;
+
+	if ((e = cbor_take_uint(in, &number)) ||
+	    (e = cbor_take_bytes(in, PARTITION_POLICY_MAX, &text)) ||
+	    (e = cbor_take_bytes(in, CERTIFICATE_MAX, &auditor)) ||
+	    (e = rules_new(text, auditor, number, 0, &rules)))
+		return e;
+	rules_release(p->rules);
+	p->rules = rules;
+	return OK;
 }
 
 static enum err read_record(struct partitions *all, struct slice in, struct partition **out)
@@ -108,13 +147,14 @@ static enum err read_record(struct partitions *all, struct slice in, struct part
 
 	if ((e = cbor_take_array(&in, RECORD_ITEMS, &n)) || (e = cbor_take_uint(&in, &version)))
 		return e;
-	if (n != RECORD_ITEMS || version != 1)
+	if (!(n == RECORD_ITEMS && version == 2) && !(n == RECORD_ITEMS_1 && version == 1))
 		return failed(ERR_FORMAT, "an enrolment of version %llu",
 			      (unsigned long long)version);
 	if ((e = cbor_take_text(&in, WIRE_SERIAL_MAX, &serial)) ||
 	    (e = cbor_take_text(&in, PARTITION_LABEL_MAX, &label)) ||
 	    (e = cbor_take_uint(&in, &generation)) || (e = cbor_take_bool(&in, &active)) ||
-	    (e = partition_new(all, serial, label, generation, &p)) || (e = take_rest(&in, p)))
+	    (e = partition_new(all, serial, label, generation, &p)) || (e = take_rest(&in, p)) ||
+	    (version == 2 && (e = take_rules(&in, p))) || (e = cbor_take_end(in)))
 		return e;
 	atomic_store(&p->active, active);
 	*out = STEAL(p);
@@ -250,7 +290,8 @@ enum err partition_publish(struct partitions *all, struct partition *partition)
 {
 	enum err e;
 
-	if ((e = check_room(all, partition)) || (e = write_record(all, partition, true)))
+	if ((e = check_room(all, partition)) ||
+	    (e = write_record(all, partition, partition->rules, true)))
 		return e;
 	pthread_mutex_lock(&all->lock);
 	struct partition *replaced = place_locked(all, partition);
@@ -265,5 +306,70 @@ enum err partition_suspend(struct partitions *all, struct partition *partition)
 	/* First in memory: from here on nothing is granted, whatever the disk does. */
 	atomic_store(&partition->active, false);
 	let_go(partition);
-	return write_record(all, partition, false);
+	CLEANUP(rules) struct rules *rules = partition_rules(partition);
+	return write_record(all, partition, rules, false);
+}
+
+/* ---- the policy ---- */
+
+struct rules *partition_rules(const struct partition *partition)
+{
+	pthread_mutex_t *ruling = (pthread_mutex_t *)&partition->ruling;
+
+	pthread_mutex_lock(ruling);
+	struct rules *rules = rules_hold(partition->rules);
+	pthread_mutex_unlock(ruling);
+	return rules;
+}
+
+void partition_rules_digest(const struct partition *partition, uint8_t digest[SHA256_SIZE])
+{
+	CLEANUP(rules) struct rules *rules = partition_rules(partition);
+
+	memcpy(digest, rules->digest, SHA256_SIZE);
+}
+
+enum err partition_set_rules(struct partitions *all, struct partition *partition,
+			     struct rules *rules)
+{
+	enum err e = write_record(all, partition, rules, atomic_load(&partition->active));
+
+	if (e)
+		return e;
+	pthread_mutex_lock(&partition->ruling);
+	struct rules *old = partition->rules;
+	partition->rules = rules_hold(rules);
+	partition->allowance_at_ms = 0;
+	pthread_mutex_unlock(&partition->ruling);
+	rules_release(old);
+	return OK;
+}
+
+/* A minute's executions may come at once; then so many more as time has passed. */
+static bool spend_locked(struct partition *p, uint64_t now_ms)
+{
+	double most = (double)p->rules->says->execute_per_minute;
+
+	if (most == 0)
+		return true;
+	if (p->allowance_at_ms)
+		p->allowance += most * (double)(now_ms - p->allowance_at_ms) / 60000;
+	if (!p->allowance_at_ms || p->allowance > most)
+		p->allowance = most;
+	p->allowance_at_ms = now_ms;
+	if (p->allowance < 1)
+		return false;
+	p->allowance--;
+	return true;
+}
+
+enum err partition_may_begin(struct partition *partition, uint64_t now_ms)
+{
+	pthread_mutex_lock(&partition->ruling);
+	bool may = spend_locked(partition, now_ms);
+	uint64_t most = partition->rules->says->execute_per_minute;
+	pthread_mutex_unlock(&partition->ruling);
+	return may ? OK
+		   : failed(ERR_LIMIT, "the policy allows %llu executions in a minute",
+			    (unsigned long long)most);
 }

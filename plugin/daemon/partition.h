@@ -13,6 +13,7 @@
 #include "audit/audit.h"
 #include "plugin/daemon/registry.h"
 #include "plugin/daemon/results.h"
+#include "plugin/daemon/rules.h"
 
 #define PARTITIONS_MAX 128
 #define PARTITION_LABEL_MAX 32
@@ -30,6 +31,10 @@ struct partition {
 	struct audit_tree *tree; /* set before it is published */
 	struct registry registry;
 	struct results results;
+	pthread_mutex_t ruling; /* guards what follows */
+	struct rules *rules;    /* never NULL */
+	double allowance;       /* executions that may begin at once */
+	uint64_t allowance_at_ms;
 };
 
 struct partitions {
@@ -62,7 +67,8 @@ MUST enum err partitions_each(struct partitions *all, partition_visit *call, voi
  * none begins to meanwhile. */
 void partitions_drop_unused(struct partitions *all, const uint8_t package[SHA256_SIZE]);
 
-/* A new, active one to fill in: origin, point, key_id, certificate, tree. */
+/* A new, active one to fill in: origin, point, key_id, certificate, tree. A further generation is
+ * under the policy of the one before. */
 MUST enum err partition_new(struct partitions *all, struct slice serial, struct slice label,
 			    uint64_t generation, struct partition **out);
 void partition_free(struct partition *partition);
@@ -70,6 +76,14 @@ void partition_cleanup(struct partition **partition);
 /* Writes it durably, and publishes it in place of an earlier generation. Takes it over when OK. One
  * at a time: the caller orders publications. */
 MUST enum err partition_publish(struct partitions *all, struct partition *partition);
+/* The policy in force, held; and its digest, claim -70013. */
+struct rules *partition_rules(const struct partition *partition);
+void partition_rules_digest(const struct partition *partition, uint8_t digest[SHA256_SIZE]);
+/* Has these take their place, durably; held once more when OK. One at a time, as publications. */
+MUST enum err partition_set_rules(struct partitions *all, struct partition *partition,
+				  struct rules *rules);
+/* Takes one execution off what the policy in force allows in a minute, or ERR_LIMIT. */
+MUST enum err partition_may_begin(struct partition *partition, uint64_t now_ms);
 /* Suspends, durably: applications hidden, results purged. */
 MUST enum err partition_suspend(struct partitions *all, struct partition *partition);
 

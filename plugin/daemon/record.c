@@ -76,6 +76,8 @@ enum err record_fill(struct daemon *daemon, const struct partition *partition,
 	if (partition) {
 		leaf->partition_serial = slice_text(partition->serial);
 		leaf->partition_label = slice_text(partition->label);
+		leaf->has_policy = true;
+		partition_rules_digest(partition, leaf->policy);
 	}
 	fill_time(leaf);
 	fill_hsm(daemon, leaf);

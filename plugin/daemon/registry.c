@@ -283,6 +283,17 @@ enum err registry_remove(struct registry *registry, struct slice id)
 	return e;
 }
 
+enum err registry_raise(struct registry *registry)
+{
+	struct app *same[REGISTRY_APPS_MAX];
+
+	pthread_mutex_lock(&registry->changing);
+	memcpy(same, registry->apps, sizeof same);
+	enum err e = replace(registry, same, registry->apps_n);
+	pthread_mutex_unlock(&registry->changing);
+	return e;
+}
+
 enum err registry_get(struct registry *registry, struct slice id, struct app **out, uint64_t *epoch)
 {
 	enum err e = OK;

@@ -71,6 +71,10 @@ MUST enum err registry_put(struct registry *registry, struct slice package, stru
 /* ERR_NOT_FOUND when there is none. */
 MUST enum err registry_remove(struct registry *registry, struct slice id);
 
+/* Raises the epoch, durably, with the same applications: what waits for its input under the one before
+ * gets none. */
+MUST enum err registry_raise(struct registry *registry);
+
 /* Takes the application for use; release it with app_release. @epoch may be NULL. */
 MUST enum err registry_get(struct registry *registry, struct slice id, struct app **out,
 			   uint64_t *epoch);
