@@ -7,6 +7,7 @@
 
 #include "audit/leaf_text.h"
 #include "config/base/io.h"
+#include "plugin/cli/html.h"
 
 /* ---- reading ---- */
 
@@ -275,4 +276,19 @@ bool filter_passes(const struct filter *filter, const char *origin, const struct
 			return false;
 	}
 	return true;
+}
+
+void filter_put_words(const struct filter *filter, struct buf *out)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < FILTER_OPTIONS_N; i++) {
+		if (!filter->given[i])
+			continue;
+		buf_printf(out, "%s%s ", first ? "<p class=\"only\">Only records with: " : ", ",
+			   rows[i].name);
+		html_put(out, filter->given[i]);
+		first = false;
+	}
+	buf_put_text(out, first ? "" : "</p>\n");
 }

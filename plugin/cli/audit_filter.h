@@ -22,5 +22,7 @@ void filter_options(struct filter *filter, struct cli_option *options);
 MUST enum err filter_read(struct filter *filter);
 /* Does a record of the tree @origin pass? */
 bool filter_passes(const struct filter *filter, const char *origin, const struct leaf *leaf);
+/* Says in a paragraph of HTML what is let through, where that is not everything. */
+void filter_put_words(const struct filter *filter, struct buf *out);
 
 #endif

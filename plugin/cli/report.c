@@ -1,0 +1,108 @@
+#include "plugin/cli/report.h"
+
+#include <string.h>
+
+#include "config/base/io.h"
+#include "plugin/cli/audit_against.h"
+#include "plugin/cli/progress.h"
+
+struct work {
+	struct trail trail;
+	struct cli_list kept; /* --against */
+	struct against against;
+	struct progress progress;
+	struct report report;
+	uint64_t records;
+};
+
+static void work_cleanup(struct work *work)
+{
+	trail_cleanup(&work->trail);
+	against_cleanup(&work->against);
+	report_cleanup(&work->report);
+}
+
+static enum err on_record(void *context, const char *origin, uint64_t index, struct slice raw,
+			  const struct leaf *leaf)
+{
+	struct work *work = context;
+
+	against_record(&work->against, origin, index, raw);
+	progress_show(&work->progress, ++work->records, 0);
+	return filter_passes(&work->report.filter, origin, leaf)
+		       ? report_add(&work->report, origin, leaf)
+		       : OK;
+}
+
+/* A log that does not hold is reported too: that it does not is the report. */
+static bool is_verdict(enum err e)
+{
+	return e == ERR_MISMATCH || e == ERR_CRYPTO || e == ERR_FORMAT || e == ERR_RANGE;
+}
+
+MUST static enum err walk(struct work *work)
+{
+	struct report *report = &work->report;
+	enum err e;
+
+	progress_start(&work->progress, "records");
+	e = auditor_verify(work->trail.path, buf_slice(&work->trail.ca_der), on_record, work,
+			   &report->audited);
+	progress_end(&work->progress);
+	if (!e && !(e = auditor_settled(&report->audited)))
+		e = against_check(&work->against);
+	report->holds = !e;
+	report->facts = (struct trail_facts){ report->audited.live, work->against.n };
+	if (e)
+		snprintf(report->reason, sizeof report->reason, "%s", err_reason());
+	return is_verdict(e) ? OK : e;
+}
+
+MUST static enum err gather(struct work *work)
+{
+	struct report *report = &work->report;
+	enum err e;
+
+	report->made = (int64_t)(io_realtime_us() / 1000000);
+	sha256_once(buf_slice(&work->trail.ca_der), report->ca_sha256);
+	for (size_t i = 0; i < work->kept.n; i++)
+		if ((e = against_read(&work->against, work->kept.items[i])))
+			return e;
+	if ((e = report_start(report)) || (e = walk(work)) ||
+	    (e = trail_published(&work->trail, &report->checkpoints)))
+		return e;
+	report_settle(report);
+	return OK;
+}
+
+int cmd_audit_report(struct cli *cli)
+{
+	CLEANUP(work) struct work work = { 0 };
+	CLEANUP(buf) struct buf page = BUF_INIT;
+	const char *output = NULL;
+	struct cli_option options[FILTER_OPTIONS_N + TRAIL_OPTIONS_N + 2] = {
+		CLI_TEXT("o", "FILE", &output, "where the page goes; required"),
+		CLI_LIST("against", "CHECKPOINT", &work.kept,
+			 "a file with checkpoints that somebody kept"),
+		TRAIL_OPTIONS(&work.trail),
+	};
+	filter_options(&work.report.filter, options + TRAIL_OPTIONS_N + 2);
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
+	enum err e;
+
+	if (code)
+		return code;
+	if (!output)
+		return cli_usage(cli, "-o is missing: where the page goes");
+	if ((e = filter_read(&work.report.filter)) ||
+	    (e = trail_find(cli, cli->args_n ? cli->args[0] : NULL, &work.trail)) ||
+	    (e = gather(&work)))
+		return cli_failed(cli, e);
+	report_put_page(&work.report, &page);
+	if ((e = buf_check(&page)) || (e = cli_write(cli, output, 0600, buf_slice(&page))))
+		return cli_failed(cli, e);
+	if (!work.report.holds)
+		return cli_failed(
+			cli, failed(ERR_MISMATCH, "the log does not hold: %s", work.report.reason));
+	return EXIT_HOLDS;
+}
