@@ -241,7 +241,8 @@ static enum err seal_copy(struct wal *wal, const struct frame *copy, struct buf 
 }
 
 /* The temporary file for a segment, zeros from @from on. One that was made ready before is taken
- * for it: recovery must not fail for want of space just after a crash. */
+ * for it, once it has surely lost its name: recovery must not fail for want of space just after a
+ * crash. */
 static enum err blank_file(struct wal *wal, const struct segment *header, uint64_t from, int *out)
 {
 	char name[24];
@@ -250,7 +251,7 @@ static enum err blank_file(struct wal *wal, const struct segment *header, uint64
 	snprintf(name, sizeof name, SCAN_NAME, ull(header->number));
 	if (header->bytes == wal->segment_bytes && unused_file(wal, header->number, out) &&
 	    !renameat(wal->dir, name, wal->dir, TEMPORARY))
-		return OK;
+		return io_sync_dir(wal->dir);
 	if ((e = temporary(wal->dir, out)))
 		return e;
 	return zeros_to(*out, from, header->bytes);

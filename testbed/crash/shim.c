@@ -228,7 +228,7 @@ struct blow shim_blow(enum shim_call call)
 	unsigned n = seen++;
 	if (n < plan.after || (plan.times && n >= plan.after + plan.times))
 		return (struct blow){ 0 };
-	if (plan.half && n == plan.after)
+	if (plan.half && (n == plan.after || !plan.error))
 		return (struct blow){ .half = true, .last = plan.last };
 	return (struct blow){ .error = plan.error, .last = plan.last && !plan.error };
 }

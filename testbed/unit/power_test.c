@@ -5,62 +5,39 @@
  * ASSAY_STATES is how many disks are tried for each moment where not all can be (make soak: many),
  * ASSAY_SEED where the draw begins.
  */
-#include "testbed/unit/check.h"
-#include "testbed/unit/found.h"
-#include "testbed/unit/signer.h"
+#include "testbed/unit/promised.h"
 
 #include "audit/note.h"
 #include "testbed/crash/cut.h"
 #include "testbed/crash/shim.h"
 
-#define SEGMENT ((uint64_t)256 << 10)
-#define TREES 2
-#define RECORDS_MAX 256
 #define MOMENTS_MAX 256
 #define ALL_OF 5 /* so many atoms: all of their combinations */
 #define TRIED_MAX 65536
 
-static const char *const origins[TREES] = { "assay.example/power/appliance/1",
-					    "assay.example/power/bank-a/1" };
-
-static struct signer signer;
-static struct audit_key key_of[TREES];
 static char place[64], log_path[80], disk_path[80], disk_log[96];
-static struct audit *audit;
-static struct audit_tree *trees[TREES];
-static struct audit_recovery recovery;
 static struct history history;
 
 /* --- what was promised, and when --- */
 
-struct record {
-	size_t tree;
-	uint64_t index;
-	uint8_t hash[SHA256_SIZE];
-};
-static struct record records[RECORDS_MAX];
-static size_t records_n;
-
-/* By then all of the first records were released, and these were the heads. */
+/* By then the first records were released, and these were the heads. */
 struct moment {
 	size_t at, records;
-	struct audit_head heads[TREES];
+	struct audit_head heads[PROMISED_TREES];
 	size_t heads_n;
 };
 static struct moment moments[MOMENTS_MAX];
 static size_t moments_n;
 
-static void note_moment(void)
+static void write_records(size_t n, bool large)
 {
 	struct moment *moment = &moments[moments_n++];
-	struct audit_head *heads;
 
 	ck_assert_uint_le(moments_n, MOMENTS_MAX);
-	ck_assert_ok(audit_heads(audit, &heads, &moment->heads_n));
-	ck_assert_uint_le(moment->heads_n, TREES);
-	memcpy(moment->heads, heads, moment->heads_n * sizeof *heads);
-	free(heads);
-	moment->records = records_n;
+	ck_assert_ok(promised_write(n, large));
+	moment->records = promised->n;
+	moment->heads_n = promised->heads_n;
+	memcpy(moment->heads, promised->heads, sizeof moment->heads);
 	moment->at = shim_now();
 }
 
@@ -74,66 +51,9 @@ static const struct moment *moment_at(size_t at)
 	return last;
 }
 
-/* --- the log --- */
-
-static enum err open_at(const char *path, const struct moment *anchored)
-{
-	struct audit_options options = { .path = path,
-					 .signer = signer.signer,
-					 .segment_bytes = SEGMENT,
-					 .issuer = "assay:appliance:test",
-					 .anchored = anchored ? anchored->heads : NULL,
-					 .anchored_n = anchored ? anchored->heads_n : 0 };
-	struct leaf *genesis = calloc(1, sizeof *genesis);
-	enum err e = audit_open(&options, &recovery, &audit);
-
-	for (size_t i = 0; !e && i < TREES; i++) {
-		signer_leaf(genesis, "genesis");
-		genesis->type = LEAF_OPEN;
-		e = audit_tree(audit, origins[i], &key_of[i], genesis, &trees[i]);
-		if (e)
-			audit_close(audit);
-	}
-	free(genesis);
-	return e;
-}
-
-/* One record for each of the first @n trees, in one batch or two; @large fill a segment quickly. */
-static void write_records(size_t n, bool large)
-{
-	static const char name[] =
-		"a component with a long name, so that the record is a large one";
-	struct audit_ticket *tickets[TREES];
-	struct leaf *leaf = malloc(sizeof *leaf);
-
-	for (size_t i = 0; i < n; i++) {
-		signer_leaf(leaf, "a record that should outlive the power");
-		leaf->components_n = large ? LEAF_COMPONENTS_MAX : 0;
-		for (size_t j = 0; j < leaf->components_n; j++)
-			leaf->components[j] = (struct leaf_component){ .name = slice_text(name) };
-		ck_assert_ok(audit_begin(trees[i], leaf, &tickets[i]));
-	}
-	for (size_t i = 0; i < n; i++) {
-		CLEANUP(buf) struct buf receipt = BUF_INIT;
-		struct record *record = &records[records_n];
-
-		ck_assert_uint_lt(records_n, RECORDS_MAX);
-		ck_assert_ok(audit_finish(tickets[i], &receipt));
-		record->tree = i;
-		record->index = audit_tree_size(trees[i]) - 1;
-		leaf_hash(audit_ticket_leaf(tickets[i]), record->hash);
-		records_n++;
-		audit_ticket_free(tickets[i]);
-		note_moment();
-	}
-	free(leaf);
-}
-
 static void start(void)
 {
-	signer_start(&signer, NULL);
-	for (size_t i = 0; i < TREES; i++)
-		key_of[i] = signer_key(&signer, origins[i]);
+	promised_start();
 	signer_folder(place);
 	snprintf(log_path, sizeof log_path, "%s/log", place);
 	snprintf(disk_path, sizeof disk_path, "%s.disk", place);
@@ -145,8 +65,7 @@ static void end(void)
 {
 	shim_unwatch();
 	history_free(&history);
-	found_forget();
-	signer_end(&signer);
+	promised_end();
 	signer_remove(place);
 	signer_remove(disk_path);
 }
@@ -154,8 +73,8 @@ static void end(void)
 /* A log that is closed, with its segment nearly full. */
 static void write_before(void)
 {
-	ck_assert_ok(open_at(log_path, NULL));
-	for (int i = 0; i < 10; i++)
+	ck_assert_ok(promised_open(log_path));
+	for (int i = 0; i < 6; i++)
 		write_records(1, true);
 	audit_close(audit);
 	moments[0] = moments[moments_n - 1];
@@ -209,16 +128,9 @@ static struct {
 
 static bool skip_auditor; /* before the log is opened: only the log's own eyes count */
 
-static bool promises_hold(const struct moment *moment)
+static bool holds(const struct moment *moment)
 {
-	for (size_t i = 0; i < moment->records; i++)
-		if (!found_holds(origins[records[i].tree], records[i].index, records[i].hash))
-			return false;
-	for (size_t i = 0; i < moment->heads_n; i++)
-		if (!found_extends(moment->heads[i].origin, moment->heads[i].size,
-				   moment->heads[i].root))
-			return false;
-	return true;
+	return promised_hold(moment->records, moment->heads, moment->heads_n);
 }
 
 static bool ends_in(const char *path, const char *name)
@@ -244,12 +156,12 @@ static void check_seen(void *context, const char *path, struct slice bytes)
 static bool seen_holds(size_t at)
 {
 	struct disk seen;
-	bool holds = true;
+	bool true_still = true;
 
 	cut_seen(&history, at, &seen);
-	disk_walk(&seen, check_seen, &holds);
+	disk_walk(&seen, check_seen, &true_still);
 	disk_free(&seen);
-	return holds;
+	return true_still;
 }
 
 /* Opens what is in disk_log, goes on with it, and closes it. */
@@ -261,17 +173,18 @@ static enum verdict judge(size_t at, const struct moment *anchored)
 	if (!skip_auditor && moment->records) {
 		if (found_read(disk_log, ca))
 			return REFUSES;
-		if (!promises_hold(moment))
+		if (!holds(moment))
 			return LOSES;
 	}
-	if (open_at(disk_log, anchored))
+	if (promised_open_with(disk_log, anchored ? anchored->heads : NULL,
+			       anchored ? anchored->heads_n : 0))
 		return REFUSES;
-	for (size_t i = 0; i < TREES; i++)
+	for (size_t i = 0; i < PROMISED_TREES; i++)
 		ck_assert_ok(signer_record(trees[i], "after the power came back"));
 	audit_close(audit);
 	if (found_read(disk_log, ca))
 		return REFUSES;
-	return promises_hold(moment) && seen_holds(at) ? HOLDS : LOSES;
+	return holds(moment) && seen_holds(at) ? HOLDS : LOSES;
 }
 
 /* --- all disks --- */
@@ -437,9 +350,9 @@ START_TEST(a_new_log_survives_the_loss_of_power_at_any_moment)
 	start();
 	must_hold = with_anchor = true;
 	shim_watch(place);
-	ck_assert_ok(open_at(log_path, NULL));
-	write_records(TREES, false);
-	write_records(TREES, false);
+	ck_assert_ok(promised_open(log_path));
+	write_records(PROMISED_TREES, false);
+	write_records(PROMISED_TREES, false);
 	audit_close(audit);
 	take_history();
 	check_complete();
@@ -455,13 +368,13 @@ static void write_history(unsigned ignored)
 	write_before();
 	shim_watch(place);
 	shim_ignore(ignored);
-	ck_assert_ok(open_at(log_path, NULL));
-	write_records(TREES, true);
+	ck_assert_ok(promised_open(log_path));
+	write_records(PROMISED_TREES, true);
 	write_records(1, true);
-	write_records(TREES, true);
+	write_records(PROMISED_TREES, true);
 	audit_close(audit);
-	ck_assert_ok(open_at(log_path, NULL));
-	write_records(TREES, false);
+	ck_assert_ok(promised_open(log_path));
+	write_records(PROMISED_TREES, false);
 }
 
 START_TEST(a_log_survives_the_loss_of_power_at_any_moment)
@@ -473,6 +386,72 @@ START_TEST(a_log_survives_the_loss_of_power_at_any_moment)
 	audit_close(audit);
 	try_history();
 	ck_assert_uint_gt(tried.holds, 100);
+	end();
+}
+END_TEST
+
+/* The moment right after the last write of so many bytes that begin with these. */
+static size_t write_of(const char *magic, size_t least)
+{
+	for (size_t i = history.n; i--;)
+		if (history.ops[i].kind == OP_WRITE && history.ops[i].n >= least &&
+		    !memcmp(history.ops[i].data, magic, strlen(magic)))
+			return i + 1;
+	ck_abort_msg("no write of %s", magic);
+	return 0;
+}
+
+/* The directory as the power left it; what had been promised before stays promised. */
+static void leave(size_t at, bool torn)
+{
+	struct moment moment = *moment_at(at);
+	struct disk disk;
+	struct cut cut;
+
+	cut_make(&cut, &history, at, 512);
+	bool *keep = calloc(cut.n + 1, sizeof *keep);
+	for (size_t i = 0; i < cut.n; i++)
+		keep[i] = !torn || i % 3;
+	cut_state(&cut, keep, CUT_NO_TEAR, 0, &disk);
+	signer_remove(place);
+	disk_write(&disk, place);
+	disk_free(&disk);
+	free(keep);
+	cut_free(&cut);
+	moment.at = 0;
+	moments[0] = moment;
+	moments_n = 1;
+	promised->n = moment.records;
+	history_free(&history);
+	known_n = 0;
+}
+
+static const struct {
+	const char *magic; /* of a frame with records, or of the header of a segment */
+	size_t bytes;
+	bool torn;
+} left[] = {
+	{ "ASSAYFR1", 16384, false },
+	{ "ASSAYFR1", 16384, true },
+	{ "ASSAYSG1", 4096, false },
+	{ "ASSAYSG1", 4096, true },
+};
+
+START_TEST(recovery_survives_the_loss_of_power_at_any_moment)
+{
+	start();
+	must_hold = with_anchor = true;
+	write_history(0);
+	take_history();
+	audit_close(audit);
+	leave(write_of(left[_i].magic, left[_i].bytes), left[_i].torn);
+	shim_watch(place);
+	ck_assert_ok(promised_open(log_path));
+	write_records(PROMISED_TREES, false);
+	take_history();
+	audit_close(audit);
+	try_history();
+	ck_assert_uint_gt(tried.holds, 10);
 	end();
 }
 END_TEST
@@ -517,6 +496,7 @@ static void add(TCase *t)
 	tcase_set_timeout(t, getenv("ASSAY_STATES") ? 3600 : 60);
 	tcase_add_test(t, a_new_log_survives_the_loss_of_power_at_any_moment);
 	tcase_add_test(t, a_log_survives_the_loss_of_power_at_any_moment);
+	tcase_add_table(t, recovery_survives_the_loss_of_power_at_any_moment, left);
 	tcase_add_table(t, without_syncs_released_records_are_lost, without);
 	tcase_add_test(t, a_log_that_lost_records_is_refused_where_they_are_remembered);
 }
