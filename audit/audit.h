@@ -105,6 +105,18 @@ MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct b
 /* Every tree with a released record, as it is now; to be freed. */
 MUST enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n);
 
+/* For who asks witnesses about a tree: its published checkpoint, whole (ERR_NOT_FOUND when there is
+ * none yet), and the proof that its first @old records are those of the first @size, which must be
+ * released (ERR_RANGE). */
+struct tree_path;
+MUST enum err audit_checkpoint(struct audit *audit, const char *origin, struct buf *note);
+MUST enum err audit_consistency(struct audit *audit, const char *origin, uint64_t old,
+				uint64_t size, struct tree_path *path);
+/* Publishes a checkpoint with cosignatures in place of the same one without, as long as there is no
+ * newer one; and when there are enough, as the newest that witnesses vouch for. */
+MUST enum err audit_cosigned(struct audit *audit, const char *origin, struct slice note,
+			     bool enough);
+
 /* The certificate of a tree with records that wait, since the log was opened, for audit_tree() to
  * bring their key; appended. ERR_NOT_FOUND: no such tree, or none such. */
 MUST enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *certificate);

@@ -62,6 +62,7 @@ static void make_locks(struct audit *audit)
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&audit->making, NULL);
+	pthread_mutex_init(&audit->publishing, NULL);
 	pthread_mutex_init(&audit->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

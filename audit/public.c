@@ -89,6 +89,32 @@ enum err public_checkpoint(int trees, const char *origin, struct slice note)
 		       : OK;
 }
 
+static enum err read_named(int trees, const char *origin, const char *file, struct buf *note)
+{
+	CLEANUP(fd) int folder = -1;
+	enum err e = open_folder(trees, origin, &folder);
+
+	return e ? e : read_small(folder, file, NOTE_MAX, note);
+}
+
+enum err public_newest(int trees, const char *origin, struct buf *note)
+{
+	return read_named(trees, origin, "checkpoint", note);
+}
+
+enum err public_witnessed(int trees, const char *origin, struct buf *note)
+{
+	return read_named(trees, origin, "witnessed", note);
+}
+
+enum err public_put_witnessed(int trees, const char *origin, struct slice note)
+{
+	CLEANUP(fd) int folder = -1;
+	enum err e = open_folder(trees, origin, &folder);
+
+	return e ? e : io_replace_file(folder, "witnessed", 0644, note);
+}
+
 static enum err read_folder(int trees, const char *name, struct public_found *found)
 {
 	CLEANUP(fd)

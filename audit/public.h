@@ -1,5 +1,5 @@
 /* public.h - what a log shows to everybody: trees/<16 hex digits>/{origin,certificate.der,ca.der,
- * checkpoint}, a folder for each tree, named after SHA-256 of its origin. Any thread; who writes for
+ * checkpoint,witnessed}, a folder for each tree, named after SHA-256 of its origin. Any thread; who writes for
  * one tree at a time is for the callers to order.
  */
 #ifndef AUDIT_PUBLIC_H
@@ -12,6 +12,12 @@
 MUST enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca);
 /* Replaces the checkpoint; a crash may undo that, but never tear it. */
 MUST enum err public_checkpoint(int trees, const char *origin, struct slice note);
+
+/* The checkpoint as it is, and the newest that enough witnesses cosigned; ERR_NOT_FOUND. */
+MUST enum err public_newest(int trees, const char *origin, struct buf *note);
+MUST enum err public_witnessed(int trees, const char *origin, struct buf *note);
+/* Replaces the latter. */
+MUST enum err public_put_witnessed(int trees, const char *origin, struct slice note);
 
 /* A checkpoint as it was found, to be compared with the log once that is read. */
 struct public_found {

@@ -20,7 +20,10 @@ static enum err publish_head(struct audit *audit, const struct head *head)
 	    (e = buf_check(&signature)) ||
 	    (e = note_write(buf_slice(&text), origin, id, buf_slice(&signature), &note)))
 		return e;
-	return public_checkpoint(audit->trees_dir, origin, buf_slice(&note));
+	pthread_mutex_lock(&audit->publishing);
+	e = public_checkpoint(audit->trees_dir, origin, buf_slice(&note));
+	pthread_mutex_unlock(&audit->publishing);
+	return e;
 }
 
 static void publish_tree(struct audit *audit, struct audit_tree *tree)

@@ -1,7 +1,8 @@
 /* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
- * publish.c (checkpoints), open.c, heads.c and recovery.c (opening). Not for other folders.
+ * publish.c and cosigned.c (checkpoints), open.c, heads.c and recovery.c (opening). Not for other folders.
  *
- * Locks: audit->making is taken before audit->lock; the signer is called under neither.
+ * Locks: audit->making is taken before audit->lock; the signer is called under neither. While
+ * audit->publishing is held no other is taken.
  */
 #ifndef AUDIT_STATE_H
 #define AUDIT_STATE_H
@@ -79,7 +80,8 @@ struct audit {
 	struct ledger ledger;
 	struct wal *wal;
 
-	pthread_mutex_t making; /* one audit_tree() at a time */
+	pthread_mutex_t making;     /* one audit_tree() at a time */
+	pthread_mutex_t publishing; /* one writer of published checkpoints at a time */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work, room, sign, signed_all, publish;
