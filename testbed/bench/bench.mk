@@ -1,7 +1,12 @@
 # Benchmark programs; testbed/bench/bench runs them and prints the table.
 
 BENCH = $(BUILD)/bench
-BENCH_PROGRAMS = passthrough execute executions cells log_bench sandbox echo_static echo_glibc echo_dynamic
+# Other stores are there when testbed/deps bench could install them.
+STORES = assay naive raw $(if $(wildcard /usr/include/sqlite3.h),sqlite) \
+	 $(if $(wildcard /usr/include/lmdb.h),lmdb) \
+	 $(if $(wildcard /usr/include/postgresql/libpq-fe.h),postgresql)
+BENCH_PROGRAMS = passthrough execute executions cells $(STORES:%=log_%) sandbox echo_static echo_glibc \
+		 echo_dynamic
 bench_objects = $(foreach o,$(1),$(BUILD)/testbed/bench/$(o).o)
 
 benchmarks: $(foreach p,$(BENCH_PROGRAMS),$(BENCH)/$(p))
@@ -11,11 +16,19 @@ $(BENCH)/passthrough $(BENCH)/execute $(BENCH)/executions: $(BENCH)/%: \
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ -ldl
 
-$(BENCH)/cells $(BENCH)/log_bench: $(BENCH)/%: \
-		$(BUILD)/testbed/bench/%.o $(call bench_objects,measure) $(LIBS)
+$(BENCH)/cells: $(BENCH)/%: $(BUILD)/testbed/bench/%.o $(call bench_objects,measure) $(LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(filter %.o,$^) -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ \
 		-lcrypto -lyaml -ldl
+
+$(BENCH)/log_sqlite: STORE_LIBRARY = -lsqlite3
+$(BENCH)/log_lmdb: STORE_LIBRARY = -llmdb
+$(BENCH)/log_postgresql: STORE_LIBRARY = -lpq
+$(BUILD)/testbed/bench/log_postgresql.o: CPPFLAGS += -isystem /usr/include/postgresql
+$(BENCH)/log_%: $(BUILD)/testbed/bench/log_%.o $(call bench_objects,producers measure) \
+		$(call lib,audit config/base)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -Wl,--wrap=fdatasync $^ $(STORE_LIBRARY) -lcrypto -o $@
 
 # Static, as the parent of the bare processes that it compares with.
 $(BENCH)/sandbox: $(call bench_objects,sandbox ways spawn load usage measure) $(call lib,sandbox config/base)

@@ -2,7 +2,7 @@
  *
  *   executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS SECONDS
  *
- * Prints "executions-per-second executions".
+ * Prints "executions-per-second executions p50 p99", times in microseconds.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +12,7 @@
 #include "testbed/bench/client.h"
 
 #define THREADS_MAX 256
+#define LATENCIES_MAX (1 << 20) /* more are not kept */
 
 static struct client client;
 static CK_OBJECT_HANDLE app;
@@ -19,6 +20,7 @@ static uint8_t *input;
 static size_t input_n;
 static uint64_t end;
 static atomic_ulong done;
+static double us[LATENCIES_MAX];
 
 static void *work(void *unused)
 {
@@ -26,11 +28,15 @@ static void *work(void *unused)
 	CK_MECHANISM execute = { .mechanism = MECHANISM_EXECUTE };
 	CK_BYTE proof[512];
 
-	while (now_ns() < end) {
+	for (uint64_t start = now_ns(), now; start < end; start = now) {
 		CK_ULONG n = sizeof proof;
+
 		must(client.f->C_SignInit(s, &execute, app), "C_SignInit");
 		must(client.f->C_Sign(s, input, input_n, proof, &n), "C_Sign");
-		atomic_fetch_add(&done, 1);
+		unsigned long i = atomic_fetch_add(&done, 1);
+		now = now_ns();
+		if (i < LATENCIES_MAX)
+			us[i] = (double)(now - start) / 1e3;
 	}
 	must(client.f->C_CloseSession(s), "C_CloseSession");
 	return unused;
@@ -57,7 +63,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	double seconds = (double)(now_ns() - start) / 1e9;
-	printf("%.1f %lu\n", (double)atomic_load(&done) / seconds, atomic_load(&done));
+	size_t all = atomic_load(&done), kept = all < LATENCIES_MAX ? all : LATENCIES_MAX;
+	if (!kept)
+		die("nothing ran");
+	double middle = median(us, kept);
+	printf("%.1f %zu %.0f %.0f\n", (double)all / seconds, all, middle, us[kept * 99 / 100]);
 	must(client.f->C_Finalize(NULL), "C_Finalize");
 	return 0;
 }
