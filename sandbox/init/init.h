@@ -1,18 +1,22 @@
 /* init.h - what launcher, daemon and a cell's init say to each other, in host byte order: all three
  * are of one build. Init trusts neither side's lengths.
  *
- * What becomes init says INIT_JOINED from its cgroups. The launcher sends a setup, init answers
- * INIT_READY, or INIT_FAILED and a text. From then on the daemon holds the other end: it sends a run
- * with three descriptors (stdin, stdout, stderr) and gets a report when the program and all its
- * children are gone.
+ * What becomes init says INIT_JOINED from its cgroups. When those are checked and the id maps are
+ * written, the launcher sends a setup. Init, whose arguments are those of the application, then its
+ * environment, answers INIT_READY, or INIT_FAILED and a text. From then on the daemon holds the other
+ * end: it sends a run with three descriptors (stdin, stdout, stderr) and gets a report when the program
+ * and all its children are gone.
  */
 #ifndef SANDBOX_INIT_INIT_H
 #define SANDBOX_INIT_INIT_H
 
+#include <linux/capability.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Descriptors of init, over every application's limit (INIT_FD_FIRST in filter.h). */
-enum { INIT_FD_CONTROL = 600, INIT_FD_LIFELINE, INIT_FD_LAST_PID, INIT_FD_END };
+enum { INIT_FD_CONTROL = 600, INIT_FD_LAST_PID, INIT_FD_END };
 
 /* What init keeps in its namespace: SETUID, SETGID, KILL, CHECKPOINT_RESTORE (for ns_last_pid). */
 #define INIT_CAPABILITIES (1ull << 7 | 1ull << 6 | 1ull << 5 | 1ull << 40)
@@ -31,11 +35,20 @@ struct init_setup {
 	uint32_t have;
 	uint32_t landlock_abi;
 	uint32_t uid, gid; /* of the application, in the namespace */
-	uint32_t argc, envc;
-	uint32_t strings_n; /* bytes: arguments, then environment, each with its 0 */
-	uint32_t filter_n;  /* instructions */
-			    /* then strings, then filter */
+	uint32_t argc;     /* of init's arguments, those of the application */
+	uint32_t filter_n; /* instructions, which follow */
 };
+
+static inline int set_capabilities(uint64_t own, uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct halves[2];
+
+	for (int i = 0; i < 2; i++, own >>= 32, inheritable >>= 32)
+		halves[i] = (struct __user_cap_data_struct){ (uint32_t)own, (uint32_t)own,
+							     (uint32_t)inheritable };
+	return (int)syscall(SYS_capset, &head, halves);
+}
 
 struct init_run {
 	uint64_t address_space; /* RLIMIT_AS, where no memory controller counts; 0: none */

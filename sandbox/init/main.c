@@ -1,12 +1,10 @@
 /* assay-init - process 1 of a cell: confines itself, then runs one program at a time. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,14 +20,13 @@
 
 #include "sandbox/init/init.h"
 
-#define STRINGS_MAX 65
 #define CHILD_STACK 65536
 #define PR_SET_MDWE_ 65
 #define PR_MDWE_REFUSE_EXEC_GAIN_ 1
 
 static struct {
 	struct init_setup head;
-	char *argv[STRINGS_MAX], *env[STRINGS_MAX];
+	char **argv, **env;
 	struct sock_fprog filter;
 	char message[INIT_MESSAGE_MAX] __attribute__((aligned(8)));
 } setup;
@@ -61,23 +58,6 @@ static void __attribute__((noreturn)) fail(const char *step)
 	_exit(1);
 }
 
-/* Points list at n strings; returns what follows them, or NULL when they don't fit. */
-static char *take_strings(char *p, const char *end, char **list, uint32_t n)
-{
-	if (n >= STRINGS_MAX)
-		return NULL;
-	for (uint32_t i = 0; i < n; i++) {
-		char *zero = memchr(p, 0, (size_t)(end - p));
-
-		if (!zero)
-			return NULL;
-		list[i] = p;
-		p = zero + 1;
-	}
-	list[n] = NULL;
-	return p;
-}
-
 static bool take_setup(size_t n)
 {
 	struct init_setup *head = &setup.head;
@@ -85,19 +65,24 @@ static bool take_setup(size_t n)
 	if (n < sizeof *head)
 		return false;
 	memcpy(head, setup.message, sizeof *head);
-	size_t room = n - sizeof *head;
-	if (head->strings_n > room || head->filter_n > BPF_MAXINSNS ||
-	    head->filter_n * sizeof(struct sock_filter) != room - head->strings_n)
+	setup.filter = (struct sock_fprog){ (unsigned short)head->filter_n,
+					    (struct sock_filter *)(setup.message + sizeof *head) };
+	return head->filter_n <= BPF_MAXINSNS &&
+	       n == sizeof *head + head->filter_n * sizeof(struct sock_filter);
+}
+
+/* Arguments of the application, then its environment: with a NULL between them in place of init's own
+ * name. */
+static bool take_arguments(int argc, char **argv)
+{
+	uint32_t n = setup.head.argc;
+
+	if (n == 0 || argc < 1 || n > (uint32_t)argc - 1)
 		return false;
-	char *p = setup.message + sizeof *head, *end = p + head->strings_n;
-	if (head->argc == 0 || !(p = take_strings(p, end, setup.argv, head->argc)) ||
-	    !(p = take_strings(p, end, setup.env, head->envc)) || p != end)
-		return false;
-	/* The filter wants alignment; it ends the message, so it may move down over the padding. */
-	size_t filter_bytes = head->filter_n * sizeof(struct sock_filter);
-	static struct sock_filter code[BPF_MAXINSNS];
-	memcpy(code, end, filter_bytes);
-	setup.filter = (struct sock_fprog){ (unsigned short)head->filter_n, code };
+	memmove(argv, argv + 1, n * sizeof *argv);
+	argv[n] = NULL;
+	setup.argv = argv;
+	setup.env = argv + n + 1;
 	return true;
 }
 
@@ -120,24 +105,14 @@ static int step_standard_descriptors(void)
  * executing a program gives all of them up, whoever executes it. */
 static int step_capabilities_end(void)
 {
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	const uint32_t low = (uint32_t)INIT_CAPABILITIES;
-	const uint32_t high = (uint32_t)(INIT_CAPABILITIES >> 32);
-	struct __user_cap_data_struct few[2] = { { low, low, 0 }, { high, high, 0 } };
-
-	return (int)syscall(SYS_capset, &head, few);
+	return set_capabilities(INIT_CAPABILITIES, 0);
 }
 
-/* By a signal, so that waiting for a program is one call; by the pipe when it died before. */
+/* If it died before: it alone holds the other end of the control socket until init has said that it is
+ * ready, which then fails. */
 static int step_parent_death(void)
 {
-	struct pollfd lifeline = { INIT_FD_LIFELINE, 0, 0 };
-
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
-		return -1;
-	if (poll(&lifeline, 1, 0) != 0)
-		_exit(0);
-	return 0;
+	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
 static int step_undumpable(void)
@@ -251,11 +226,12 @@ static int take(const struct step *step)
 	return step->take();
 }
 
-static void confine(void)
+static void confine(int argc, char **argv)
 {
 	ssize_t n = recv(INIT_FD_CONTROL, setup.message, sizeof setup.message, MSG_TRUNC);
 
-	if (n <= 0 || (size_t)n > sizeof setup.message || !take_setup((size_t)n)) {
+	if (n <= 0 || (size_t)n > sizeof setup.message || !take_setup((size_t)n) ||
+	    !take_arguments(argc, argv)) {
 		errno = EBADMSG;
 		fail("setup");
 	}
@@ -383,12 +359,12 @@ static bool take_run(struct init_run *wanted)
 	       memcmp(CMSG_DATA(rights), standard, sizeof standard) == 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct init_run wanted;
 	struct init_report report;
 
-	confine();
+	confine(argc, argv);
 	/* What the next run needs is done before it comes. */
 	for (reset_pid(); take_run(&wanted); reset_pid()) {
 		run(&wanted, &report);

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/mount.h>
 #include <linux/securebits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -30,7 +30,10 @@ _Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's 
 
 /* What the steps pass on. */
 static struct {
-	const struct build *build;
+	const struct launcher *launcher;
+	const struct image *image;
+	uint32_t image_id;
+	int control;
 	int last_pid;
 	int noexec; /* vm.memfd_noexec, or -1 */
 	int init;   /* the program */
@@ -63,14 +66,14 @@ static int step_procfs(void)
 
 static int step_memfd_noexec(void)
 {
-	if (!now.build->launcher->have.memfd_noexec)
+	if (!now.launcher->have.memfd_noexec)
 		return 0;
 	return write_number(now.noexec, "2") || close(now.noexec);
 }
 
 static int step_identity(void)
 {
-	unsigned id = now.build->launcher->privileged ? CELL_INIT_ID : CELL_APP_ID;
+	unsigned id = now.launcher->privileged ? CELL_INIT_ID : CELL_APP_ID;
 
 	return syscall(SYS_setresgid, id, id, id) || syscall(SYS_setresuid, id, id, id);
 }
@@ -82,7 +85,7 @@ static int step_session(void)
 
 static int step_keyring(void)
 {
-	if (!now.build->launcher->have.keyring)
+	if (!now.launcher->have.keyring)
 		return 0;
 	return syscall(SYS_keyctl, 1 /* join session keyring */, NULL) < 0;
 }
@@ -104,18 +107,14 @@ static int step_mounts_private(void)
 
 static int lend(const char *from, const char *to, uint64_t attributes)
 {
-	struct mount_attr set = { .attr_set = attributes };
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int tree = mount_copy(from, 0, attributes);
 
-	if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &set, sizeof set) ||
-	    syscall(SYS_move_mount, tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH))
-		return -1;
-	return close(tree);
+	return tree < 0 ? -1 : mount_put(tree, to);
 }
 
 static const struct limits *limits(void)
 {
-	return &now.build->launcher->images[now.build->image].manifest.limits;
+	return &now.image->manifest.limits;
 }
 
 /* Of this cell alone, which serves one run. What is in it counts as its memory. */
@@ -136,7 +135,7 @@ static int step_root(void)
 	now.init = open(PATH_INIT, O_RDONLY | O_CLOEXEC);
 	if (now.init < 0)
 		return -1;
-	snprintf(from, sizeof from, PATH_IMAGES "/%" PRIu32, now.build->image);
+	snprintf(from, sizeof from, PATH_IMAGES "/%" PRIu32, now.image_id);
 	if (lend(from, PATH_CELL, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
 		return -1;
 	return limits()->scratch_bytes ? add_scratch() : 0;
@@ -203,28 +202,21 @@ static int step_descriptors(void)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0 || move_fd(null, 0) || move_fd(null, 1) || move_fd(null, 2) ||
-	    move_fd(now.build->control, INIT_FD_CONTROL) ||
-	    move_fd(now.build->lifeline, INIT_FD_LIFELINE) ||
-	    move_fd(now.last_pid, INIT_FD_LAST_PID) || dup3(now.init, INIT_FD_END, O_CLOEXEC) < 0)
+	    move_fd(now.control, INIT_FD_CONTROL) || move_fd(now.last_pid, INIT_FD_LAST_PID) ||
+	    dup3(now.init, INIT_FD_END, O_CLOEXEC) < 0)
 		return -1;
+	now.control = INIT_FD_CONTROL;
 	return syscall(SYS_close_range, 3, INIT_FD_CONTROL - 1, 0) ||
 	       syscall(SYS_close_range, INIT_FD_END + 1, ~0u, 0);
 }
 
 static int step_capabilities(void)
 {
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	const uint32_t low = (uint32_t)INIT_CAPABILITIES;
-	const uint32_t high = (uint32_t)(INIT_CAPABILITIES >> 32);
-	struct __user_cap_data_struct few[2] = { { low, low, low }, { high, high, high } };
-
 	if (drop_bounding(INIT_CAPABILITIES))
 		return -1;
 	/* Before the capabilities go, since it takes one; ambient ones are raised before that is
 	 * locked. They carry the four over to init, which is no set-user-id program. */
-	struct __user_cap_data_struct more[2] = { { low | CAP(SETPCAP), low | CAP(SETPCAP), low },
-						  { high, high, high } };
-	if (syscall(SYS_capset, &head, more))
+	if (set_capabilities(INIT_CAPABILITIES | CAP(SETPCAP), INIT_CAPABILITIES))
 		return -1;
 	for (int i = 0; i < 64; i++)
 		if (INIT_CAPABILITIES >> i & 1 &&
@@ -236,7 +228,7 @@ static int step_capabilities(void)
 			  SECBIT_NO_SETUID_FIXUP_LOCKED,
 		  0, 0, 0))
 		return -1;
-	return (int)syscall(SYS_capset, &head, few);
+	return set_capabilities(INIT_CAPABILITIES, INIT_CAPABILITIES);
 }
 
 static int step_no_new_privs(void)
@@ -260,42 +252,65 @@ static const struct step {
 
 static int take(const struct step *step)
 {
-	if (step_enter(now.build->launcher, step->name))
+	if (step_enter(now.launcher, step->name))
 		return (errno = EIO, -1);
-	return step_taken(now.build->launcher, step->name) ? step->take() : 0;
+	return step_taken(now.launcher, step->name) ? step->take() : 0;
 }
 
-static void __attribute__((noreturn)) fail(int control, const char *step)
+static void __attribute__((noreturn)) fail(const char *step)
 {
 	char text[128];
 	int n = snprintf(text, sizeof text, "%c%s: %s", INIT_FAILED, step, strerror(errno));
 
 	/* A socket that is closed with its setup unread resets the other end, and the reason is lost. */
 	char unread;
-	recv(control, &unread, 1, MSG_DONTWAIT);
-	send(control, text, (size_t)n, MSG_NOSIGNAL);
+	recv(now.control, &unread, 1, MSG_DONTWAIT);
+	send(now.control, text, (size_t)n, MSG_NOSIGNAL);
 	_exit(1);
 }
 
-void build_cell(const struct build *build)
+static char *copy(struct slice text)
 {
-	static char *const argv[] = { "init", NULL }, *const env[] = { NULL };
-	int control = build->control;
-	char go = INIT_JOINED;
+	char *p = memchr(text.p, 0, text.left) ? NULL : malloc(text.left + 1);
 
-	now.build = build;
-	if (cgroup_join(&build->launcher->groups, build->groups) ||
-	    send(control, &go, 1, MSG_NOSIGNAL) != 1)
-		fail(control, "cgroups");
-	if (read(build->go, &go, 1) != 1)
-		_exit(1);
-	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-		if (take(&steps[i]))
-			fail(control, steps[i].name);
-		/* From there on the socket has its last place. */
-		if (strcmp(steps[i].name, "descriptors") == 0)
-			control = INIT_FD_CONTROL;
+	if (p) {
+		memcpy(p, text.p, text.left);
+		p[text.left] = '\0';
 	}
+	return p;
+}
+
+/* Its environment stays empty: the application's would change what its C library does. */
+static void become_init(void)
+{
+	static char *argv[1 + 2 * MANIFEST_STRINGS_MAX + 1] = { "init" }, *const env[] = { NULL };
+	const struct manifest *m = &now.image->manifest;
+
+	for (size_t i = 0; i < m->argc + m->envc; i++)
+		if (!(argv[i + 1] = copy(i < m->argc ? m->argv[i] : m->env[i - m->argc]))) {
+			errno = EINVAL;
+			return;
+		}
 	syscall(SYS_execveat, INIT_FD_END, "", argv, env, AT_EMPTY_PATH);
-	fail(control, "init");
+}
+
+void build_cell(const struct launcher *launcher, const struct cell *cell, int control)
+{
+	char byte = INIT_JOINED;
+
+	now.launcher = launcher;
+	now.image = &launcher->images[cell->image];
+	now.image_id = cell->image;
+	now.control = control;
+	if (cgroup_join(&launcher->groups, &cell->groups) ||
+	    send(control, &byte, 1, MSG_NOSIGNAL) != 1)
+		fail("cgroups");
+	/* The setup, which is for init, is there when groups are checked and maps are written. */
+	if (recv(control, &byte, 1, MSG_PEEK) != 1)
+		_exit(1);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (take(&steps[i]))
+			fail(steps[i].name);
+	become_init();
+	fail("init");
 }

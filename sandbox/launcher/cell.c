@@ -24,50 +24,17 @@
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
 	 CLONE_NEWCGROUP)
 
-/* Descriptors of a cell that is being built; the cell's own are in struct cell. */
-struct ends {
-	int control[2], lifeline[2], go[2];
-};
-
-static void ends_close(struct ends *ends)
-{
-	for (int i = 0; i < 2; i++) {
-		fd_cleanup(&ends->control[i]);
-		fd_cleanup(&ends->lifeline[i]);
-		fd_cleanup(&ends->go[i]);
-	}
-}
-
-static enum err ends_open(struct ends *ends)
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends->control) ||
-	    pipe2(ends->lifeline, O_CLOEXEC) || pipe2(ends->go, O_CLOEXEC))
-		return failed(ERR_IO, "cell: descriptors: %m");
-	return OK;
-}
-
 static pid_t clone_cell(const struct launcher *launcher, const struct cgroup_cell *groups)
 {
 	int group = cgroup_v2(&launcher->groups, groups);
 	struct clone_args args = {
-		.flags = NAMESPACES | (launcher->have.time_namespace ? CLONE_NEWTIME : 0),
+		.flags = NAMESPACES | (launcher->have.time_namespace ? CLONE_NEWTIME : 0) |
+			 (group < 0 ? 0 : CLONE_INTO_CGROUP),
 		.exit_signal = SIGCHLD,
+		.cgroup = group < 0 ? 0 : (uint64_t)group,
 	};
-	struct clone_args inside = args;
 
-	inside.flags |= CLONE_INTO_CGROUP;
-	inside.cgroup = (uint64_t)group;
-	pid_t pid = group < 0 ? -1 : (pid_t)syscall(SYS_clone3, &inside, sizeof inside);
-	return pid >= 0 ? pid : (pid_t)syscall(SYS_clone3, &args, sizeof args);
-}
-
-static enum err write_at(int dir, const char *name, const char *text)
-{
-	CLEANUP(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return failed(ERR_IO, "id_maps: %s: %m", name);
-	return OK;
+	return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 
 /* The process can't be reaped by anyone else, so its number is its own while it is opened. */
@@ -86,9 +53,10 @@ static enum err write_maps(const struct launcher *launcher, uint32_t number, pid
 			 base, CELL_APP_ID, base + 1);
 	else
 		snprintf(map, sizeof map, "%d 0 1\n", CELL_APP_ID);
-	if ((e = write_at(dir, "setgroups", "deny")) || (e = write_at(dir, "uid_map", map)))
-		return e;
-	return write_at(dir, "gid_map", map);
+	if ((e = write_text(dir, "setgroups", "deny")) || (e = write_text(dir, "uid_map", map)) ||
+	    (e = write_text(dir, "gid_map", map)))
+		return failed(e, "id_maps: %s", err_reason());
+	return OK;
 }
 
 static enum err put_setup(const struct launcher *launcher, const struct manifest *manifest,
@@ -99,8 +67,7 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 				   .landlock_abi = launcher->have.landlock_abi,
 				   .uid = CELL_APP_ID,
 				   .gid = CELL_APP_ID,
-				   .argc = (uint32_t)manifest->argc,
-				   .envc = (uint32_t)manifest->envc };
+				   .argc = (uint32_t)manifest->argc };
 	struct filter filter;
 	enum err e = filter_build(manifest, &filter);
 
@@ -111,18 +78,9 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 	snprintf(head.fault, sizeof head.fault, "%s", launcher->fault);
 	snprintf(head.without, sizeof head.without, "%s", launcher->without);
 #endif
-	buf_add(out, sizeof head);
-	for (size_t i = 0; i < manifest->argc + manifest->envc; i++) {
-		buf_put_slice(out, i < manifest->argc ? manifest->argv[i]
-						      : manifest->env[i - manifest->argc]);
-		buf_put_u8(out, 0);
-	}
-	head.strings_n = (uint32_t)(out->len - sizeof head);
+	buf_put(out, &head, sizeof head);
 	buf_put_slice(out, filter_bytes(&filter));
-	if ((e = buf_check(out)))
-		return e;
-	memcpy(out->data, &head, sizeof head);
-	return OK;
+	return buf_check(out);
 }
 
 static enum err await(int control, int what)
@@ -144,57 +102,52 @@ static enum err await(int control, int what)
 		      (const char *)answer.data + 1);
 }
 
-static enum err prepare(const struct launcher *launcher, uint32_t number, struct cell *cell,
-			struct ends *ends)
+static enum err prepare(const struct launcher *launcher, uint32_t number, const struct cell *cell,
+			int control)
 {
 	CLEANUP(buf) struct buf setup = { .max = INIT_MESSAGE_MAX };
 	enum err e;
 
 	if ((e = step_enter(launcher, "cgroup_memory")) ||
 	    (e = step_enter(launcher, "cgroup_pids")) || (e = step_enter(launcher, "cgroup_cpu")) ||
-	    (e = await(ends->control[0], INIT_JOINED)) ||
+	    (e = await(control, INIT_JOINED)) ||
 	    (e = cgroup_joined(&launcher->groups, &cell->groups, cell->init)) ||
 	    (e = step_enter(launcher, "id_maps")) || (e = step_enter(launcher, "host_uids")) ||
 	    (e = write_maps(launcher, number, cell->init)) ||
 	    (e = put_setup(launcher, &launcher->images[cell->image].manifest, &setup)) ||
-	    (e = io_send_message(ends->control[0], buf_slice(&setup), NULL, 0)))
+	    (e = io_send_message(control, buf_slice(&setup), NULL, 0)))
 		return e;
-	if (write(ends->go[1], "g", 1) != 1)
-		return failed(ERR_IO, "cell: %m");
-	return await(ends->control[0], INIT_READY);
+	return await(control, INIT_READY);
 }
 
-static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell,
-		      struct ends *ends)
+static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell, int *control)
 {
+	int ends[2];
 	enum err e;
 
-	if ((e = ends_open(ends)) || (e = step_enter(launcher, "namespaces")) ||
+	if ((e = step_enter(launcher, "namespaces")) ||
 	    (e = step_enter(launcher, "time_namespace")))
 		return e;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return failed(ERR_IO, "cell: socketpair: %m");
+	*control = ends[0];
 	cell->init = clone_cell(launcher, &cell->groups);
-	if (cell->init < 0)
-		return failed(ERR_IO, "cell: step namespaces: %m");
 	if (cell->init == 0) {
-		struct build build = { launcher,         &cell->groups,     cell->image,
-				       ends->control[1], ends->lifeline[0], ends->go[0] };
-		/* The other end of the pipe must be the launcher's alone, or its end goes unseen. */
-		close(ends->go[1]);
-		close(ends->lifeline[1]);
-		close(ends->control[0]);
-		build_cell(&build);
+		/* The launcher's alone, or its end would go unseen. */
+		close(ends[0]);
+		build_cell(launcher, cell, ends[1]);
 	}
+	if (cell->init < 0)
+		e = failed(ERR_IO, "cell: step namespaces: %m");
+	close(ends[1]);
 	cell->used = true;
-	fd_cleanup(&ends->control[1]);
-	cell->lifeline = fd_steal(&ends->lifeline[1]);
-	return prepare(launcher, number, cell, ends);
+	return e ? e : prepare(launcher, number, cell, *control);
 }
 
 /* Whether nothing is left of it; tells it to end where that was not done. */
 static bool is_gone(struct launcher *launcher, struct cell *cell, int options)
 {
 	cell->used = cell->ending = true;
-	fd_cleanup(&cell->lifeline);
 	/* The number is its own until it is reaped, which the kernel does not allow before every other
 	 * process of the namespace is gone. */
 	if (cell->init > 0) {
@@ -236,7 +189,6 @@ static struct cell *free_cell(struct launcher *launcher)
 enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, uint32_t processes,
 		   uint32_t *id, int fds[CELL_FDS])
 {
-	struct ends ends = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	uint32_t i;
 	enum err e;
 
@@ -249,16 +201,15 @@ enum err cell_make(struct launcher *launcher, uint32_t image, uint64_t memory, u
 	if (!cell)
 		return failed(ERR_LIMIT, "all cells are in use");
 	i = (uint32_t)(cell - launcher->cells);
-	*cell = (struct cell){ .image = image, .init = -1, .lifeline = -1 };
+	*cell = (struct cell){ .image = image, .init = -1 };
 	if ((e = cgroup_make(&launcher->groups, i, memory, processes, &cell->groups)))
 		return e;
 	if (!(e = cgroup_open_usage(&launcher->groups, &cell->groups, fds + CELL_USAGE)))
-		e = start(launcher, i, cell, &ends);
-	if (e)
+		e = start(launcher, i, cell, &fds[CELL_CONTROL]);
+	if (e) {
 		destroy(launcher, cell);
-	else
-		fds[CELL_CONTROL] = fd_steal(&ends.control[0]);
-	ends_close(&ends);
+		fd_cleanup(&fds[CELL_CONTROL]);
+	}
 	*id = i;
 	return e;
 }

@@ -14,21 +14,21 @@
 #include <unistd.h>
 
 #include "config/base/io.h"
+#include "sandbox/launcher/launcher.h"
 
 #define MOUNTINFO_MAX (1 << 20)
 #define INIT_MEMORY ((uint64_t)2 << 20) /* init, and what the kernel keeps for the cell itself */
 #define PARENT_PREFIX "assay-"
+#define CELL_PREFIX "cell"
 #define REMOVE_TRIES 200 /* of 5 ms: a dead process leaves its group a little later */
 
 const char *const controller_names[CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct" };
 
 static enum err write_file(int dir, const char *name, const char *text)
 {
-	CLEANUP(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	enum err e = write_text(dir, name, text);
 
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		return failed(ERR_IO, "cgroup %s: %m", name);
-	return OK;
+	return e ? failed(e, "cgroup %s", err_reason()) : OK;
 }
 
 static void read_file(int dir, const char *name, char *text, size_t room)
@@ -47,23 +47,12 @@ static enum err write_if_there(int dir, const char *name, const char *text)
 	return write_file(dir, name, text);
 }
 
-static bool has_word(const char *list, const char *word, const char *between)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; (p = strstr(p, word)); p += n)
-		if ((p == list || strchr(between, p[-1])) &&
-		    (p[n] == '\0' || p[n] == '\n' || strchr(between, p[n])))
-			return true;
-	return false;
-}
-
-static unsigned controllers(const char *options, const char *between)
+static unsigned controllers(const char *options)
 {
 	unsigned bits = 0;
 
 	for (int i = 0; i < CONTROLLERS; i++)
-		if (has_word(options, controller_names[i], between))
+		if (has_word(options, controller_names[i]))
 			bits |= 1u << i;
 	return bits;
 }
@@ -81,10 +70,13 @@ static unsigned enable(int dir, unsigned bits)
 	return bits;
 }
 
+/* Version 2 kills a whole group at once, forks and all, where the kernel can (5.14). */
 static void kill_members(int dir)
 {
 	char text[4096];
 
+	if (write_text(dir, "cgroup.kill", "1") == OK)
+		return;
 	read_file(dir, "cgroup.procs", text, sizeof text);
 	for (char *p = text, *end; *p; p = *end ? end + 1 : end) {
 		long pid = strtol(p, &end, 10);
@@ -109,27 +101,10 @@ static void remove_group(int parent, const char *name)
 		usleep(5000);
 }
 
-/* What a launcher that was killed left behind. */
-static enum err sweep(int parent)
+/* Calls @each for the groups in @dir whose names start so. */
+static enum err sweep(int dir, const char *prefix, enum err (*each)(int dir, const char *name))
 {
-	int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy < 0 ? NULL : fdopendir(copy);
-
-	if (!list) {
-		fd_cleanup(&copy);
-		return failed(ERR_IO, "sweeping cgroups: %m");
-	}
-	for (struct dirent *d; (d = readdir(list));)
-		if (d->d_type == DT_DIR && strncmp(d->d_name, "cell", 4) == 0)
-			remove_group(parent, d->d_name);
-	closedir(list);
-	return OK;
-}
-
-/* Groups of other launchers that were killed and never started again: nobody holds their lock. */
-static enum err sweep_orphans(int top, const char *own)
-{
-	int copy = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 	enum err e = OK;
 
@@ -137,20 +112,30 @@ static enum err sweep_orphans(int top, const char *own)
 		fd_cleanup(&copy);
 		return failed(ERR_IO, "sweeping cgroups: %m");
 	}
-	for (struct dirent *d; !e && (d = readdir(list));) {
-		if (strncmp(d->d_name, PARENT_PREFIX, strlen(PARENT_PREFIX)) != 0 ||
-		    strcmp(d->d_name, own) == 0)
-			continue;
-		CLEANUP(fd)
-		int dir = openat(top, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir < 0 && errno != ENOENT)
-			e = failed(ERR_IO, "sweeping cgroups: %m");
-		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB))
-			continue;
-		e = sweep(dir);
-		unlinkat(top, d->d_name, AT_REMOVEDIR);
-	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (strncmp(d->d_name, prefix, strlen(prefix)) == 0)
+			e = each(dir, d->d_name);
 	closedir(list);
+	return e;
+}
+
+static enum err sweep_cell(int parent, const char *name)
+{
+	remove_group(parent, name);
+	return OK;
+}
+
+/* Of a launcher that was killed and never started again: nobody holds its lock. */
+static enum err sweep_orphan(int top, const char *name)
+{
+	CLEANUP(fd) int dir = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (dir < 0)
+		return errno == ENOENT ? OK : failed(ERR_IO, "sweeping cgroups: %m");
+	if (flock(dir, LOCK_EX | LOCK_NB))
+		return OK;
+	enum err e = sweep(dir, CELL_PREFIX, sweep_cell);
+	unlinkat(top, name, AT_REMOVEDIR);
 	return e;
 }
 
@@ -205,7 +190,7 @@ static enum err add_hierarchy(struct cgroups *g, const char *path, int version, 
 	CLEANUP(fd) int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (version == 2 && top >= 0) {
 		read_file(top, "cgroup.controllers", text, sizeof text);
-		bits = controllers(text, " ");
+		bits = controllers(text);
 	}
 	for (size_t i = 0; i < g->n; i++)
 		bits &= ~g->at[i].controllers;
@@ -223,9 +208,9 @@ static enum err add_hierarchy(struct cgroups *g, const char *path, int version, 
 	g->at[g->n].top = fd_steal(&top);
 	g->at[g->n].parent = fd_steal(&parent);
 	g->n++;
-	if ((e = sweep(g->at[g->n - 1].parent)))
+	if ((e = sweep(g->at[g->n - 1].parent, CELL_PREFIX, sweep_cell)))
 		return e;
-	return sweep_orphans(g->at[g->n - 1].top, g->parent);
+	return sweep(g->at[g->n - 1].top, PARENT_PREFIX, sweep_orphan);
 }
 
 /* One line: "id parent major:minor root point options [optional...] - type source options". */
@@ -238,7 +223,7 @@ static enum err take_mount(struct cgroups *g, char *line)
 	    sscanf(tail, " - %31s %*s %255s", type, options) != 2 || strchr(point, '\\'))
 		return OK;
 	if (strcmp(type, "cgroup") == 0)
-		return add_hierarchy(g, point, 1, controllers(options, ","));
+		return add_hierarchy(g, point, 1, controllers(options));
 	if (strcmp(type, "cgroup2") == 0)
 		return add_hierarchy(g, point, 2, 0);
 	return OK;
@@ -356,7 +341,7 @@ enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_t mem
 	enum err e = OK;
 
 	*out = (struct cgroup_cell){ .dir = { -1, -1, -1, -1 } };
-	snprintf(out->name, sizeof out->name, "cell%" PRIu32, number);
+	snprintf(out->name, sizeof out->name, CELL_PREFIX "%" PRIu32, number);
 	for (size_t i = 0; i < groups->n && !e; i++) {
 		int parent = groups->at[i].parent;
 
@@ -404,9 +389,7 @@ enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *c
 
 	snprintf(line, sizeof line, "%d\n", (int)pid);
 	for (size_t i = 0; i < groups->n; i++)
-		if (!has_alone(cell->dir[i], line) &&
-		    (groups->at[i].version == 1 || write_file(cell->dir[i], "cgroup.procs", line) ||
-		     !has_alone(cell->dir[i], line)))
+		if (!has_alone(cell->dir[i], line))
 			return failed(ERR_IO, "cell: step cgroups: it is not in its group");
 	return OK;
 }

@@ -46,8 +46,7 @@ MUST enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_
 MUST enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell);
 /* The directory of the group that a process is to be made in; -1: none. */
 int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell);
-/* Fails unless the process, and nothing else, is in all of the groups; moves it into that of version 2
- * where it could not be made there. */
+/* Fails unless the process, and nothing else, is in all of the groups. */
 MUST enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell,
 			    pid_t pid);
 /* The files that usage.h reads; an empty one where nothing counts. */

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "sandbox/filter.h"
+#include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
 #include "sandbox/launcher/step.h"
 
@@ -32,13 +32,10 @@ static enum err drop_capabilities(const struct launcher *launcher)
 {
 	/* An ordinary user's cells map its one id, which is 0 here: that takes one more. */
 	const uint64_t kept = always | (launcher->privileged ? 0 : CAP(SETFCAP));
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	const uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
-	struct __user_cap_data_struct few[2] = { { low, low, 0 }, { high, high, 0 } };
 
 	if (drop_bounding(kept))
 		return failed(ERR_IO, "launcher_confine: bounding set: %m");
-	if (syscall(SYS_capset, &head, few))
+	if (set_capabilities(kept, 0))
 		return failed(ERR_IO, "launcher_confine: capabilities: %m");
 	return OK;
 }

@@ -17,6 +17,7 @@
 
 #define PR_GET_MDWE_ 66
 #define LANDLOCK_ABI_LEAST 1
+#define UIDS_FILE "/run/assay-uids"
 
 static void note_absent(struct launcher *launcher, const char *step)
 {
@@ -25,16 +26,16 @@ static void note_absent(struct launcher *launcher, const char *step)
 	snprintf(launcher->absent + n, sizeof launcher->absent - n, "%s%s", n ? " " : "", step);
 }
 
-bool step_listed(const char *list, const char *word)
+bool has_word(const char *list, const char *word)
 {
 	size_t n = strlen(word);
 
 	while (*list) {
-		size_t length = strcspn(list, " ");
+		size_t length = strcspn(list, " ,\n");
 
 		if (length == n && memcmp(list, word, n) == 0)
 			return true;
-		list += length + (list[length] == ' ');
+		list += length + (list[length] != '\0');
 	}
 	return false;
 }
@@ -49,7 +50,7 @@ static enum err probe_controllers(struct launcher *launcher)
 			cgroups_forget(&launcher->groups, (enum controller)i);
 		if (cgroups_have(&launcher->groups, (enum controller)i))
 			continue;
-		if (!step_listed(launcher->allow_missing, controller_names[i]))
+		if (!has_word(launcher->allow_missing, controller_names[i]))
 			return failed(ERR_UNSUPPORTED,
 				      "no cgroup controller \"%s\" can be used here; "
 				      "sandbox.allow_missing does not name it",
@@ -101,13 +102,54 @@ enum err host_probe(struct launcher *launcher)
 	return probe_controllers(launcher);
 }
 
-static enum err write_text(const char *path, const char *text)
+enum err write_text(int dir, const char *name, const char *text)
 {
-	CLEANUP(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
+	CLEANUP(fd) int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return failed(ERR_IO, "%s: %m", path);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return failed(ERR_IO, "%s: %m", name);
 	return OK;
+}
+
+/* All launchers lock, in one file, the bytes whose numbers are their ids. */
+enum err host_claim_uids(struct launcher *launcher)
+{
+	struct flock ids = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = UIDS };
+	CLEANUP(fd) int fd = open(UIDS_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	for (int i = 0; fd >= 0 && i < UIDS_LAUNCHERS; i++) {
+		ids.l_start = (off_t)launcher->uid_base + i * UIDS;
+		if (fcntl(fd, F_OFD_SETLK, &ids) == 0) {
+			launcher->uid_base = (uint32_t)ids.l_start;
+			fd = -1; /* stays open to the end */
+			return OK;
+		}
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+	}
+	return fd < 0 || (errno != EAGAIN && errno != EACCES)
+		       ? failed(ERR_IO, "host_uids: %s: %m", UIDS_FILE)
+		       : failed(ERR_LIMIT, "host_uids: other launchers have all ids from %u on",
+				launcher->uid_base);
+}
+
+int mount_copy(const char *path, unsigned flags, uint64_t attributes)
+{
+	struct mount_attr set = { .attr_set = attributes };
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path,
+				OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+
+	if (tree >= 0 &&
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &set, sizeof set))
+		fd_cleanup(&tree);
+	return tree;
+}
+
+int mount_put(int tree, const char *path)
+{
+	int r = (int)syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+
+	return close(tree) || r ? -1 : 0;
 }
 
 /* An ordinary user becomes root of a user namespace of its own, in which it may mount. */
@@ -128,11 +170,11 @@ static enum err own_namespaces(const struct launcher *launcher)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET))
 		return failed(ERR_UNSUPPORTED, "launcher_root: user namespaces: %m");
 	snprintf(map, sizeof map, "0 %u 1", uid);
-	if ((e = write_text("/proc/self/setgroups", "deny")) ||
-	    (e = write_text("/proc/self/uid_map", map)))
+	if ((e = write_text(AT_FDCWD, "/proc/self/setgroups", "deny")) ||
+	    (e = write_text(AT_FDCWD, "/proc/self/uid_map", map)))
 		return e;
 	snprintf(map, sizeof map, "0 %u 1", gid);
-	return write_text("/proc/self/gid_map", map);
+	return write_text(AT_FDCWD, "/proc/self/gid_map", map);
 }
 
 static const struct {
@@ -147,28 +189,16 @@ static const struct {
 
 #define BORROWED (sizeof borrowed / sizeof *borrowed)
 
-static enum err borrow(size_t i, int *fd)
-{
-	struct mount_attr attributes = { .attr_set = borrowed[i].attributes };
-
-	*fd = (int)syscall(SYS_open_tree, AT_FDCWD, borrowed[i].path,
-			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | borrowed[i].flags);
-	if (*fd < 0 || syscall(SYS_mount_setattr, *fd, "", AT_EMPTY_PATH | borrowed[i].flags,
-			       &attributes, sizeof attributes))
-		return failed(ERR_IO, "launcher_root: %s: %m", borrowed[i].path);
-	return OK;
-}
-
-static enum err lend(size_t i, int fd)
+static enum err lend(size_t i, int *tree)
 {
 	const char *path = borrowed[i].path;
 	struct stat status;
 
-	if (fstat(fd, &status))
+	if (fstat(*tree, &status))
 		return failed(ERR_IO, "launcher_root: %s: %m", path);
 	if (S_ISDIR(status.st_mode) ? mkdir(path + 1, 0755) : mknod(path + 1, S_IFREG | 0444, 0))
 		return failed(ERR_IO, "launcher_root: making %s: %m", path);
-	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH))
+	if (mount_put(fd_steal(tree), path + 1))
 		return failed(ERR_IO, "launcher_root: mounting %s: %m", path);
 	return OK;
 }
@@ -182,7 +212,7 @@ static enum err put_init(struct slice init)
 	return io_write_all(fd, init);
 }
 
-static enum err make_root(const int fds[BORROWED], struct slice init)
+static enum err make_root(int trees[BORROWED], struct slice init)
 {
 	enum err e;
 
@@ -192,7 +222,7 @@ static enum err make_root(const int fds[BORROWED], struct slice init)
 	    mkdir("." PATH_CELL, 0755))
 		return failed(ERR_IO, "launcher_root: %m");
 	for (size_t i = 0; i < BORROWED; i++)
-		if ((e = lend(i, fds[i])))
+		if ((e = lend(i, &trees[i])))
 			return e;
 	if ((e = put_init(init)))
 		return e;
@@ -203,7 +233,7 @@ static enum err make_root(const int fds[BORROWED], struct slice init)
 
 enum err host_leave(struct launcher *launcher, struct slice init)
 {
-	int fds[BORROWED] = { -1, -1, -1, -1 };
+	int trees[BORROWED] = { -1, -1, -1, -1 };
 	enum err e;
 
 	umask(0);
@@ -212,11 +242,14 @@ enum err host_leave(struct launcher *launcher, struct slice init)
 		return e;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return failed(ERR_IO, "launcher_root: private mounts: %m");
-	for (size_t i = 0; i < BORROWED && !e; i++)
-		e = borrow(i, &fds[i]);
+	for (size_t i = 0; i < BORROWED && !e; i++) {
+		trees[i] = mount_copy(borrowed[i].path, borrowed[i].flags, borrowed[i].attributes);
+		if (trees[i] < 0)
+			e = failed(ERR_IO, "launcher_root: %s: %m", borrowed[i].path);
+	}
 	if (!e)
-		e = make_root(fds, init);
+		e = make_root(trees, init);
 	for (size_t i = 0; i < BORROWED; i++)
-		fd_cleanup(&fds[i]);
+		fd_cleanup(&trees[i]);
 	return e;
 }

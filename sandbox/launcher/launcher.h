@@ -12,8 +12,10 @@
 #include "sandbox/protocol.h"
 
 #define IMAGES_MAX 256
-#define CELL_END_MS 5 /* between looks at a cell that ends */
-#define CELL_UIDS 2   /* host ids per cell: init's and the application's */
+#define CELL_END_MS 5                /* between looks at a cell that ends */
+#define CELL_UIDS 2                  /* host ids per cell: init's and the application's */
+#define UIDS (CELLS_MAX * CELL_UIDS) /* of one launcher */
+#define UIDS_LAUNCHERS 64            /* at most, from one uid_base on */
 
 /* Ids in a cell's user namespace. */
 enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
@@ -34,7 +36,6 @@ struct cell {
 	bool used, ending; /* ending: told to, and not gone */
 	uint32_t image;
 	pid_t init;
-	int lifeline; /* its closing ends the cell */
 	struct cgroup_cell groups;
 };
 
@@ -47,7 +48,7 @@ struct have {
 struct launcher {
 	int sock; /* to the daemon */
 	bool privileged;
-	uint32_t uid_base;
+	uint32_t uid_base; /* of the ids that it has claimed */
 	uint32_t cells_max;
 	const char *allow_missing;
 	struct have have;
@@ -62,9 +63,20 @@ struct launcher {
 };
 
 /* host.c */
+/* Takes ids that no other launcher of this machine has, from uid_base on, as long as it lives. */
+MUST enum err host_claim_uids(struct launcher *launcher);
 MUST enum err host_probe(struct launcher *launcher);
 /* Leaves the host's file system for a small one of its own, which holds @init and no more. */
 MUST enum err host_leave(struct launcher *launcher, struct slice init);
+
+/* Whether @list, words with spaces or commas between, has @word. */
+bool has_word(const char *list, const char *word);
+/* A detached copy of the mount at @path, with these attributes set (flags: AT_RECURSIVE); -1 with
+ * errno. mount_put attaches it, and closes it. */
+int mount_copy(const char *path, unsigned flags, uint64_t attributes);
+int mount_put(int tree, const char *path);
+/* The whole text, into a file that is there; @dir as in openat(2). */
+MUST enum err write_text(int dir, const char *name, const char *text);
 
 /* confine.c: keeps the capabilities and system calls that cells and images take; for good. */
 MUST enum err launcher_confine(const struct launcher *launcher);
@@ -87,15 +99,9 @@ bool cell_reap(struct launcher *launcher);
 bool cell_any(struct launcher *launcher, uint32_t image);
 void cell_end_all(struct launcher *launcher);
 
-/* build.c: the new cell's first process; never returns. */
-struct build {
-	const struct launcher *launcher;
-	const struct cgroup_cell *groups;
-	uint32_t image;
-	int control, lifeline,
-		go; /* go: a byte comes when groups are checked and maps are written */
-};
-void build_cell(const struct build *build) __attribute__((noreturn));
+/* build.c: the new cell's first process. */
+void build_cell(const struct launcher *launcher, const struct cell *cell, int control)
+	__attribute__((noreturn));
 
 /* requests.c: serves until the daemon's end closes. */
 MUST enum err requests_serve_one(struct launcher *launcher);

@@ -2,7 +2,6 @@
  * user, leaves the host's file system, and builds cells for the daemon until it ends. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,16 +33,41 @@ static const char usage[] =
 	"                      (--fd N | [--daemon-uid U --daemon-gid G --daemon-group G2]\n"
 	"                                -- PROGRAM ARGUMENTS...)\n";
 
-struct options {
-	const char *init, *name, *allow_missing;
-	uint32_t uid_base, cells;
-	int fd;
-	uid_t daemon_uid;
-	gid_t daemon_gid, daemon_group;
-	char **daemon; /* program and arguments, or NULL */
-};
+#define NO_FD UINT32_MAX
 
-static struct launcher launcher;
+static struct options {
+	const char *init, *name;
+	uint32_t fd, daemon_uid, daemon_gid, daemon_group;
+	char **daemon; /* program and arguments, or NULL */
+} options = { .fd = NO_FD };
+
+static struct launcher launcher = { .cells_max = 1,
+				    .allow_missing = "",
+#ifdef ASSAY_FAULTS
+				    .fault = "",
+				    .without = "",
+#endif
+				    .sock = -1 };
+
+static const struct {
+	const char *name;
+	const char **text;
+	uint32_t *number, most;
+} known[] = {
+	{ "--init", &options.init, NULL, 0 },
+	{ "--name", &options.name, NULL, 0 },
+	{ "--allow-missing", &launcher.allow_missing, NULL, 0 },
+	{ "--uid-base", NULL, &launcher.uid_base, 4294900000u },
+	{ "--cells", NULL, &launcher.cells_max, CELLS_MAX },
+	{ "--fd", NULL, &options.fd, 1 << 20 },
+	{ "--daemon-uid", NULL, &options.daemon_uid, 4294967294u },
+	{ "--daemon-gid", NULL, &options.daemon_gid, 4294967294u },
+	{ "--daemon-group", NULL, &options.daemon_group, 4294967294u },
+#ifdef ASSAY_FAULTS
+	{ "--fault", &launcher.fault, NULL, 0 },
+	{ "--without", &launcher.without, NULL, 0 },
+#endif
+};
 
 static enum err take_number(const char *text, uint32_t most, uint32_t *out)
 {
@@ -57,102 +81,54 @@ static enum err take_number(const char *text, uint32_t most, uint32_t *out)
 	return OK;
 }
 
-static enum err take_option(int c, struct options *o)
+static enum err take_option(const char *name, const char *value)
 {
-	uint32_t number = 0;
-	enum err e = OK;
-
-	switch (c) {
-	case 'i':
-		o->init = optarg;
+	for (size_t i = 0; value && i < sizeof known / sizeof *known; i++) {
+		if (strcmp(name, known[i].name) != 0)
+			continue;
+		if (known[i].number)
+			return take_number(value, known[i].most, known[i].number);
+		*known[i].text = value;
 		return OK;
-	case 'n':
-		o->name = optarg;
-		return OK;
-	case 'm':
-		o->allow_missing = optarg;
-		return OK;
-	case 'b':
-		return take_number(optarg, 4294900000u, &o->uid_base);
-	case 'c':
-		return take_number(optarg, CELLS_MAX, &o->cells);
-	case 'f':
-		e = take_number(optarg, 1 << 20, &number);
-		o->fd = (int)number;
-		return e;
-#ifdef ASSAY_FAULTS
-	case 'F':
-		launcher.fault = optarg;
-		return OK;
-	case 'W':
-		launcher.without = optarg;
-		return OK;
-#endif
-	case 'u':
-		return take_number(optarg, 4294967294u, &o->daemon_uid);
-	case 'g':
-		return take_number(optarg, 4294967294u, &o->daemon_gid);
-	case 'G':
-		return take_number(optarg, 4294967294u, &o->daemon_group);
 	}
-	return failed(ERR_USAGE, "unknown option");
+	return failed(ERR_USAGE, "%s: no such option, or nothing after it", name);
 }
 
-static enum err check_options(const struct options *o)
+static enum err check_options(void)
 {
-	size_t n = o->name ? strlen(o->name) : 0;
+	size_t n = options.name ? strlen(options.name) : 0;
 
-	if (!o->init || o->init[0] != '/')
+	if (!options.init || options.init[0] != '/')
 		return failed(ERR_USAGE, "--init: absolute path expected");
-	if (n == 0 || n > 64 || strspn(o->name, "0123456789abcdef") != n)
+	if (n == 0 || n > 64 || strspn(options.name, "0123456789abcdef") != n)
 		return failed(ERR_USAGE, "--name: up to 64 hexadecimal digits expected");
-	if (o->cells == 0)
+	if (launcher.cells_max == 0)
 		return failed(ERR_USAGE, "--cells: 1 to %d", CELLS_MAX);
-	if ((o->fd < 0) == !o->daemon)
+	if ((options.fd == NO_FD) == !options.daemon)
 		return failed(ERR_USAGE, "either --fd or a program expected");
-	if (o->daemon && o->daemon[0][0] != '/')
+	if (options.daemon && options.daemon[0][0] != '/')
 		return failed(ERR_USAGE, "the daemon's path must be absolute");
-	if (geteuid() == 0 && o->uid_base < 65536)
+	if (geteuid() == 0 && launcher.uid_base < 65536)
 		return failed(ERR_USAGE, "--uid-base: 65536 at least");
 	return OK;
 }
 
-static enum err take_options(int argc, char **argv, struct options *o)
+static enum err take_options(char **argv)
 {
-	static const struct option list[] = {
-		{ "init", required_argument, NULL, 'i' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "uid-base", required_argument, NULL, 'b' },
-		{ "allow-missing", required_argument, NULL, 'm' },
-		{ "cells", required_argument, NULL, 'c' },
-		{ "fd", required_argument, NULL, 'f' },
-#ifdef ASSAY_FAULTS
-		{ "fault", required_argument, NULL, 'F' },
-		{ "without", required_argument, NULL, 'W' },
-#endif
-		{ "daemon-uid", required_argument, NULL, 'u' },
-		{ "daemon-gid", required_argument, NULL, 'g' },
-		{ "daemon-group", required_argument, NULL, 'G' },
-		{ NULL, 0, NULL, 0 },
-	};
 	enum err e;
 
-	*o = (struct options){ .allow_missing = "", .cells = 1, .fd = -1 };
-#ifdef ASSAY_FAULTS
-	launcher.fault = launcher.without = "";
-#endif
-	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, "+", list, NULL)) != -1;)
-		if ((e = take_option(c, o)))
+	while (*++argv && strcmp(*argv, "--") != 0)
+		if ((e = take_option(argv[0], argv[1])) || !*++argv)
 			return e;
-	if (optind < argc)
-		o->daemon = argv + optind;
-	return check_options(o);
+	if (*argv && argv[1])
+		options.daemon = argv + 1;
+	return check_options();
 }
 
 /* In the child: from here on only the daemon's user, three standard descriptors and the socket. */
-static void become_daemon(const struct options *o, int sock)
+static void become_daemon(int sock)
 {
+	const struct options *o = &options;
 	static char *const env[] = { NULL };
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -172,7 +148,7 @@ static void become_daemon(const struct options *o, int sock)
 	execve(o->daemon[0], o->daemon, env);
 }
 
-static enum err start_daemon(const struct options *o, pid_t *pid)
+static enum err start_daemon(pid_t *pid)
 {
 	int pair[2];
 
@@ -182,8 +158,8 @@ static enum err start_daemon(const struct options *o, pid_t *pid)
 	if (*pid < 0)
 		return failed(ERR_IO, "fork: %m");
 	if (*pid == 0) {
-		become_daemon(o, pair[1]);
-		log_error("starting %s: %s", o->daemon[0], strerror(errno));
+		become_daemon(pair[1]);
+		log_error("starting %s: %s", options.daemon[0], strerror(errno));
 		_exit(126);
 	}
 	close(pair[1]);
@@ -219,28 +195,27 @@ static enum err raise_open_files(void)
 	return setrlimit(RLIMIT_NOFILE, &r) ? failed(ERR_IO, "setrlimit: %m") : OK;
 }
 
-static enum err prepare(const struct options *o, pid_t *daemon)
+static enum err prepare(pid_t *daemon)
 {
 	CLEANUP(buf) struct buf self = BUF_INIT;
 	CLEANUP(buf) struct buf init = BUF_INIT;
 	enum err e;
 
 	launcher.privileged = geteuid() == 0;
-	launcher.uid_base = o->uid_base;
-	launcher.cells_max = o->cells;
-	launcher.allow_missing = o->allow_missing;
-	if (o->fd >= 0 && fcntl(o->fd, F_SETFD, FD_CLOEXEC))
-		return failed(ERR_USAGE, "--fd %d: %m", o->fd);
+	if (launcher.sock >= 0 && fcntl(launcher.sock, F_SETFD, FD_CLOEXEC))
+		return failed(ERR_USAGE, "--fd %d: %m", launcher.sock);
 	/* An ordinary user could not write the id maps of a process that is not dumpable. */
 	if (launcher.privileged && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return failed(ERR_IO, "prctl: %m");
 	if ((e = raise_open_files()) ||
 	    (e = hash_file("/proc/self/exe", &self, launcher.launcher_hash)) ||
-	    (e = hash_file(o->init, &init, launcher.init_hash)))
+	    (e = hash_file(options.init, &init, launcher.init_hash)))
 		return e;
-	if (launcher.privileged && (e = cgroups_open(o->name, o->cells, &launcher.groups)))
+	if (launcher.privileged &&
+	    ((e = host_claim_uids(&launcher)) ||
+	     (e = cgroups_open(options.name, launcher.cells_max, &launcher.groups))))
 		return e;
-	if ((e = host_probe(&launcher)) || (o->daemon && (e = start_daemon(o, daemon))))
+	if ((e = host_probe(&launcher)) || (options.daemon && (e = start_daemon(daemon))))
 		return e;
 	if ((e = host_leave(&launcher, buf_slice(&init))))
 		return e;
@@ -312,10 +287,9 @@ static enum err take_signals(int *fd)
 
 int main(int argc, char **argv)
 {
-	struct options options;
 	pid_t daemon = -1;
 	int status = 0, signals = -1;
-	enum err e = take_options(argc, argv, &options);
+	enum err e = argc > 0 ? take_options(argv) : ERR_USAGE;
 
 	log_start("assay-launcher", LOG_LEVEL_INFO);
 	if (e) {
@@ -323,9 +297,9 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	launcher.sock = options.fd;
+	launcher.sock = options.fd == NO_FD ? -1 : (int)options.fd;
 	if (!(e = take_signals(&signals)))
-		e = prepare(&options, &daemon);
+		e = prepare(&daemon);
 	if (e) {
 		log_error("%s", err_reason());
 		if (launcher.sock >= 0)

@@ -6,18 +6,15 @@
 
 #include "sandbox/launcher/launcher.h"
 
-/* Whether @list, words with spaces between, has @word. */
-bool step_listed(const char *list, const char *word);
-
 #ifdef ASSAY_FAULTS
 static inline bool step_taken(const struct launcher *launcher, const char *step)
 {
-	return !step_listed(launcher->without, step);
+	return !has_word(launcher->without, step);
 }
 
 static inline enum err step_enter(const struct launcher *launcher, const char *step)
 {
-	return step_listed(launcher->fault, step) ? failed(ERR_IO, "step %s: fault", step) : OK;
+	return has_word(launcher->fault, step) ? failed(ERR_IO, "step %s: fault", step) : OK;
 }
 #else
 static inline bool step_taken(const struct launcher *launcher, const char *step)

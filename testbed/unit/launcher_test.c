@@ -3,6 +3,7 @@
 #include "testbed/unit/sandbox_common.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -178,6 +179,106 @@ START_TEST(groups_that_nobody_holds_are_swept)
 }
 END_TEST
 
+/* A child of this process, other than that one. */
+static pid_t child_beside(pid_t other)
+{
+	char path[64];
+	pid_t pid = -1;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
+	FILE *f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &pid) == 1 && pid == other)
+		;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+/* The host user of whoever runs in the cells of a launcher. */
+static uid_t user_of(pid_t launcher)
+{
+	struct stat status = { .st_uid = 0 };
+	char path[64];
+
+	for (int i = 0; i < 1000 && status.st_uid == 0; i++) {
+		snprintf(path, sizeof path, "/proc/%d",
+			 (int)bench_child_of(bench_child_of(launcher)));
+		usleep(5000);
+		if (stat(path, &status))
+			status.st_uid = 0;
+	}
+	return status.st_uid;
+}
+
+static void *run_it(void *image)
+{
+	struct run run;
+
+	if (sandbox_run(image, slice_text("x"), NULL, &run) == OK)
+		run_free(&run);
+	return NULL;
+}
+
+static struct sandbox *start_at(const char *name, uint32_t base, enum err wanted)
+{
+	char launcher[PATH_MAX + 32], init[PATH_MAX + 32];
+	const struct sandbox_options options = { launcher, init, base, name, "", 1 };
+	struct sandbox *box = NULL;
+
+	snprintf(launcher, sizeof launcher, "%s/assay-launcher", bench_build);
+	snprintf(init, sizeof init, "%s/assay-init", bench_build);
+	ck_assert_msg(sandbox_start(&options, &box) == wanted, "%s", err_reason());
+	return box;
+}
+
+/* Two state directories whose configurations name the same first id. */
+START_TEST(launchers_share_no_host_user)
+{
+	struct sandbox *box[2];
+	struct sandbox_image *image[2];
+	pthread_t threads[2];
+	pid_t launchers[2];
+	uid_t users[2];
+	char name[2][40];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(name[i], sizeof name[i], "%d%s", i, bench_name);
+		box[i] = start_at(name[i], BENCH_UID_BASE, OK);
+		launchers[i] = child_beside(i ? launchers[0] : -1);
+		image[i] = bench_image(box[i], "act", "sleep", NULL, NULL);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, run_it, image[i]), 0);
+		users[i] = user_of(launchers[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_ge(users[i], BENCH_UID_BASE);
+		ck_assert_uint_lt(users[i], BENCH_UID_BASE + BENCH_UIDS);
+		sandbox_image_drop(image[i]);
+		pthread_join(threads[i], NULL);
+		sandbox_close(box[i]);
+	}
+	ck_assert_uint_ne(users[0], users[1]);
+}
+END_TEST
+
+START_TEST(a_launcher_without_ids_of_its_own_is_refused)
+{
+	const uint32_t base = 2200000000u + (uint32_t)getpid() % 1000 * 65536;
+	struct flock all = { .l_type = F_WRLCK, .l_start = base, .l_len = BENCH_UIDS };
+	CLEANUP(fd) int fd = open("/run/assay-uids", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &all), 0);
+	start_at(bench_name, base, ERR_LIMIT);
+	ck_assert_msg(strstr(err_reason(), "other launchers have all ids"), "%s", err_reason());
+	ck_assert(!bench_left_behind());
+	/* The last block alone is enough. */
+	all.l_type = F_UNLCK;
+	all.l_start = base + BENCH_UIDS - 128;
+	all.l_len = 128;
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &all), 0);
+	sandbox_close(start_at(bench_name, base, OK));
+}
+END_TEST
+
 static Suite *suite(const char *name)
 {
 	Suite *s = suite_create(name);
@@ -189,6 +290,8 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, a_killed_launcher_leaves_no_run_and_no_daemon);
 	tcase_add_test(t, a_second_launcher_of_the_same_name_is_refused);
 	tcase_add_test(t, groups_that_nobody_holds_are_swept);
+	tcase_add_test(t, launchers_share_no_host_user);
+	tcase_add_test(t, a_launcher_without_ids_of_its_own_is_refused);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -20,6 +20,7 @@
 #include "sandbox/sandbox.h"
 
 #define BENCH_UID_BASE 2100000000u
+#define BENCH_UIDS 8192 /* all that launchers with this base may take */
 #define BENCH_NOBODY 65534
 
 static char bench_build[PATH_MAX]; /* the build directory, or a copy that everyone may read */
@@ -130,7 +131,8 @@ static inline pid_t bench_launcher(void)
 static inline bool bench_left_behind(void)
 {
 	static const char *const tops[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/memory",
-					    "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu" };
+					    "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu",
+					    "/sys/fs/cgroup/cpuacct" };
 	char path[128];
 
 	for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
