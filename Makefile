@@ -27,7 +27,7 @@ LIBS = $(foreach f,$(LIB_FOLDERS),$(BUILD)/lib$(subst /,-,$(f)).a)
 lib = $(foreach f,$(1),$(BUILD)/lib$(subst /,-,$(f)).a)
 
 MODULE = $(BUILD)/assay.so
-PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-launcher $(BUILD)/assay-init
+PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-feeder $(BUILD)/assay-launcher $(BUILD)/assay-init
 
 all: $(MODULE) $(PROGRAMS) samples
 
@@ -62,6 +62,11 @@ $(BUILD)/assayd: $(BUILD)/plugin/daemon/main.o $(call lib,plugin/daemon plugin a
 $(BUILD)/assay-probe: $(BUILD)/plugin/daemon/probe/main.o $(call lib,pkcs11 config/base)
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -ldl
+
+# The one program that speaks HTTP and TLS.
+$(BUILD)/assay-feeder: $(BUILD)/plugin/daemon/feeder/main.o $(call lib,config/base)
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcurl
 
 $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sandbox pkcs11 config config/base)
 	$(say)

@@ -18,7 +18,7 @@ dev_so() { tool --token-label bank-a --login --login-type so --so-pin $A_SO_PIN 
 daemons() { pgrep -f "^$D/bin/assayd" | wc -l; }
 
 install -d -m 0755 "$D/bin" "$D/samples"
-install -m 0755 "$BUILD"/{assay,assayd,assay-probe,assay-launcher,assay-init,assay.so} "$D/bin"
+install -m 0755 "$BUILD"/{assay,assayd,assay-probe,assay-feeder,assay-launcher,assay-init,assay.so} "$D/bin"
 install -m 0644 "$BUILD"/samples/*.{pkg,xml} "$D/samples"
 install -d -m 0700 -o $USER_ID -g $USER_ID "$D/state" "$D/run" "$D/hsm" "$D/token" "$D/work"
 softhsm_conf "$D/tokens.conf" "$D/hsm"
