@@ -34,7 +34,8 @@ enum err trail_find(struct cli *cli, const char *directory, struct trail *trail)
 	const char *home = trail->imported ? trail->imported : config ? config->state : "";
 	if ((e = directory ? put_path(trail->path, directory, "")
 			   : put_path(trail->path, home, "log")) ||
-	    (e = put_path(ca, home, "ca.pem")))
+	    (e = put_path(ca, home, "ca.pem")) ||
+	    (trail->imported && (e = put_path(trail->remembered, home, TRAIL_CHECKPOINTS))))
 		return e;
 	if (access(trail->path, R_OK | X_OK))
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", trail->path);

@@ -14,6 +14,7 @@ struct trail {
 	const char *imported; /* --imported */
 	struct buf ca_der;
 	char path[4096];
+	char remembered[4096]; /* the checkpoints that an import keeps; empty: none */
 };
 
 #define TRAIL_OPTIONS(trail)                                                              \
@@ -24,6 +25,9 @@ struct trail {
 			 " it has there")
 #define TRAIL_OPTIONS_N 2
 
+/* What an import has beside the log and ca.pem. */
+#define TRAIL_CHECKPOINTS "checkpoints"
+
 /* The log of the command line's @directory (NULL: none was given), else the imported one, else the
  * configured daemon's; its CA likewise. */
 MUST enum err trail_find(struct cli *cli, const char *directory, struct trail *trail);
@@ -31,6 +35,16 @@ void trail_cleanup(struct trail *trail);
 
 /* The checkpoints that the log shows, by origin. Read them before the log, which only grows. */
 MUST enum err trail_published(const struct trail *trail, struct public_list *out);
+
+struct against;
+/* Checks the whole log, with a bar on a terminal, and tells @visit (NULL: nobody) every record.
+ * ERR_MISMATCH and ERR_CRYPTO as of auditor_verify(). @against may be NULL. */
+MUST enum err trail_walk(const struct trail *trail, struct against *against, auditor_visit *visit,
+			 void *context, struct auditor_report *report);
+/* After that: nothing is UNSIGNED, but in a log that is live, or was when it was imported; and the log
+ * goes on from all of @against. */
+MUST enum err trail_settled(const struct trail *trail, const struct against *against,
+			    const struct auditor_report *report);
 
 /* Says why the log does not hold, and gives the exit code. */
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e);

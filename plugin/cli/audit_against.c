@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/cli/cli.h"
-
 #define SIGNATURE "\xe2\x80\x94 " /* how the line of a signature starts */
 
 enum err against_add(struct against *against, const struct note *note)
@@ -59,6 +57,16 @@ enum err against_read(struct against *against, const char *path)
 		else
 			e = against_add(against, note);
 	free(note);
+	return e;
+}
+
+enum err against_read_all(struct against *against, const struct cli_list *paths,
+			  const char *remembered)
+{
+	enum err e = *remembered ? against_read(against, remembered) : OK;
+
+	for (size_t i = 0; !e && i < paths->n; i++)
+		e = against_read(against, paths->items[i]);
 	return e;
 }
 

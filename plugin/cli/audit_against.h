@@ -8,6 +8,7 @@
 #include "audit/auditor.h"
 #include "audit/note.h"
 #include "audit/tree.h"
+#include "plugin/cli/cli.h"
 
 struct against_head {
 	char origin[AUDITOR_ORIGIN];
@@ -24,6 +25,9 @@ struct against {
 
 /* Adds the checkpoints of a file: one, or several with an empty line between them. */
 MUST enum err against_read(struct against *against, const char *path);
+/* Those of the command line, and of one file more, whose name may be empty. */
+MUST enum err against_read_all(struct against *against, const struct cli_list *paths,
+			       const char *remembered);
 MUST enum err against_add(struct against *against, const struct note *note);
 /* To be told of every record, in the order of its tree. */
 void against_record(struct against *against, const char *origin, uint64_t index, struct slice raw);

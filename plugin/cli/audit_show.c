@@ -101,7 +101,7 @@ static enum err show_all(struct show *show, struct cli *cli)
 		e = show_once(show, cli, SIZE_MAX, &report);
 	}
 	if (!e && !show->follow)
-		e = auditor_settled(&report);
+		e = trail_settled(&show->trail, NULL, &report);
 	auditor_report_free(&report);
 	return e;
 }

@@ -3,14 +3,11 @@
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
 #include "plugin/cli/json.h"
-#include "plugin/cli/progress.h"
 
 struct check {
 	struct trail trail;
 	struct cli_list kept; /* --against */
 	struct against against;
-	struct progress progress;
-	uint64_t records;
 };
 
 static void check_cleanup(struct check *check)
@@ -106,39 +103,6 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 			   facts->against > 1 ? "s" : "");
 }
 
-/* ---- the check ---- */
-
-static enum err on_record(void *context, const char *origin, uint64_t index, struct slice raw,
-			  const struct leaf *leaf)
-{
-	struct check *check = context;
-
-	(void)leaf;
-	against_record(&check->against, origin, index, raw);
-	progress_show(&check->progress, ++check->records, 0);
-	return OK;
-}
-
-static enum err verify(struct check *check, struct auditor_report *report)
-{
-	enum err e;
-
-	progress_start(&check->progress, "records");
-	e = auditor_verify(check->trail.path, buf_slice(&check->trail.ca_der), on_record, check,
-			   report);
-	progress_end(&check->progress);
-	return e || (e = auditor_settled(report)) ? e : against_check(&check->against);
-}
-
-static enum err read_kept(struct check *check)
-{
-	enum err e = OK;
-
-	for (size_t i = 0; !e && i < check->kept.n; i++)
-		e = against_read(&check->against, check->kept.items[i]);
-	return e;
-}
-
 int cmd_audit_verify(struct cli *cli)
 {
 	CLEANUP(check) struct check check = { 0 };
@@ -154,9 +118,10 @@ int cmd_audit_verify(struct cli *cli)
 	if (code)
 		return code;
 	if ((e = trail_find(cli, cli->args_n ? cli->args[0] : NULL, &check.trail)) ||
-	    (e = read_kept(&check)))
+	    (e = against_read_all(&check.against, &check.kept, check.trail.remembered)))
 		return cli_failed(cli, e);
-	if ((e = verify(&check, &report))) {
+	if ((e = trail_walk(&check.trail, &check.against, NULL, NULL, &report)) ||
+	    (e = trail_settled(&check.trail, &check.against, &report))) {
 		code = trail_refuse(cli, &check.trail, e);
 	} else {
 		const struct trail_facts facts = { report.live, check.against.n };

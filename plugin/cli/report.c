@@ -4,15 +4,12 @@
 
 #include "config/base/io.h"
 #include "plugin/cli/audit_against.h"
-#include "plugin/cli/progress.h"
 
 struct work {
 	struct trail trail;
 	struct cli_list kept; /* --against */
 	struct against against;
-	struct progress progress;
 	struct report report;
-	uint64_t records;
 };
 
 static void work_cleanup(struct work *work)
@@ -25,13 +22,11 @@ static void work_cleanup(struct work *work)
 static enum err on_record(void *context, const char *origin, uint64_t index, struct slice raw,
 			  const struct leaf *leaf)
 {
-	struct work *work = context;
+	struct report *report = context;
 
-	against_record(&work->against, origin, index, raw);
-	progress_show(&work->progress, ++work->records, 0);
-	return filter_passes(&work->report.filter, origin, leaf)
-		       ? report_add(&work->report, origin, leaf)
-		       : OK;
+	(void)index;
+	(void)raw;
+	return filter_passes(&report->filter, origin, leaf) ? report_add(report, origin, leaf) : OK;
 }
 
 /* A log that does not hold is reported too: that it does not is the report. */
@@ -45,12 +40,9 @@ MUST static enum err walk(struct work *work)
 	struct report *report = &work->report;
 	enum err e;
 
-	progress_start(&work->progress, "records");
-	e = auditor_verify(work->trail.path, buf_slice(&work->trail.ca_der), on_record, work,
-			   &report->audited);
-	progress_end(&work->progress);
-	if (!e && !(e = auditor_settled(&report->audited)))
-		e = against_check(&work->against);
+	e = trail_walk(&work->trail, &work->against, on_record, report, &report->audited);
+	if (!e)
+		e = trail_settled(&work->trail, &work->against, &report->audited);
 	report->holds = !e;
 	report->facts = (struct trail_facts){ report->audited.live, work->against.n };
 	if (e)
@@ -65,9 +57,8 @@ MUST static enum err gather(struct work *work)
 
 	report->made = (int64_t)(io_realtime_us() / 1000000);
 	sha256_once(buf_slice(&work->trail.ca_der), report->ca_sha256);
-	for (size_t i = 0; i < work->kept.n; i++)
-		if ((e = against_read(&work->against, work->kept.items[i])))
-			return e;
+	if ((e = against_read_all(&work->against, &work->kept, work->trail.remembered)))
+		return e;
 	if ((e = report_start(report)) || (e = walk(work)) ||
 	    (e = trail_published(&work->trail, &report->checkpoints)))
 		return e;

@@ -105,6 +105,8 @@ writer=$!
 exec 7>"$D/lines"
 await() { local i; for i in $(seq 300); do grep -q "$1" "$2" 2>/dev/null && return 0; sleep 0.1; done; return 1; }
 await ready "$D/written"
+published() { [ "$(find "$D/live/log" -name checkpoint | wc -l)" = 3 ]; }
+for _ in $(seq 300); do published && break; sleep 0.1; done
 cp -r "$D/live/log" "$D/earlier"
 "$BUILD/assay" audit show "$D/live/log" --ca "$D/live/ca.pem" --follow --json --limit 1 >"$D/followed" 2>"$D/follow.err" &
 follower=$!
@@ -142,4 +144,33 @@ head -c 20 "$D/kept" >"$D/cut"
 exits 1 "no checkpoint at all" "no checkpoint" verify --against "$D/cut"
 check "a bar on a terminal" bash -c "TERM=xterm script -qec '$BUILD/assay audit verify $log --ca $ca' /dev/null | grep -q 'The log holds'"
 exits 1 "another appliance's CA" "The log does not hold: .*its CA is not this one" assay audit verify "$log" --ca "$D/live/ca.pem"
+
+# A copy, brought up elsewhere: read-only, with the memory of how far it was.
+import() { assay audit import "$@"; }
+exits 2 "the first import needs the CA" "ca is missing" import "$D/earlier" "$D/kept-logs"
+exits 0 "a copied log is imported" "The log holds, and is in $D/kept-logs: [0-9]+ records in 3 trees" import "$D/earlier" "$D/kept-logs" --ca "$D/live/ca.pem"
+check "read-only" bash -c "! find '$D/kept-logs/log' -perm /222 | grep -q ."
+check "nothing else is left" [ "$(ls "$D/kept-logs" | tr '\n' ' ')" = "ca.pem checkpoints log " ]
+exits 0 "it verifies with nothing but itself" "goes on from all 3 checkpoints" assay audit verify --imported "$D/kept-logs"
+exits 0 "and shows" "the log begins" assay audit show --imported "$D/kept-logs"
+check "and reports" assay audit report --imported "$D/kept-logs" -o "$D/report.html"
+exits 0 "and gives checkpoints" "^assay.example/bank-a/1" assay audit checkpoint --imported "$D/kept-logs"
+exits 0 "a later copy takes its place" "it goes on from what was there" import "$D/live/log" "$D/kept-logs"
+exits 0 "with what was new" "the second line" assay audit show --imported "$D/kept-logs"
+exits 1 "an earlier copy is refused" "behind what was imported before" import "$D/earlier" "$D/kept-logs"
+exits 0 "and changes nothing" "the second line" assay audit show --imported "$D/kept-logs"
+exits 1 "another appliance's log is refused" "holds a log of another appliance" import "$log" "$D/kept-logs" --ca "$ca"
+exits 1 "also under the known CA" "The log does not hold: .*" import "$log" "$D/kept-logs"
+check "nothing is left of them" [ "$(ls "$D/kept-logs" | tr '\n' ' ')" = "ca.pem checkpoints log " ]
+mkdir "$D/state" && cp -r "$D/live/log" "$D/live/ca.pem" "$D/state"
+exits 1 "a daemon's own directory is no place for an import" "an empty directory expected" import "$D/earlier" "$D/state" --ca "$D/live/ca.pem"
+cp -r "$D/live/log" "$D/linked" && ln -s /etc/passwd "$D/linked/trees/passwd"
+exits 3 "no link is followed" "passwd: " import "$D/linked" "$D/other" --ca "$D/live/ca.pem"
+cp -r "$D/live/log" "$D/changed"
+file=$(grep -rlaF "Payment screening" "$D/changed" | head -1)
+at=$(grep -obaF "Payment screening" "$file" | head -1 | cut -d: -f1)
+printf R | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+exits 1 "a copy that was changed is refused" "The log does not hold" import "$D/changed" "$D/kept-logs"
+chmod -R u+w "$D/kept-logs" && rm -r "$D/kept-logs/log" && cp -r "$D/earlier" "$D/kept-logs/log"
+exits 1 "an import that was put back is noticed" "records were removed, or this is an older log" assay audit verify --imported "$D/kept-logs"
 exit $((failures > 0))

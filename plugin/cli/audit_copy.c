@@ -1,0 +1,147 @@
+#include "plugin/cli/audit_copy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+
+#define DEPTH_MAX 12
+#define AT_ONCE ((size_t)1 << 20)
+
+/* The files that say how far the log is; and those that are of no use in a copy. */
+static bool is_checkpoint(const char *name)
+{
+	return !strcmp(name, "checkpoint");
+}
+
+static bool is_skipped(const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lock") ||
+	       (n > 4 && !strcmp(name + n - 4, ".tmp"));
+}
+
+MUST static enum err copy_bytes(int from, int to, const char *name)
+{
+	char *buffer = malloc(AT_ONCE);
+	enum err e = buffer ? OK : failed(ERR_MEMORY, "a copy");
+	ssize_t n = 0;
+
+	while (!e && (n = read(from, buffer, AT_ONCE)) != 0) {
+		if (n > 0)
+			e = io_write_all(to, slice_of(buffer, (size_t)n));
+		else if (errno != EINTR)
+			e = failed(ERR_IO, "%m");
+	}
+	free(buffer);
+	return e ? failed(e, "%s: %s", name, err_reason()) : OK;
+}
+
+MUST static enum err copy_file(int from, int folder, const char *name)
+{
+	CLEANUP(fd)
+	int to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+
+	if (to < 0)
+		return failed(ERR_IO, "%s: %m", name);
+	enum err e = copy_bytes(from, to, name);
+	return e || !fchmod(to, 0444) ? e : failed(ERR_IO, "%s: %m", name);
+}
+
+MUST static enum err copy_folder(int from, int to, bool checkpoints, unsigned depth);
+
+MUST static enum err copy_below(int from, int folder, const char *name, bool checkpoints,
+				unsigned depth)
+{
+	CLEANUP(fd) int to = -1;
+	enum err e = io_open_dir(folder, name, true, &to);
+
+	if (!e)
+		e = copy_folder(from, to, checkpoints, depth + 1);
+	return e ? failed(e, "%s/%s", name, err_reason()) : OK;
+}
+
+MUST static enum err copy_one(int folder, int to, const char *name, bool checkpoints,
+			      unsigned depth)
+{
+	CLEANUP(fd)
+	int from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (from < 0 && errno == ENOENT) /* taken away since it was listed */
+		return OK;
+	if (from < 0 || fstat(from, &st))
+		return failed(ERR_IO, "%s: %m", name);
+	if (S_ISDIR(st.st_mode))
+		return copy_below(from, to, name, checkpoints, depth);
+	if (!S_ISREG(st.st_mode))
+		return failed(ERR_FORMAT, "%s: neither a file nor a directory", name);
+	return is_checkpoint(name) == checkpoints ? copy_file(from, to, name) : OK;
+}
+
+static enum err copy_folder(int from, int to, bool checkpoints, unsigned depth)
+{
+	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	enum err e = depth > DEPTH_MAX ? failed(ERR_FORMAT, "folders in folders in folders") : OK;
+
+	if (!list) {
+		fd_cleanup(&fd);
+		return failed(ERR_IO, "%m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (!is_skipped(d->d_name))
+			e = copy_one(from, to, d->d_name, checkpoints, depth);
+	closedir(list);
+	return e || checkpoints || !fchmod(to, 0555) ? e : failed(ERR_IO, "%m");
+}
+
+enum err copy_log(const char *from, int folder, const char *name)
+{
+	CLEANUP(fd) int source = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int to = -1;
+	enum err e;
+
+	if (source < 0)
+		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", from);
+	if (mkdirat(folder, name, 0700))
+		return failed(ERR_IO, "%s: %m", name);
+	if ((e = io_open_dir(folder, name, false, &to)))
+		return e;
+	if ((e = copy_folder(source, to, true, 0)) || (e = copy_folder(source, to, false, 0)))
+		return failed(e, "%s/%s", from, err_reason());
+	return syncfs(to) ? failed(ERR_IO, "%s: %m", name) : OK;
+}
+
+static int unlock_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st;
+	(void)f;
+	return type == FTW_D && chmod(path, 0700);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st;
+	(void)type;
+	(void)f;
+	return remove(path);
+}
+
+enum err copy_remove(const char *path)
+{
+	if (access(path, F_OK) && errno == ENOENT)
+		return OK;
+	if (nftw(path, unlock_one, 16, FTW_PHYS) ||
+	    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS))
+		return failed(ERR_IO, "%s: %m", path);
+	return OK;
+}
