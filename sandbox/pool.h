@@ -1,29 +1,35 @@
-/* pool.h - what a sandbox keeps of its launcher: images and cells, and how to ask for them.
+/* pool.h - the cells of a sandbox: who gets one, which one, and when it goes.
  *
- * A thread of the pool's own, the keeper, works ahead of requests: it replaces cells that were
- * destroyed, and starts programs that may wait for their input.
+ * A run holds its cell from pool_acquire to pool_release. Cells that are idle stay for the next run
+ * of the same image with the same limits, as long as their memory limits together are within a
+ * quarter of the machine's memory; the one that was idle longest goes first, for that and to make
+ * place for another. No group holds all cells: where there are two or more, the last one is only for
+ * a group that holds none, so that such a group never waits for another's runs to end, unless a
+ * third holds that last one.
  */
 #ifndef SANDBOX_POOL_H
 #define SANDBOX_POOL_H
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/types.h>
 
+#include "sandbox/line.h"
 #include "sandbox/park.h"
-#include "sandbox/protocol.h"
+#include "sandbox/queue.h"
 #include "sandbox/run.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/usage.h"
 
 #define RUNS_MAX 1000 /* of one cell: what a program might gather has an end */
 
+/* A place for a cell. Idle: used, and neither busy nor ended. */
 struct cell {
-	bool used, busy, ended;
-	bool making; /* asked for, not there yet */
-	bool spare;  /* made by the keeper */
+	bool used;   /* there is a cell, or one is being made */
 	bool owed;   /* not used; the keeper is to make one for the same image and limits */
+	bool making; /* asked for, not there yet */
+	bool busy;   /* one thread's: a run's, or the keeper's */
+	bool held;   /* a run's */
 	bool parked; /* a program waits in it, as @ahead says */
+	bool ended;
 	uint32_t id;
 	struct sandbox_image *image;
 	int control;
@@ -32,37 +38,28 @@ struct cell {
 	uint64_t memory;
 	uint32_t processes;
 	unsigned runs;
+	uint64_t idle_since;    /* by box->releases */
 	struct init_run wanted; /* of its last run, or of the parked one */
 	struct exchange_ends ahead;
 	uint64_t launched_us;
 };
 
-/* Who waits for a cell; lives on its thread's stack. */
-struct waiter {
-	struct waiter *next;
-	const void *group;
-	uint64_t turn;
-	pthread_cond_t wake;
-};
-
 struct sandbox {
-	pthread_mutex_t lock; /* guards all that follows but what @wire guards */
-	pthread_cond_t freed; /* a cell became idle or ended */
-	pthread_cond_t work;  /* for the keeper */
-	pthread_mutex_t wire; /* the socket: one request at a time; taken after @lock */
-	int sock;             /* guarded by @wire */
-	atomic_bool gone;     /* the launcher is lost, or out of step */
-	bool closing;
-	bool keeping; /* the keeper runs */
-	pthread_t keeper;
+	struct line line;
 	pid_t launcher; /* started here; 0: attached */
 	struct sandbox_facts facts;
 	uint32_t cells_max;
 	unsigned processors;
-	uint64_t idle_max; /* bytes that idle cells may come to use, together */
+	uint64_t idle_max;    /* bytes that idle cells may come to use, together */
+	pthread_mutex_t lock; /* guards what follows; taken before the line's */
+	pthread_cond_t freed; /* a cell became idle or ended, or a run left its image */
+	pthread_cond_t work;  /* for the keeper */
+	bool closing;
+	bool keeping; /* the keeper runs */
+	pthread_t keeper;
 	struct cell cells[CELLS_MAX];
-	struct waiter *waiting; /* in the order of arrival */
-	uint64_t turn;          /* of whoever was served last */
+	struct queue queue;
+	uint64_t releases; /* counts them */
 };
 
 struct sandbox_image {
@@ -77,15 +74,7 @@ struct sandbox_image {
 	size_t running;
 };
 
-/* _locked: the caller holds box->lock. */
-
-/* A message that starts with the request's number. */
-struct buf message_start(enum launcher_request request);
-/* One request and its answer; @out points into @answer. @fd: sent with it, or -1; @got: room for the
- * @got_n descriptors that are expected. */
-MUST enum err pool_request(struct sandbox *box, struct slice message, int fd, struct buf *answer,
-			   struct slice *out, int *got, size_t got_n);
-
+/* Once the launcher has said how many cells it has. */
 MUST enum err pool_start(struct sandbox *box);
 /* Ends the keeper and all cells; waits for runs. */
 void pool_stop(struct sandbox *box);
@@ -105,6 +94,6 @@ void pool_spoiled(struct sandbox_image *image);
 /* Ends what waits for input in cells of this image. */
 void pool_drain(struct sandbox_image *image);
 /* Ends all cells of the image, and waits for their runs. */
-void pool_forget_locked(struct sandbox_image *image);
+void pool_forget(struct sandbox_image *image);
 
 #endif

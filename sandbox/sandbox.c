@@ -16,7 +16,6 @@
 
 #define ADDRESS_SPACE_MORE ((uint64_t)64 << 20) /* program, libraries, stack: mapped, not used */
 #define LAUNCHER_FD 3
-#define ANSWER_SECONDS 60
 
 void run_free(struct run *run)
 {
@@ -51,9 +50,8 @@ static enum err take_facts(struct slice in, struct sandbox *box)
 
 enum err sandbox_attach(int launcher_fd, struct sandbox **out)
 {
-	CLEANUP(buf) struct buf message = message_start(LAUNCHER_FACTS);
+	CLEANUP(buf) struct buf message = line_message(LAUNCHER_FACTS);
 	CLEANUP(buf) struct buf answer = BUF_INIT;
-	const struct timeval patience = { ANSWER_SECONDS, 0 };
 	struct slice facts;
 	struct sandbox *box = calloc(1, sizeof *box);
 	enum err e;
@@ -65,10 +63,8 @@ enum err sandbox_attach(int launcher_fd, struct sandbox **out)
 	pthread_mutex_init(&box->lock, NULL);
 	pthread_cond_init(&box->freed, NULL);
 	pthread_cond_init(&box->work, NULL);
-	pthread_mutex_init(&box->wire, NULL);
-	box->sock = launcher_fd;
-	(void)setsockopt(launcher_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if ((e = pool_request(box, buf_slice(&message), -1, &answer, &facts, NULL, 0)) ||
+	line_open(&box->line, launcher_fd);
+	if ((e = line_ask(&box->line, buf_slice(&message), -1, &answer, &facts, NULL, 0)) ||
 	    (e = take_facts(facts, box)) || (e = pool_start(box))) {
 		sandbox_close(box);
 		return e;
@@ -151,14 +147,13 @@ void sandbox_close(struct sandbox *box)
 	if (!box)
 		return;
 	pool_stop(box);
-	fd_cleanup(&box->sock);
+	line_close(&box->line);
 	/* Its socket is closed, which ends it. */
 	if (box->launcher > 0)
 		while (waitpid(box->launcher, NULL, 0) < 0 && errno == EINTR)
 			;
 	pthread_cond_destroy(&box->freed);
 	pthread_cond_destroy(&box->work);
-	pthread_mutex_destroy(&box->wire);
 	pthread_mutex_destroy(&box->lock);
 	free(box);
 }
@@ -183,7 +178,7 @@ static enum err take_image(struct slice in, struct sandbox_image *image)
 enum err sandbox_image_add(struct sandbox *box, int package_fd,
 			   const uint8_t measurement[SHA256_SIZE], struct sandbox_image **out)
 {
-	CLEANUP(buf) struct buf message = message_start(LAUNCHER_IMAGE);
+	CLEANUP(buf) struct buf message = line_message(LAUNCHER_IMAGE);
 	CLEANUP(buf) struct buf answer = BUF_INIT;
 	struct sandbox_image *image = calloc(1, sizeof *image);
 	struct slice in;
@@ -193,13 +188,18 @@ enum err sandbox_image_add(struct sandbox *box, int package_fd,
 		return failed(ERR_MEMORY, "image");
 	image->box = box;
 	buf_put(&message, measurement, SHA256_SIZE);
-	e = pool_request(box, buf_slice(&message), package_fd, &answer, &in, NULL, 0);
+	e = line_ask(&box->line, buf_slice(&message), package_fd, &answer, &in, NULL, 0);
 	if (e || (e = take_image(in, image))) {
 		free(image);
 		return e;
 	}
 	*out = image;
 	return OK;
+}
+
+void sandbox_image_group(struct sandbox_image *image, const void *group)
+{
+	image->group = group;
 }
 
 void sandbox_image_drop(struct sandbox_image *image)
@@ -209,15 +209,13 @@ void sandbox_image_drop(struct sandbox_image *image)
 
 	if (!image)
 		return;
-	struct buf message = message_start(LAUNCHER_IMAGE_DROP);
+	struct buf message = line_message(LAUNCHER_IMAGE_DROP);
 	struct sandbox *box = image->box;
 	buf_put_u32(&message, image->id);
-	pthread_mutex_lock(&box->lock);
-	pool_forget_locked(image);
-	pthread_mutex_unlock(&box->lock);
+	pool_forget(image);
 	/* When this fails the launcher is gone, and the image with it. */
-	if (pool_request(box, buf_slice(&message), -1, &answer, &out, NULL, 0))
-		box->gone = true;
+	if (line_ask(&box->line, buf_slice(&message), -1, &answer, &out, NULL, 0))
+		box->line.gone = true;
 	buf_free(&message);
 	buf_free(&answer);
 	free(image);

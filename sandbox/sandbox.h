@@ -66,8 +66,11 @@ void sandbox_close(struct sandbox *box);
 MUST enum err sandbox_image_add(struct sandbox *box, int package_fd,
 				const uint8_t measurement[SHA256_SIZE], struct sandbox_image **out);
 /* Those who wait for a cell are served in turn, group by group, however many one group sends: at
- * most SANDBOX_QUEUE wait of one, more are ERR_LIMIT. NULL, at first, is a group too. Before the
- * image's first run. */
+ * most SANDBOX_QUEUE wait of one, more are ERR_LIMIT. The last of two or more cells is for a group
+ * that has none at the moment: so a single group runs one less at once than there are cells, and a
+ * second one starts without waiting for it. With more groups than that, one that has none is served
+ * when the next run ends, at the latest when its time is over. NULL, at first, is a group too. Before
+ * the image's first run. */
 #define SANDBOX_QUEUE 64
 void sandbox_image_group(struct sandbox_image *image, const void *group);
 /* Ends its cells and frees it; runs that go on are killed. */

@@ -146,7 +146,7 @@ users:
     group: $CLIENT_GID
     administrators: [$ADMIN_UID]
 sandbox:
-    cells: ${CELLS:-2}
+    cells: ${CELLS:-3}
     allow_missing: [$(missing_controllers)]
 YAML
 	chmod 0644 "$D/assay.yaml"

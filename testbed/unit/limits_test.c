@@ -14,7 +14,7 @@ static struct sandbox *box;
 
 static void start(void)
 {
-	box = bench_start(2);
+	box = bench_start(3); /* two at once */
 }
 
 static void stop(void)

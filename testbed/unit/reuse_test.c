@@ -13,7 +13,7 @@ static struct sandbox *box;
 static void start(void)
 {
 	bench_park = PARK_OFF;
-	box = bench_start(2);
+	box = bench_start(3);
 }
 
 static void stop(void)
@@ -167,6 +167,62 @@ START_TEST(nothing_grows_with_the_number_of_cells)
 }
 END_TEST
 
+/* A cell of these limits of memory: made anew, or still there. */
+static enum run_start run_with(struct sandbox_image *image, uint64_t memory)
+{
+	struct limits limits = limits_of(100000);
+	CLEANUP(run) struct run run = { 0 };
+
+	limits.memory_bytes = memory;
+	enum err e = sandbox_run(image, slice_text("x"), &limits, &run);
+	ck_assert_msg(e == OK, "%s", err_reason());
+	ck_assert_int_eq(run.kind, RUN_EXIT);
+	return run.start;
+}
+
+START_TEST(the_cell_that_was_idle_longest_makes_place)
+{
+	enum { CELLS = 4, KINDS = 7 };
+	struct limits limits = limits_of(100000);
+	const uint64_t page = 4096, memory = limits.memory_bytes;
+
+	sandbox_close(box);
+	box = bench_start(CELLS);
+	struct sandbox_image *image = bench_image(box, "talk", "late", NULL, &limits);
+	for (uint64_t i = 0; i < KINDS; i++)
+		ck_assert_int_eq(run_with(image, memory - i * page), RUN_FRESH);
+	for (uint64_t i = KINDS; i-- > KINDS - CELLS;)
+		ck_assert_int_eq(run_with(image, memory - i * page), RUN_REUSED);
+	/* The last of these is now the one that was used last. */
+	ck_assert_int_eq(run_with(image, memory), RUN_FRESH);
+	ck_assert_int_eq(run_with(image, memory - (KINDS - CELLS) * page), RUN_REUSED);
+	ck_assert_int_eq(run_with(image, memory - (KINDS - 1) * page), RUN_FRESH);
+	sandbox_image_drop(image);
+}
+END_TEST
+
+/* Two cells of more than half of what idle cells may come to use together. */
+START_TEST(idle_cells_are_kept_within_a_share_of_the_memory)
+{
+	struct limits limits = limits_of(100000);
+	const uint64_t page = 4096, share = (uint64_t)sysconf(_SC_PHYS_PAGES) * page / 4;
+	const uint64_t large = (share / 2 / page + 2) * page;
+
+	limits.memory_bytes = large;
+	sandbox_close(box);
+	box = bench_start(4);
+	struct sandbox_image *image = bench_image(box, "talk", "late", NULL, &limits);
+	ck_assert_int_eq(run_with(image, large), RUN_FRESH);
+	ck_assert_int_eq(run_with(image, large), RUN_REUSED);
+	ck_assert_int_eq(run_with(image, large - page), RUN_FRESH);
+	ck_assert_int_eq(run_with(image, large - page), RUN_REUSED);
+	ck_assert_int_eq(run_with(image, page * 4096), RUN_FRESH);
+	ck_assert_int_eq(run_with(image, large - page), RUN_REUSED);
+	ck_assert_int_eq(run_with(image, large), RUN_FRESH);
+	sandbox_image_drop(image);
+}
+END_TEST
+
 static const struct {
 	const char *what;
 	size_t first, messages_first;
@@ -281,6 +337,8 @@ static Suite *suite(const char *name)
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_loop_test(t, nothing_grows_with_the_number_of_runs, 0, 2);
 	tcase_add_test(t, nothing_grows_with_the_number_of_cells);
+	tcase_add_test(t, the_cell_that_was_idle_longest_makes_place);
+	tcase_add_test(t, idle_cells_are_kept_within_a_share_of_the_memory);
 	tcase_add_loop_test(t, large_input_passes_whoever_reads_or_writes_first, 0,
 			    sizeof orders / sizeof *orders);
 	tcase_add_test(t, large_input_takes_no_memory_of_its_own);

@@ -17,6 +17,13 @@ static void start(void)
 	box = bench_start(1);
 }
 
+/* In place of the one cell of the other tests. */
+static void start_with(uint32_t cells)
+{
+	sandbox_close(box);
+	box = bench_start(cells);
+}
+
 static void stop(void)
 {
 	sandbox_close(box);
@@ -144,6 +151,56 @@ START_TEST(groups_take_turns_however_many_one_sends)
 }
 END_TEST
 
+/* Ends it; what it did is in the job. */
+static void finish(struct job *job)
+{
+	atomic_store(&job->give_up, true);
+	pthread_join(job->thread, NULL);
+}
+
+START_TEST(the_last_cell_is_for_a_group_that_has_none)
+{
+	struct job many[4] = { 0 }, other = { 0 }, third = { 0 };
+
+	start_with(3);
+	struct sandbox_image *a = bench_image(box, "act", "sleep", NULL, &limits);
+	struct sandbox_image *b = bench_image(box, "act", "sleep", NULL, &limits);
+	struct sandbox_image *c = bench_image(box, "act", "sleep", NULL, &limits);
+	sandbox_image_group(a, &a);
+	sandbox_image_group(b, &b);
+	sandbox_image_group(c, &c);
+	for (size_t i = 0; i < 4; i++)
+		begin(&many[i], a, 5000);
+	pause_ms(400);
+	size_t running = 0;
+	for (size_t i = 0; i < 4; i++)
+		running += atomic_load(&many[i].started);
+	ck_assert_uint_le(running, 2);
+	/* However long those that run and those that wait may take. */
+	begin(&other, b, 5000);
+	await(&other.started);
+	begin(&third, c, 5000);
+	pause_ms(200);
+	ck_assert(!atomic_load(&third.started));
+	/* What becomes free now is for the group that has none, and not for one that waited longer. */
+	for (size_t i = 0; i < 4; i++)
+		if (atomic_load(&many[i].started)) {
+			finish(&many[i]);
+			many[i].image = NULL;
+			break;
+		}
+	await(&third.started);
+	for (size_t i = 0; i < 4; i++)
+		if (many[i].image)
+			finish(&many[i]);
+	finish(&other);
+	finish(&third);
+	sandbox_image_drop(a);
+	sandbox_image_drop(b);
+	sandbox_image_drop(c);
+}
+END_TEST
+
 START_TEST(the_wait_is_bounded_for_each_group)
 {
 	enum { N = SANDBOX_QUEUE + 6 };
@@ -176,6 +233,7 @@ static Suite *suite(const char *name)
 	tcase_add_test(t, a_run_that_nobody_waits_for_is_cancelled);
 	tcase_add_test(t, a_wait_that_makes_no_sense_any_more_is_given_up);
 	tcase_add_test(t, groups_take_turns_however_many_one_sends);
+	tcase_add_test(t, the_last_cell_is_for_a_group_that_has_none);
 	tcase_add_test(t, the_wait_is_bounded_for_each_group);
 	suite_add_tcase(s, t);
 	return s;
