@@ -6,7 +6,10 @@
 #include "plugin/cli/audit_filter.h"
 #include "plugin/cli/audit_list.h"
 
+/* While a log is followed it is looked at once a second, and read again when it shows new heads; the
+ * longer that takes, the longer until the next time: a tenth of a processor at most. */
 #define FOLLOW_MS 1000
+#define FOLLOW_SHARE 9
 
 struct show {
 	struct trail trail;
@@ -14,6 +17,7 @@ struct show {
 	struct list list;
 	struct cli_number limit;
 	bool csv, follow;
+	uint8_t heads[SHA256_SIZE]; /* of all checkpoints, when the log was read */
 };
 
 static void show_cleanup(struct show *show)
@@ -89,21 +93,60 @@ static enum err show_once(struct show *show, struct cli *cli, size_t most,
 	return list_print(&show->list, most, &cli->out);
 }
 
+/* Did the log grow since it was read? Learned before it is read, so that nothing is missed. */
+static enum err look(struct show *show, bool *grew)
+{
+	CLEANUP(public_list) struct public_list list = { 0 };
+	uint8_t heads[SHA256_SIZE];
+	struct sha256 h;
+	enum err e = trail_published(&show->trail, &list);
+
+	if (e)
+		return e;
+	sha256_init(&h);
+	for (size_t i = 0; i < list.n; i++)
+		sha256_add(&h, list.items[i].note.data, list.items[i].note.len);
+	sha256_end(&h, heads);
+	*grew = memcmp(heads, show->heads, sizeof heads) != 0;
+	memcpy(show->heads, heads, sizeof heads);
+	return OK;
+}
+
+static enum err follow(struct show *show, struct cli *cli)
+{
+	struct auditor_report report = { 0 };
+	uint64_t pause = FOLLOW_MS;
+	bool grew = false;
+	enum err e = OK;
+
+	while (!e && !interrupted) {
+		uint64_t start = io_monotonic_ms();
+
+		if ((e = look(show, &grew)))
+			break;
+		if (grew) {
+			e = show_once(show, cli, SIZE_MAX, &report);
+			auditor_report_free(&report);
+			pause = FOLLOW_SHARE * (io_monotonic_ms() - start);
+		}
+		if (!interrupted)
+			io_pause(pause > FOLLOW_MS ? pause : FOLLOW_MS);
+	}
+	return e;
+}
+
 static enum err show_all(struct show *show, struct cli *cli)
 {
 	struct auditor_report report = { 0 };
-	enum err e =
-		show_once(show, cli, show->limit.given ? show->limit.value : SIZE_MAX, &report);
+	bool grew;
+	enum err e = show->follow ? look(show, &grew) : OK;
 
-	while (!e && show->follow && !interrupted) {
-		auditor_report_free(&report);
-		io_pause(FOLLOW_MS);
-		e = show_once(show, cli, SIZE_MAX, &report);
-	}
+	if (!e)
+		e = show_once(show, cli, show->limit.given ? show->limit.value : SIZE_MAX, &report);
 	if (!e && !show->follow)
 		e = trail_settled(&show->trail, NULL, &report);
 	auditor_report_free(&report);
-	return e;
+	return e || !show->follow ? e : follow(show, cli);
 }
 
 int cmd_audit_show(struct cli *cli)
