@@ -9,12 +9,8 @@ $(BUILD)/unit/crash_test: | $(BUILD)/crash/writer
 
 # The calls that testbed/crash/shim.c stands before.
 SHIM = $(patsubst %,$(BUILD)/testbed/crash/%.o,shim shim_calls disk cut)
-SHIM_TESTS = $(addprefix $(BUILD)/unit/,power_test sweep_test disk_test)
+SHIM_TESTS = $(addprefix $(BUILD)/unit/,fault_test power_test sweep_test disk_test tamper_test)
 SHIM_CALLS = clock_gettime fdatasync fsync ftruncate linkat mkdirat openat pwrite renameat unlinkat write
 $(SHIM_TESTS): $(SHIM)
 $(SHIM_TESTS): private EXTRA = $(SHIM)
 $(SHIM_TESTS): private LDFLAGS += $(foreach f,$(SHIM_CALLS),-Wl,--wrap=$(f))
-
-# System calls that testbed/unit/fault_test.c can make fail.
-$(BUILD)/unit/fault_test: LDFLAGS += \
-	$(foreach f,fdatasync fsync pwrite renameat,-Wl,--wrap=$(f))

@@ -81,7 +81,8 @@ static void make_room(struct disk_node *node, size_t room)
 void disk_put(struct disk *disk, size_t node, uint64_t at, const uint8_t *p, size_t n)
 {
 	make_room(&disk->nodes[node], (size_t)at + n);
-	memcpy(disk->nodes[node].data + at, p, n);
+	if (n)
+		memcpy(disk->nodes[node].data + at, p, n);
 }
 
 void disk_resize(struct disk *disk, size_t number, uint64_t size)
@@ -89,7 +90,7 @@ void disk_resize(struct disk *disk, size_t number, uint64_t size)
 	struct disk_node *node = &disk->nodes[number];
 
 	make_room(node, (size_t)size);
-	if (size < node->size)
+	if (size < node->size && node->room > size)
 		memset(node->data + size, 0, node->room - size);
 	node->size = (size_t)size;
 }

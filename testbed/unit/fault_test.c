@@ -1,14 +1,14 @@
 /* System calls that fail under the log: nothing that is in doubt is released, nothing goes on after
- * a failed sync, and a full disk shows before anything ran. Linked with --wrap (crash.mk). */
+ * a failed sync, and a full disk shows before anything ran. sweep_test.c goes through all calls. */
 #include "testbed/unit/check.h"
 #include "testbed/unit/signer.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <sys/mount.h>
 
 #include "audit/auditor.h"
+#include "testbed/crash/shim.h"
 
 #define ORIGIN "assay.example/test/bank-a/1"
 #define SEGMENT ((uint64_t)256 << 10)
@@ -19,79 +19,10 @@ static struct audit *audit;
 static struct audit_tree *tree;
 static struct audit_recovery recovery;
 
-/* --- the wrapped calls --- */
-
-/* The next @after calls succeed, the following ones fail, as long as armed. */
-struct fault {
-	atomic_bool armed;
-	atomic_int after;
-	int error; /* 0: none, but only a part of it is written */
-	bool half; /* the first of them writes a part, and only then comes the error */
-};
-static struct fault at_fdatasync, at_fsync, at_pwrite, at_rename;
-
-static bool strikes(struct fault *fault)
+/* The next @after calls succeed, the following ones fail. */
+static void arm(enum shim_call call, unsigned after, int error)
 {
-	return atomic_load(&fault->armed) && atomic_fetch_sub(&fault->after, 1) <= 0;
-}
-
-static void arm(struct fault *fault, int after, int error)
-{
-	fault->error = error;
-	atomic_store(&fault->after, after);
-	atomic_store(&fault->armed, true);
-}
-
-static void disarm(void)
-{
-	atomic_store(&at_fdatasync.armed, false);
-	atomic_store(&at_fsync.armed, false);
-	atomic_store(&at_pwrite.armed, false);
-	atomic_store(&at_rename.armed, false);
-}
-
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-int __wrap_fdatasync(int fd)
-{
-	if (!strikes(&at_fdatasync))
-		return __real_fdatasync(fd);
-	errno = at_fdatasync.error;
-	return -1;
-}
-
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
-int __wrap_fsync(int fd)
-{
-	if (!strikes(&at_fsync))
-		return __real_fsync(fd);
-	errno = at_fsync.error;
-	return -1;
-}
-
-ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
-{
-	if (!strikes(&at_pwrite))
-		return __real_pwrite(fd, p, n, at);
-	if (!at_pwrite.error || at_pwrite.half) {
-		at_pwrite.half = false;
-		return __real_pwrite(fd, p, n / 16 + 1, at);
-	}
-	errno = at_pwrite.error;
-	return -1;
-}
-
-int __real_renameat(int from, const char *old, int to, const char *new);
-int __wrap_renameat(int from, const char *old, int to, const char *new);
-int __wrap_renameat(int from, const char *old, int to, const char *new)
-{
-	if (!strikes(&at_rename))
-		return __real_renameat(from, old, to, new);
-	errno = at_rename.error;
-	return -1;
+	shim_plan(&(struct shim_plan){ .calls = SHIM_BIT(call), .after = after, .error = error });
 }
 
 /* --- logs --- */
@@ -109,6 +40,7 @@ static void start_in(const char *folder)
 		snprintf(path, sizeof path, "%s/log", folder);
 	else
 		signer_folder(path);
+	shim_watch(folder ? folder : path);
 	open_log();
 	for (int i = 0; i < 5; i++)
 		ck_assert_ok(signer_record(tree, "before"));
@@ -128,6 +60,7 @@ static void close_log(void)
 static void end(void)
 {
 	close_log();
+	shim_unwatch();
 	signer_end(&signer);
 	signer_remove(path);
 }
@@ -150,7 +83,7 @@ static void check_stopped(void)
 
 	ck_assert_uint_eq(audit_tree_size(tree), 6);
 	ck_assert_err(signer_record(tree, "in doubt"), ERR_IO);
-	disarm();
+	shim_plan(NULL);
 	signer_leaf(leaf, "after");
 	ck_assert_err(audit_begin(tree, leaf, &ticket), ERR_IO);
 	ck_assert_uint_eq(audit_tree_size(tree), 6);
@@ -168,7 +101,7 @@ static void check_stopped(void)
 START_TEST(a_failed_sync_stops_the_log)
 {
 	start_in(NULL);
-	arm(&at_fdatasync, 0, EIO);
+	arm(SHIM_FDATASYNC, 0, EIO);
 	check_stopped();
 }
 END_TEST
@@ -176,13 +109,12 @@ END_TEST
 START_TEST(a_failed_sync_is_never_tried_again)
 {
 	start_in(NULL);
-	arm(&at_fdatasync, 0, EIO);
+	arm(SHIM_FDATASYNC, 0, EIO);
 	ck_assert_err(signer_record(tree, "in doubt"), ERR_IO);
-	int left = atomic_load(&at_fdatasync.after);
-	ck_assert_int_eq(left, -1);
+	ck_assert_uint_eq(shim_seen(), 1);
 	close_log();
-	ck_assert_int_eq(atomic_load(&at_fdatasync.after), left);
-	disarm();
+	ck_assert_uint_eq(shim_seen(), 1);
+	shim_plan(NULL);
 	end();
 }
 END_TEST
@@ -192,7 +124,7 @@ static const int write_errors[] = { EIO, ENOSPC, EDQUOT };
 START_TEST(a_failed_write_stops_the_log)
 {
 	start_in(NULL);
-	arm(&at_pwrite, 0, write_errors[_i]);
+	arm(SHIM_WRITE, 0, write_errors[_i]);
 	check_stopped();
 }
 END_TEST
@@ -200,10 +132,10 @@ END_TEST
 START_TEST(short_writes_are_completed)
 {
 	start_in(NULL);
-	arm(&at_pwrite, 0, 0);
+	shim_plan(&(struct shim_plan){ .calls = SHIM_BIT(SHIM_WRITE), .half = true });
 	for (int i = 0; i < 20; i++)
 		ck_assert_ok(signer_record(tree, "in pieces"));
-	disarm();
+	shim_plan(NULL);
 	close_log();
 	check_log(26, 26);
 	end();
@@ -213,10 +145,9 @@ END_TEST
 START_TEST(a_write_that_fails_half_way_leaves_a_torn_tail)
 {
 	start_in(NULL);
-	at_pwrite.half = true;
-	arm(&at_pwrite, 0, EIO);
+	shim_plan(&(struct shim_plan){ .calls = SHIM_BIT(SHIM_WRITE), .error = EIO, .half = true });
 	ck_assert_err(signer_record(tree, "in doubt"), ERR_IO);
-	disarm();
+	shim_plan(NULL);
 	close_log();
 	check_log(6, 6);
 	open_log();
@@ -244,7 +175,7 @@ static unsigned fill(unsigned most)
 	return most;
 }
 
-static struct fault *const no_segment[] = { &at_fsync, &at_rename };
+static const enum shim_call no_segment[] = { SHIM_FSYNC, SHIM_RENAME };
 
 START_TEST(no_new_segment_refuses_records_before_they_run_and_heals)
 {
@@ -257,7 +188,7 @@ START_TEST(no_new_segment_refuses_records_before_they_run_and_heals)
 	ck_assert_uint_gt(in, 30);
 	ck_assert_uint_lt(in, 1000);
 	ck_assert_uint_eq(audit_tree_size(tree), 6 + in);
-	disarm();
+	shim_plan(NULL);
 	for (int i = 0; i < 60 && signer_record(tree, "healed"); i++)
 		usleep(100000);
 	ck_assert_uint_gt(audit_tree_size(tree), 6 + in);
@@ -286,10 +217,10 @@ START_TEST(a_full_disk_does_not_keep_a_crashed_log_from_opening)
 	snprintf(crashed, sizeof crashed, "%s/wal/00000001", path);
 	ck_assert_int_eq(access(crashed, F_OK), 0);
 	/* Room for what goes into the segment that is there already, and for no other. */
-	arm(&at_pwrite, 2, ENOSPC);
+	arm(SHIM_WRITE, 2, ENOSPC);
 	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
 	ck_assert_uint_eq(recovery.unsigned_kept, 1);
-	disarm();
+	shim_plan(NULL);
 	close_log();
 	check_log(7, 7);
 	free(leaf);
@@ -348,7 +279,7 @@ START_TEST(of_many_in_flight_none_is_released_after_a_failed_sync)
 	pthread_t t[16];
 
 	start_in(NULL);
-	arm(&at_fdatasync, 7, EIO);
+	arm(SHIM_FDATASYNC, 7, EIO);
 	for (int i = 0; i < 16; i++)
 		ck_assert(!pthread_create(&t[i], NULL, many_records, &released[i]));
 	for (int i = 0; i < 16; i++) {
@@ -356,7 +287,7 @@ START_TEST(of_many_in_flight_none_is_released_after_a_failed_sync)
 		sum += released[i];
 	}
 	ck_assert_uint_eq(audit_tree_size(tree), 6 + sum);
-	disarm();
+	shim_plan(NULL);
 	close_log();
 	check_log(6 + sum, 6 + sum + 16);
 	open_log();
