@@ -56,14 +56,26 @@ enum err proof_read(struct slice raw, struct proof_parts *out)
 	return e;
 }
 
+bool proof_keys_has(const uint8_t key[32])
+{
+	static const uint8_t zeros[32];
+
+	return memcmp(key, zeros, 32) != 0;
+}
+
+static struct slice key_slice(const uint8_t key[32])
+{
+	return slice_of(key, proof_keys_has(key) ? 32 : 0);
+}
+
 void proof_keys_write(const struct proof_keys *keys, struct buf *out)
 {
 	put_file(out, KEYS_NAME,
-		 (struct slice[]){ SLICE(keys->input), SLICE(keys->output), SLICE(keys->messages) },
+		 (struct slice[]){ key_slice(keys->input), key_slice(keys->output),
+				   key_slice(keys->messages) },
 		 3);
 }
 
-/* A key may be missing: then it is all zeros here, which no commitment was made with. */
 static enum err copy_key(struct slice key, uint8_t out[32])
 {
 	if (key.left != 0 && key.left != 32)

@@ -25,7 +25,9 @@ struct proof_keys {
 	uint8_t input[32], output[32], messages[32];
 };
 void proof_keys_write(const struct proof_keys *keys, struct buf *out);
+/* One that is missing becomes all zeros, which no commitment was made with. */
 MUST enum err proof_keys_read(struct slice raw, struct proof_keys *out);
+bool proof_keys_has(const uint8_t key[32]);
 
 void proof_result_write(struct slice proof, struct slice output, struct slice messages,
 			struct slice keys, struct buf *out);
@@ -43,6 +45,7 @@ struct proof_expect {
 	const char *origin;    /* the log, and so the partition and its generation */
 	const char *partition; /* serial of the partition's token; not in a compact proof */
 	struct slice nonce;    /* empty: none */
+	struct slice tsa;      /* DER certificate of a time-stamping authority, or of its issuer */
 	struct slice keys;     /* the keys file; needed for the three below */
 	bool has_input, has_output, has_messages;
 	struct slice input, output, messages;

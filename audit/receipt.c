@@ -4,6 +4,7 @@
 
 #include "audit/cose.h"
 #include "audit/ecdsa.h"
+#include "audit/timestamp.h"
 #include "audit/tree.h"
 
 #define CWT_ISS 1
@@ -246,17 +247,33 @@ static enum err read_inclusion(struct slice in, struct receipt *r)
 	return cbor_take_end(in);
 }
 
+static enum err take_timestamp(struct slice *in, struct receipt *r)
+{
+	enum err e;
+
+	if ((e = take_key(in, COSE_HEADER_TIMESTAMP)) ||
+	    (e = cbor_take_bytes(in, TIMESTAMP_MAX, &r->timestamp)))
+		return e;
+	return r->timestamp.left ? OK : failed(ERR_FORMAT, "receipt: an empty time stamp");
+}
+
 static enum err read_unprotected(struct slice in, struct receipt *r)
 {
 	struct slice proof;
+	size_t pairs;
 	enum err e;
 
-	if ((e = take_map(&in, 2)) || (e = take_key(&in, COSE_HEADER_X5CHAIN)) ||
-	    (e = take_array(&in, 2)) || (e = cbor_take_bytes(&in, RECEIPT_MAX, &r->certificate)) ||
+	if ((e = cbor_take_map(&in, 3, &pairs)))
+		return e;
+	if (pairs < 2)
+		return failed(ERR_FORMAT, "receipt: a map of %zu, not 2 or 3", pairs);
+	if ((e = take_key(&in, COSE_HEADER_X5CHAIN)) || (e = take_array(&in, 2)) ||
+	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &r->certificate)) ||
 	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &r->chain)) ||
-	    (e = take_key(&in, COSE_HEADER_VDP)) || (e = take_map(&in, 1)) ||
-	    (e = take_key(&in, VDP_INCLUSION)) || (e = take_array(&in, 1)) ||
-	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &proof)) || (e = cbor_take_end(in)))
+	    (pairs == 3 && (e = take_timestamp(&in, r))) || (e = take_key(&in, COSE_HEADER_VDP)) ||
+	    (e = take_map(&in, 1)) || (e = take_key(&in, VDP_INCLUSION)) ||
+	    (e = take_array(&in, 1)) || (e = cbor_take_bytes(&in, RECEIPT_MAX, &proof)) ||
+	    (e = cbor_take_end(in)))
 		return e;
 	return read_inclusion(proof, r);
 }
@@ -294,6 +311,36 @@ enum err receipt_read(struct slice raw, struct receipt *out)
 	    (e = read_unprotected(parts.unprotected, out)))
 		return e;
 	return check_names(out, out->certificate);
+}
+
+enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
+{
+	CLEANUP(buf) struct buf unprotected = BUF_INIT;
+	struct audit_key key = { 0 };
+	uint8_t path[RECEIPT_PATH_MAX][SHA256_SIZE];
+	struct receipt r;
+	enum err e;
+
+	if (token.left == 0 || token.left > TIMESTAMP_MAX)
+		return failed(ERR_RANGE, "a time stamp of %zu bytes", token.left);
+	if ((e = receipt_read(raw, &r)))
+		return e;
+	for (size_t i = 0; i < r.path_n; i++)
+		memcpy(path[i], r.path[i].p, SHA256_SIZE);
+	key.certificate = r.certificate;
+	key.chain = r.chain;
+	cbor_put_map(&unprotected, 3);
+	put_chain(&unprotected, &key);
+	cbor_put_int(&unprotected, COSE_HEADER_TIMESTAMP);
+	cbor_put_bytes(&unprotected, token);
+	if ((e = put_inclusion(&unprotected, r.size, r.index, (const uint8_t(*)[SHA256_SIZE])path,
+			       r.path_n)) ||
+	    (e = buf_check(&unprotected)))
+		return e;
+	cose_put(out, &(struct cose_sign1){ .protected = r.protected,
+					    .unprotected = buf_slice(&unprotected),
+					    .signature = r.signature });
+	return buf_check(out);
 }
 
 /* ---- checking ---- */

@@ -52,11 +52,14 @@ struct receipt {
 	struct slice path[RECEIPT_PATH_MAX];
 	size_t path_n;
 	struct slice certificate, chain; /* x5chain: the key's certificate, its issuer */
+	struct slice timestamp;          /* a token of RFC 3161 over the signature; mostly empty */
 };
 
 /* Strict: anything that receipt_write would not write is ERR_FORMAT, also a certificate that is not
  * the one that x5t and kid name. */
 MUST enum err receipt_read(struct slice raw, struct receipt *out);
+/* The same receipt with a time stamp (timestamp.h), in place of any that it had. Appended. */
+MUST enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out);
 /* The root that leads from a leaf's hash over the path; ERR_FORMAT when the path's length does not
  * fit size and index. */
 MUST enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],

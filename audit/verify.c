@@ -80,13 +80,6 @@ enum err verifier_outcome(struct verifier *v)
 			    (unsigned long long)v->leaf->status_code);
 }
 
-static bool is_zero(const uint8_t key[32])
-{
-	static const uint8_t zeros[32];
-
-	return memcmp(key, zeros, 32) == 0;
-}
-
 static enum err check_payload(struct verifier *v, const char *name, bool asked, struct slice data,
 			      bool claimed, const uint8_t claim[32], size_t key_offset)
 {
@@ -102,7 +95,7 @@ static enum err check_payload(struct verifier *v, const char *name, bool asked, 
 		return failed(e, "the file of commitment keys is damaged or missing: %s",
 			      err_reason());
 	const uint8_t *key = (const uint8_t *)&v->keys + key_offset;
-	if (is_zero(key))
+	if (!proof_keys_has(key))
 		return failed(ERR_MISMATCH, "the file of commitment keys holds none for the %s",
 			      name);
 	if ((e = proof_commit(key, data, mac)))

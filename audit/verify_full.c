@@ -4,7 +4,11 @@
 #include <string.h>
 
 #include "audit/certificate.h"
+#include "audit/leaf_text.h"
+#include "audit/timestamp.h"
 #include "audit/verifier.h"
+
+#define TIMESTAMP_SKEW 5 /* seconds by which two good clocks may differ */
 
 static enum err check_format(struct verifier *v)
 {
@@ -162,7 +166,7 @@ static enum err check_signature(struct verifier *v)
 }
 
 /* The chain in the receipt is not signed: only one that is the expected CA's, to the byte, passes. */
-static enum err check_chain(const struct receipt *r, struct slice ca)
+static enum err check_chain(const struct receipt *r, struct slice ca, int64_t at)
 {
 	char origin[AUDIT_ORIGIN_MAX + 1];
 
@@ -172,16 +176,46 @@ static enum err check_chain(const struct receipt *r, struct slice ca)
 			      "another CA than the one given");
 	(void)snprintf(origin, sizeof origin, "%.*s", (int)r->origin.left,
 		       (const char *)r->origin.p);
-	return certificate_verify(r->certificate, ca, origin, r->time);
+	return certificate_verify(r->certificate, ca, origin, at);
 }
 
 static enum err check_certificate(struct verifier *v)
 {
-	enum err e = check_chain(&v->receipt, v->expect->ca);
+	enum err e = check_chain(&v->receipt, v->expect->ca, v->receipt.time);
 
 	return e ? e
 		 : verifier_say(v, "issued by the appliance's CA for this log, valid at the time "
 				   "of signing");
+}
+
+/* Whoever asks for a time stamp doesn't rely on the appliance's clock: the key's certificate must have
+ * been valid then too. */
+static enum err check_timestamp(struct verifier *v)
+{
+	CLEANUP(buf) struct buf when = BUF_INIT;
+	struct timestamp stamp;
+	const char *words;
+	enum err e;
+
+	if (!v->expect->tsa.left)
+		return verifier_skip(v, v->receipt.timestamp.left
+						? "a time stamp came along, no authority was given"
+						: "no time stamp was asked for");
+	if (!v->receipt.timestamp.left)
+		return failed(ERR_MISMATCH, "no time stamp came with the proof");
+	if ((e = timestamp_verify(v->receipt.timestamp, v->receipt.signature, v->expect->tsa,
+				  &stamp)) ||
+	    (e = check_chain(&v->receipt, v->expect->ca, stamp.time)))
+		return e;
+	leaf_put_time(&when, stamp.time);
+	if (!(words = buf_text(&when)))
+		return failed(ERR_MEMORY, "time stamp");
+	if (stamp.time < v->receipt.time - TIMESTAMP_SKEW)
+		return failed(ERR_MISMATCH,
+			      "the time stamp is of %s, before the appliance's own time: its clock "
+			      "was wrong",
+			      words);
+	return verifier_say(v, "signed before %s, says %s", words, stamp.authority);
 }
 
 static enum err check_tcb_receipt(struct verifier *v)
@@ -194,7 +228,7 @@ static enum err check_tcb_receipt(struct verifier *v)
 		return verifier_skip(v, "no receipt for the TCB record came with the proof");
 	leaf_hash(v->parts.tcb_leaf, hash);
 	if ((e = receipt_read(v->parts.tcb_receipt, &r)) || (e = check_place(v->tcb, &r)) ||
-	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca)))
+	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca, r.time)))
 		return failed(e, "the TCB record's receipt does not hold: %s", err_reason());
 	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,
 			    (unsigned long long)r.size, (int)r.origin.left,
@@ -213,6 +247,7 @@ static const struct verifier_step steps[] = {
 	{ "log", check_log },
 	{ "signature", check_signature },
 	{ "certificate", check_certificate },
+	{ "time stamp", check_timestamp },
 	{ "tcb receipt", check_tcb_receipt },
 	{ "input", verifier_input },
 	{ "output", verifier_output },

@@ -12,9 +12,9 @@
 /* What the command line names, and the bytes that were read from there. */
 struct request {
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
-	const char *certificate, *origin, *partition, *policy, *learn;
+	const char *certificate, *origin, *partition, *policy, *learn, *tsa;
 	bool allow_development, allow_failure, receipt;
-	struct buf proof_file, ca_der, certificate_der, package_raw;
+	struct buf proof_file, ca_der, tsa_der, certificate_der, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
 	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct slice proof; /* in proof_file */
@@ -28,6 +28,7 @@ static void request_cleanup(struct request *r)
 {
 	buf_free(&r->proof_file);
 	buf_free(&r->ca_der);
+	buf_free(&r->tsa_der);
 	buf_free(&r->certificate_der);
 	buf_free(&r->package_raw);
 	buf_free(&r->input_raw);
@@ -51,19 +52,23 @@ static enum err read_payload(const char *path, struct buf *raw, bool *has, struc
 }
 
 /* The result of EXECUTE_FULL has proof, output, stderr and keys in one file: each is used unless
- * the command line names another. */
+ * the command line names another. What was redacted has no key, and is not compared. */
 static void open_result(struct request *r)
 {
 	struct slice proof, output, messages, keys;
+	struct proof_keys given;
 
 	r->proof = buf_slice(&r->proof_file);
 	if (proof_result_read(r->proof, &proof, &output, &messages, &keys))
 		return;
 	r->proof = proof;
 	r->expect.keys = keys;
+	if (proof_keys_read(keys, &given))
+		return; /* said when they are needed */
 	r->expect.output = output;
 	r->expect.messages = messages;
-	r->expect.has_output = r->expect.has_messages = true;
+	r->expect.has_output = proof_keys_has(given.output);
+	r->expect.has_messages = proof_keys_has(given.messages);
 }
 
 static enum err read_measurement(struct request *r)
@@ -125,10 +130,12 @@ static enum err read_request(struct request *r, const char *proof)
 	enum err e;
 
 	if ((e = cli_read(proof, CLI_FILE_MAX, &r->proof_file)) ||
-	    (e = cli_certificate(r->ca, &r->ca_der)))
+	    (e = cli_certificate(r->ca, &r->ca_der)) ||
+	    (r->tsa && (e = cli_certificate(r->tsa, &r->tsa_der))))
 		return e;
 	open_result(r);
 	r->expect.ca = buf_slice(&r->ca_der);
+	r->expect.tsa = buf_slice(&r->tsa_der);
 	r->expect.origin = r->origin;
 	r->expect.partition = r->partition;
 	r->expect.allow_development = r->allow_development;
@@ -331,9 +338,10 @@ int cmd_verify(struct cli *cli)
 		CLI_TEXT("origin", "ORIGIN", &r.origin, "the log that must hold the record"),
 		CLI_TEXT("partition", "SERIAL", &r.partition,
 			 "serial of the token whose partition it must be"),
-		CLI_TEXT(
-			"policy", "FILE", &r.policy,
-			"what is accepted of a proof that holds (assay config describe appraisal)"),
+		CLI_TEXT("tsa", "FILE", &r.tsa,
+			 "certificate of a time-stamping authority, or its issuer"),
+		CLI_TEXT("policy", "FILE", &r.policy,
+			 "what is accepted (assay config describe appraisal)"),
 		CLI_TEXT("learn", "FILE", &r.learn,
 			 "write a policy that accepts proofs like this one"),
 		CLI_FLAG("receipt", &r.receipt, "a load's receipt is checked, no execution"),
@@ -350,9 +358,9 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
 	if (r.policy && r.learn)
 		return cli_usage(cli, "--policy or --learn: one of them expected");
-	if (r.certificate && (r.policy || r.learn))
-		return cli_usage(cli, "--policy and --learn: a full proof expected, not a compact "
-				      "one");
+	if (r.certificate && (r.policy || r.learn || r.tsa))
+		return cli_usage(cli, "--policy, --learn and --tsa: a full proof expected, not a "
+				      "compact one");
 	if (r.certificate && (r.messages || r.measurement || r.partition))
 		return cli_usage(cli, "a compact proof names neither stderr, measurement nor "
 				      "partition: --package, --origin");

@@ -14,6 +14,22 @@ check "what it fetched verifies" assay verify "$D/work/py-proof" --ca "$D/ca.pem
 	--output "$D/work/py-output" --keys "$D/work/py-keys" --package "$D/samples/screen.pkg"
 check "so does the result of EXECUTE_FULL, as it is" assay verify "$D/work/py-full" --ca "$D/ca.pem" \
 	--input "$D/work/in" --package "$D/samples/screen.pkg"
+redact() { "$D/bin/assay" proof redact "$D/work/py-full" -o "$D/redacted" "$@"; }
+check "a result is redacted to its output" redact --keep output
+says "the output is checked, messages are not" "ok +output .*" assay verify "$D/redacted" --ca "$D/ca.pem"
+says "and nobody is told that they were" "not checked +stderr" assay verify "$D/redacted" --ca "$D/ca.pem"
+refuses "the input's key is gone" "holds none for the input" assay verify "$D/redacted" --ca "$D/ca.pem" --input "$D/work/in"
+check "a result is redacted to its input's key" redact --keep input
+says "the input is checked, the output is not" "not checked +output" \
+	assay verify "$D/redacted" --ca "$D/ca.pem" --input "$D/work/in"
+check "a result is redacted to its proof" redact
+hides "which shows no output" "ok +output|ok +input" assay verify "$D/redacted" --ca "$D/ca.pem"
+if grep -qF "$(tail -c 20 "$D/work/py-output")" "$D/redacted"; then not_ok "the output is still in it"; else
+	ok "nor holds it"; fi
+check "a file of keys is redacted" "$D/bin/assay" proof redact "$D/work/py-keys" --keep output -o "$D/keys"
+refuses "to the output's alone" "holds none for the input" assay verify "$D/work/py-proof" --ca "$D/ca.pem" \
+	--input "$D/work/in" --keys "$D/keys"
+refuses "a word that is none" "input, output or stderr expected" redact --keep all
 check "and the proof of RUN" assay verify "$D/work/py-proof-of-run" --ca "$D/ca.pem"
 log_holds "at the end"
 done_testing
