@@ -36,14 +36,14 @@ static const struct schema schema = { "policy", settings, sizeof settings / size
 
 enum err partition_policy_parse(struct slice text, const char *name, struct partition_policy **out)
 {
-	CLEANUP(partition_policy) struct partition_policy *policy = calloc(1, sizeof *policy);
 	enum err e;
 
-	if (!policy)
-		return failed(ERR_MEMORY, "policy: out of memory");
 	if (text.left > PARTITION_POLICY_MAX)
 		return failed(ERR_RANGE, "%s:1: at most %d bytes expected, found %zu", name,
 			      PARTITION_POLICY_MAX, text.left);
+	CLEANUP(partition_policy) struct partition_policy *policy = calloc(1, sizeof *policy);
+	if (!policy)
+		return failed(ERR_MEMORY, "policy: out of memory");
 	if ((e = schema_default(&schema, policy)) || (e = yaml_read(text, name, &schema, policy)))
 		return e;
 	*out = STEAL(policy);

@@ -51,6 +51,11 @@ const struct token_info *attest_token(const struct attest *attest)
 	return &attest->info;
 }
 
+struct token *attest_device(const struct attest *attest)
+{
+	return attest->token;
+}
+
 const uint8_t *attest_ueid(const struct attest *attest)
 {
 	return attest->ueid;

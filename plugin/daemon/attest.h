@@ -5,6 +5,7 @@
  *   assay-appliance                        P-256: heads of the appliance's own tree
  *   assay-wrap                             AES-256: seals frame keys of the log, and the store's key
  *   assay-partition <serial> <generation>  P-256: heads of one partition's tree
+ *   assay-seal <serial in hex> <0 or 1>    AES-256: opens the keys of its sealed payloads (ring.h)
  * and, by CKA_LABEL, private data:
  *   assay-anchor                           what anchor.h says
  *
@@ -26,6 +27,8 @@ MUST enum err attest_open(const struct config *config, struct attest **out);
 void attest_close(struct attest *attest);
 void attest_cleanup(struct attest **attest);
 const struct token_info *attest_token(const struct attest *attest);
+/* The token itself, for those whose keys ring.h speaks of. */
+struct token *attest_device(const struct attest *attest);
 
 /* --init: makes the CA, the appliance's key and the wrapping key with their certificates, ueid and
  * store key, and writes all that into @state, "initialised" last. ERR_EXISTS when it is there. */

@@ -182,6 +182,7 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	    (e = anchor_open(&daemon->anchor, daemon->attest)))
 		return e;
 	read_bootseed(daemon);
+	seals_init(&daemon->seals, daemon->state, daemon->attest);
 	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)))
 		return e;
 	daemon->anchored = true;
@@ -229,6 +230,7 @@ void daemon_close(struct daemon *daemon, const char *why)
 	audit_close(daemon->audit);
 	/* Images go before their sandbox, the token last: closing the log signs. */
 	partitions_close(&daemon->partitions);
+	seals_close(&daemon->seals);
 	tcb_record_release(daemon->tcb.current);
 	if (daemon->box)
 		sandbox_close(daemon->box);

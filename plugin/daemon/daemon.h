@@ -14,6 +14,7 @@
 #include "plugin/daemon/clients.h"
 #include "plugin/daemon/partition.h"
 #include "plugin/daemon/refusals.h"
+#include "plugin/daemon/seals.h"
 #include "plugin/daemon/tcb.h"
 #include "sandbox/sandbox.h"
 
@@ -35,6 +36,8 @@ struct daemon {
 	bool has_bootseed;
 	struct tcb tcb;
 	struct partitions partitions;
+	struct seals seals;
+	uint64_t sealing_ms; /* the server's: when sealing_tick last looked */
 	struct clients clients;
 	struct refusals refused;
 	pthread_mutex_t managing; /* one enrolment, load, removal or suspension at a time */

@@ -5,6 +5,7 @@
 #include "audit/proof.h"
 #include "config/base/secret.h"
 #include "plugin/daemon/request.h"
+#include "plugin/daemon/sealing.h"
 
 /* The request, taken apart. */
 struct order {
@@ -27,6 +28,7 @@ struct execution {
 	struct buf compact, returned;
 	char cancelled[ERR_REASON_MAX]; /* why it was ended, or its result kept back */
 	enum err unsigned_compact;      /* the record is there, the compact proof is not */
+	enum err unsealed;              /* the policy wants a sealed payload, and there is none */
 };
 
 static void execution_cleanup(struct execution *x)
@@ -83,7 +85,8 @@ static enum err judge_by_policy(struct call *call, const struct order *order, st
 
 	x->rules = partition_rules(call->partition);
 	if ((e = rules_may_run(x->rules, call->caller.uid, x->app)) ||
-	    (e = rules_may_take(x->rules, order->input.left)))
+	    (e = rules_may_take(x->rules, order->input.left)) ||
+	    (e = sealing_ready(call->daemon, call->partition, x->rules)))
 		return e;
 	return partition_may_begin(call->partition, io_monotonic_ms());
 }
@@ -310,6 +313,19 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 		      &leaf->has_messages);
 }
 
+/* A result whose payload can't be sealed is kept back, and its record says why. */
+static void keep_sealed(struct call *call, const struct order *order, struct execution *x,
+			struct leaf *leaf)
+{
+	x->unsealed = sealing_keep(call->daemon, call->partition, x->rules, order->input,
+				   x->ran ? &x->run : NULL, &x->keys, leaf);
+	if (!x->unsealed || x->cancelled[0])
+		return;
+	snprintf(x->cancelled, sizeof x->cancelled, "the payload can't be sealed: %.400s",
+		 err_reason());
+	leaf->reason = slice_text(x->cancelled);
+}
+
 /* The record and its proof. Until it is durable nothing of the run may leave this process. */
 static enum err record(struct call *call, const struct order *order, struct execution *x,
 		       struct slice end, struct buf *proof)
@@ -320,10 +336,13 @@ static enum err record(struct call *call, const struct order *order, struct exec
 	struct leaf leaf;
 	enum err e;
 
-	if ((e = fill_leaf(call, order, x, end, &leaf)) || (e = audit_begin(tree, &leaf, &ticket)))
+	if ((e = fill_leaf(call, order, x, end, &leaf)))
+		return e;
+	keep_sealed(call, order, x, &leaf);
+	if ((e = audit_begin(tree, &leaf, &ticket)))
 		return e;
 	/* Signed while the batch is being synced. */
-	if (order->operation == OP_EXECUTE && !end.left)
+	if (order->operation == OP_EXECUTE && !end.left && !x->unsealed)
 		x->unsigned_compact = audit_compact(tree, audit_ticket_leaf(ticket), &x->compact);
 	if ((e = audit_finish(ticket, &receipt)))
 		return e;
@@ -452,6 +471,8 @@ static enum err record_unknown(struct call *call, const struct order *order, str
 /* What is known now is the first reason why the caller gets no result; "" when there is none. */
 static enum err first_failure(struct call *call, struct execution *x, enum err end, char *reason)
 {
+	if (!end && (end = x->unsealed))
+		snprintf(reason, ERR_REASON_MAX, "%s", x->cancelled);
 	if (!end && (end = x->unsigned_compact))
 		snprintf(reason, ERR_REASON_MAX, "the compact proof could not be signed");
 	if (shrink(call, x) && !end) {

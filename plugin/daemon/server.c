@@ -14,6 +14,7 @@
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/request.h"
+#include "plugin/daemon/sealing.h"
 
 #define BACKLOG 128
 #define TICK_MS 1000
@@ -237,6 +238,7 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 		if (now_ms - ticked_ms >= TICK_MS) {
 			ticked_ms = now_ms;
 			request_record_refusals(daemon, false);
+			sealing_tick(daemon, now_ms);
 			*why = "idle";
 			if (!tick(daemon, now_ms, &busy_ms))
 				return OK;

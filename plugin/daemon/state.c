@@ -27,7 +27,8 @@ struct state {
 	struct secret key;
 };
 
-static const char *const folders[] = { STATE_PARTITIONS, STATE_APPLICATIONS, STATE_PACKAGES, STATE_PLATFORM };
+static const char *const folders[] = { STATE_PARTITIONS, STATE_APPLICATIONS, STATE_PACKAGES,
+				       STATE_PLATFORM,   STATE_SEALING,      STATE_SEALED };
 
 void state_close(struct state *state)
 {

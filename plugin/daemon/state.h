@@ -10,6 +10,8 @@
  *   partitions/    one enrolment each, named by the hex of the token's serial
  *   applications/  which packages a partition has, named likewise
  *   packages/      named by the hex of their SHA-256
+ *   sealing/       the keys of a partition's sealed payloads (ring.h), named likewise
+ *   sealed/        sealed payloads (seals.h)
  *   platform/      which programs and libraries an administrator accepted
  *   log/           the audit log (audit/audit.h)
  *
@@ -34,6 +36,8 @@
 #define STATE_PARTITIONS "partitions"
 #define STATE_APPLICATIONS "applications"
 #define STATE_PACKAGES "packages"
+#define STATE_SEALING "sealing"
+#define STATE_SEALED "sealed"
 #define STATE_PLATFORM "platform"
 
 #define STATE_UEID_SIZE 17

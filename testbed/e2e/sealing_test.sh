@@ -60,5 +60,97 @@ refuses "it does not run" "CKR_KEY_FUNCTION_NOT_PERMITTED" execute bank_a unruly
 refuses "nor is it loaded again" "CKR_" load bank_a_so "$D/samples/unruly.pkg"
 check "another one runs" execute bank_a screen "$W/in" "$W/out"
 
+# ---- sealed payloads ----
+A=$D/auditor
+install -d -m 0755 "$A" "$A/open"
+openssl req -x509 -newkey rsa:3072 -nodes -keyout "$A/key.pem" -out "$A/certificate.pem" -subj /CN=auditor 2>/dev/null
+openssl req -x509 -newkey rsa:1024 -nodes -keyout "$A/weak.key" -out "$A/weak.pem" -subj /CN=auditor 2>/dev/null
+chmod 0644 "$A"/*.pem
+policy <<<"keep: sealed"
+refuses "sealed payloads need an auditor" "sealed.auditor: a certificate's file expected" set_policy
+policy <<<"{keep: sealed, sealed: {auditor: $A/weak.pem}}"
+refuses "one with a good key" "an RSA key of 1024 bits" set_policy
+policy <<<"{keep: sealed, sealed: {auditor: $A/certificate.pem, retention_days: 30}}"
+check "payloads are sealed to an auditor" set_policy
+openssl x509 -in "$A/certificate.pem" -outform DER -out "$A/certificate.der"
+digest=$(cat "$D/policy.yaml" "$A/certificate.der" | sha256sum | cut -c1-64)
+says "the digest is that of policy and certificate" "$digest" shown
+
+check "a sealed execution" execute bank_a screen "$W/in" "$W/proof"
+check "its proof is fetched" fetch bank_a "$(result_label "$W/proof")" proof "$W/full"
+check "and its output" fetch bank_a "$(result_label "$W/proof")" output "$W/output"
+cti=$(last execution | grep -oE '"cti": *"[0-9a-f]{32}"' | grep -oE '[0-9a-f]{32}')
+sealed=$(last execution | grep -oE '"sealed": *"[0-9a-f]{64}"' | grep -oE '[0-9a-f]{64}')
+if grep -qa "Dbtr" "$W/in" && ! grep -rqa "Dbtr" "$D/state"; then ok "nothing of the input lies in the state directory"; else
+	not_ok "the input can be read in the state directory"; fi
+refuses "the bank's client gets no payload" "no administrator" \
+	as_front "$D/bin/assay" audit payload bank-a "$cti" -o "$W/cms"
+check "an administrator hands it out" assay audit payload bank-a "$cti" -o "$A/payload.cms"
+says "which is a record" "sealed payload of proof $cti handed out" assay audit show --type management
+if [ "$(sha256sum <"$A/payload.cms" | cut -c1-64)" = "$sealed" ]; then ok "its SHA-256 is the claim in the leaf"; else
+	not_ok "SHA-256 of the payload is not $sealed"; fi
+
+# The command that README.md tells an auditor.
+opens() {
+	openssl cms -decrypt -inform DER -in "$1" -recip "$A/certificate.pem" -inkey "$A/key.pem" | tar -xC "$A/open"
+}
+check "the auditor opens it with openssl and tar" opens "$A/payload.cms"
+check "and finds the input" cmp "$A/open/input" "$W/in"
+check "the output" cmp "$A/open/output" "$W/output"
+check "the messages" test -f "$A/open/stderr"
+verifies() {
+	assay verify "$W/full" --ca "$D/ca.pem" --package "$D/samples/screen.pkg" \
+		--input "$A/open/input" --output "$A/open/output" --keys "$A/open/keys"
+}
+check "and keys under which the proof holds for both" verifies
+cp "$A/payload.cms" "$A/changed.cms"
+change_byte "$A/payload.cms" "$A/changed.cms" 2000
+changed_opens() { openssl cms -decrypt -inform DER -in "$A/changed.cms" -recip "$A/certificate.pem" -inkey "$A/key.pem" -out "$A/out"; }
+refuses "a changed payload is refused" "." changed_opens
+file=$(find "$D/state/sealed" -name "$cti")
+outer_opens() { openssl cms -decrypt -inform DER -in "$file" -recip "$A/certificate.pem" -inkey "$A/key.pem" -out "$A/out"; }
+refuses "the file on the disk is none that the auditor opens alone" "." outer_opens
+
+# What a copy of the disk, made before, is worth afterwards.
+assay stop >/dev/null
+cp -a "$D/state" "$D/earlier"
+check "it starts again" instance_start
+check "after a restart it is there" assay audit payload bank-a "$cti" -o "$A/payload.cms"
+check "the next execution goes on with the same day" execute bank_a screen "$W/in" "$W/proof2"
+refuses "there is nothing of another year" "no sealed payloads are of that period" assay audit shred bank-a 1999
+refuses "a period has a form" "a period is 2026" assay audit shred bank-a yesterday
+refuses "the bank's client shreds nothing" "no administrator" as_front "$D/bin/assay" audit shred bank-a all
+says "an administrator shreds the day" "of 1 days" assay audit shred bank-a "$(date -u +%Y-%m-%d)"
+says "which is a record" "keys of sealed payloads destroyed: 1 periods, from $(date -u +%Y-%m-%d)" assay audit show --type shred
+refuses "the payload is gone" "it was shredded" assay audit payload bank-a "$cti" -o "$A/gone.cms"
+check "the proof still verifies" assay verify "$W/full" --ca "$D/ca.pem" --package "$D/samples/screen.pkg"
+log_holds "after the shredding"
+gone=no
+for i in $(seq 100); do
+	[ -e "$file" ] || { gone=yes; break; }
+	sleep 0.3
+done
+if [ $gone = yes ]; then ok "its file is removed"; else not_ok "its file is still there"; fi
+check "the day goes on under a new key" execute bank_a screen "$W/in" "$W/proof3"
+cti3=$(last execution | grep -oE '"cti": *"[0-9a-f]{32}"' | grep -oE '[0-9a-f]{32}')
+check "which opens" assay audit payload bank-a "$cti3" -o "$A/payload3.cms"
+check "for the auditor too" opens "$A/payload3.cms"
+
+assay stop >/dev/null
+cp -a "$D/state/sealing" "$D/sealing"
+rm -rf "$D/state/sealing" "$D/state/sealed"
+cp -a "$D/earlier/sealing" "$D/earlier/sealed" "$D/state"
+check "with keys and payloads of an earlier day it starts" instance_start
+refuses "but nothing shredded comes back" "put back to an earlier state" assay audit payload bank-a "$cti" -o "$A/gone.cms"
+refuses "and nothing runs unsealed" "CKR_DEVICE_ERROR" execute bank_a screen "$W/in" "$W/out"
+says "which is a record" "payloads can't be sealed" assay audit show --type refusal
+check "until all of it is shredded" assay audit shred bank-a all
+check "then executions go on" execute bank_a screen "$W/in" "$W/out"
+
+policy <<<"keep: nothing"
+check "nothing is kept any more" set_policy
+check "an execution without a payload" execute bank_a screen "$W/in" "$W/out"
+hides "says so" '"sealed"' last execution
+
 log_holds "at the end"
 done_testing

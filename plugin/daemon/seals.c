@@ -1,0 +1,422 @@
+#include "plugin/daemon/seals.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/proof.h"
+#include "config/base/io.h"
+#include "plugin/daemon/aead.h"
+
+#define HEADER 64
+#define MAGIC "assay-sealed-1"
+#define PIECE ((size_t)1 << 16)
+#define FILE_MAX (SEALS_PAYLOAD_MAX + ((size_t)16 << 20)) /* with what CMS and tar add */
+#define NAME (2 * SEALS_CTI + 1)
+
+uint32_t seals_today(void)
+{
+	return (uint32_t)(io_realtime_us() / 1000000 / 86400);
+}
+
+void seals_init(struct seals *seals, struct state *state, struct attest *attest)
+{
+	*seals = (struct seals){ .state = state, .attest = attest };
+	pthread_mutex_init(&seals->lock, NULL);
+}
+
+void seals_close(struct seals *seals)
+{
+	for (size_t i = 0; i < seals->n; i++) {
+		ring_close(seals->rings[i]);
+		free(seals->rings[i]);
+	}
+	seals->n = 0;
+}
+
+static enum err ring_locked(struct seals *seals, const char *serial, struct ring **out)
+{
+	char name[2 * WIRE_SERIAL_MAX + 1];
+
+	hex_put(name, serial, strlen(serial));
+	for (size_t i = 0; i < seals->n; i++)
+		if (!strcmp(seals->rings[i]->name, name)) {
+			*out = seals->rings[i];
+			return OK;
+		}
+	if (seals->n == PARTITIONS_MAX)
+		return failed(ERR_LIMIT, "more than %d partitions", PARTITIONS_MAX);
+	struct ring *ring = calloc(1, sizeof *ring);
+	if (!ring)
+		return failed(ERR_MEMORY, "keys of sealed payloads");
+	ring_init(ring, seals->state, seals->attest, serial);
+	seals->rings[seals->n++] = *out = ring;
+	return OK;
+}
+
+enum err seals_ring(struct seals *seals, const char *serial, struct ring **out)
+{
+	pthread_mutex_lock(&seals->lock);
+	enum err e = ring_locked(seals, serial, out);
+	pthread_mutex_unlock(&seals->lock);
+	return e;
+}
+
+enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
+{
+	struct ring_period period;
+	const uint8_t *key;
+	struct ring *ring;
+	enum err e;
+
+	if ((e = seals_ring(seals, serial, &ring)) ||
+	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
+		return e;
+	ring_release(ring);
+	return OK;
+}
+
+/* ---- directories: sealed/, the partition's, the period's ---- */
+
+static enum err step_down(int *dir, const char *name, bool make)
+{
+	CLEANUP(fd) int next = -1;
+	enum err e = io_open_dir(*dir, name, false, &next);
+
+	if (e == ERR_NOT_FOUND && make && !(e = io_open_dir(*dir, name, true, &next)))
+		e = io_sync_dir(*dir);
+	if (e)
+		return e;
+	fd_cleanup(dir);
+	*dir = fd_steal(&next);
+	return OK;
+}
+
+static enum err open_partition(const struct ring *ring, bool make, int *out)
+{
+	CLEANUP(fd) int dir = -1;
+	enum err e = io_open_dir(AT_FDCWD, state_path(ring->state), false, &dir);
+
+	if (e || (e = step_down(&dir, STATE_SEALED, make)) ||
+	    (e = step_down(&dir, ring->name, make)))
+		return e;
+	*out = fd_steal(&dir);
+	return OK;
+}
+
+static enum err open_period(const struct ring *ring, const struct ring_period *period, bool make,
+			    int *out)
+{
+	char name[RING_PERIOD_NAME];
+	CLEANUP(fd) int dir = -1;
+	enum err e = open_partition(ring, make, &dir);
+
+	ring_period_name(period, name);
+	if (e || (e = step_down(&dir, name, make)))
+		return e;
+	*out = fd_steal(&dir);
+	return OK;
+}
+
+/* ---- writing ---- */
+
+static enum err derive(const uint8_t *day_key, const uint8_t header[HEADER], struct secret *key)
+{
+	enum err e = secret_new(key, AEAD_KEY);
+
+	return e ? e : proof_commit(day_key, slice_of(header, HEADER), key->p);
+}
+
+static enum err begin(bool seal, const uint8_t *day_key, const uint8_t header[HEADER],
+		      struct aead **out)
+{
+	CLEANUP(secret) struct secret key = { 0 };
+	enum err e = derive(day_key, header, &key);
+
+	return e ? e : aead_begin(seal, key.p, header + 40, slice_of(header, HEADER), out);
+}
+
+static enum err make_header(const struct ring_period *period, const uint8_t cti[SEALS_CTI],
+			    uint8_t header[HEADER])
+{
+	memset(header, 0, HEADER);
+	memcpy(header, MAGIC, sizeof MAGIC);
+	memcpy(header + 16, cti, SEALS_CTI);
+	memcpy(header + 32, period->id, RING_ID);
+	return io_random(header + 40, AEAD_IV);
+}
+
+/* The CMS message on its way to the disk. */
+struct outlet {
+	int fd;
+	struct aead *aead;
+	struct sha256 hash;
+	uint8_t piece[PIECE];
+	size_t n;
+};
+
+static void outlet_cleanup(struct outlet **outlet)
+{
+	if (*outlet)
+		aead_free((*outlet)->aead);
+	free(*outlet);
+}
+
+static enum err flush(struct outlet *outlet)
+{
+	size_t n = outlet->n;
+
+	outlet->n = 0;
+	return io_write_all(outlet->fd, slice_of(outlet->piece, n));
+}
+
+static enum err put(void *context, struct slice in)
+{
+	struct outlet *outlet = context;
+	enum err e = OK;
+
+	sha256_add(&outlet->hash, in.p, in.left);
+	while (in.left && !e) {
+		size_t room = PIECE - outlet->n, n = in.left < room ? in.left : room;
+
+		e = aead_put(outlet->aead, slice_of(in.p, n), outlet->piece + outlet->n);
+		in = slice_of(in.p + n, in.left - n);
+		outlet->n += n;
+		if (!e && outlet->n == PIECE)
+			e = flush(outlet);
+	}
+	return e;
+}
+
+struct payload {
+	struct slice certificate;
+	const struct seal_part *parts;
+	size_t n;
+};
+
+static enum err write_file(int fd, const uint8_t *day_key, const uint8_t header[HEADER],
+			   const struct payload *payload, uint8_t digest[SHA256_SIZE])
+{
+	CLEANUP(outlet) struct outlet *outlet = calloc(1, sizeof *outlet);
+	struct seal_sink sink = { put, outlet };
+	uint8_t tag[AEAD_TAG];
+	enum err e;
+
+	if (!outlet)
+		return failed(ERR_MEMORY, "sealing");
+	outlet->fd = fd;
+	sha256_init(&outlet->hash);
+	if ((e = begin(true, day_key, header, &outlet->aead)) ||
+	    (e = io_write_all(fd, slice_of(header, HEADER))) ||
+	    (e = seal_write(payload->certificate, (int64_t)(io_realtime_us() / 1000000),
+			    payload->parts, payload->n, &sink)) ||
+	    (e = flush(outlet)) || (e = aead_tag(outlet->aead, tag)) ||
+	    (e = io_write_all(fd, SLICE(tag))))
+		return e;
+	sha256_end(&outlet->hash, digest);
+	return fsync(fd) ? failed(ERR_IO, "a sealed payload: %m") : OK;
+}
+
+static enum err put_in(int dir, const struct ring_period *period, const uint8_t *day_key,
+		       const uint8_t cti[SEALS_CTI], const struct payload *payload,
+		       uint8_t digest[SHA256_SIZE])
+{
+	uint8_t header[HEADER];
+	char name[NAME];
+	enum err e = make_header(period, cti, header);
+
+	if (e)
+		return e;
+	hex_put(name, cti, SEALS_CTI);
+	CLEANUP(fd)
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return failed(ERR_IO, "a sealed payload: %m");
+	if (!(e = write_file(fd, day_key, header, payload, digest)))
+		e = io_sync_dir(dir);
+	if (e)
+		unlinkat(dir, name, 0);
+	return e;
+}
+
+static enum err check_size(const struct seal_part *parts, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += parts[i].data.left;
+	return bytes <= SEALS_PAYLOAD_MAX
+		       ? OK
+		       : failed(ERR_LIMIT, "a payload of %zu bytes, at most %zu can be sealed",
+				bytes, SEALS_PAYLOAD_MAX);
+}
+
+enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SEALS_CTI],
+		   struct slice certificate, uint32_t days, const struct seal_part *parts, size_t n,
+		   uint8_t digest[SHA256_SIZE])
+{
+	const struct payload payload = { certificate, parts, n };
+	struct ring_period period;
+	const uint8_t *key;
+	struct ring *ring;
+	CLEANUP(fd) int dir = -1;
+	enum err e;
+
+	if ((e = check_size(parts, n)) || (e = seals_ring(seals, serial, &ring)) ||
+	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
+		return e;
+	if (!(e = open_period(ring, &period, true, &dir)))
+		e = put_in(dir, &period, key, cti, &payload, digest);
+	ring_release(ring);
+	return e;
+}
+
+/* ---- reading ---- */
+
+static enum err find_file(const struct ring *ring, const char *name, struct ring_period *period,
+			  int *out)
+{
+	for (size_t i = ring->n; i-- > 0;) {
+		CLEANUP(fd) int dir = -1;
+
+		*period = ring->periods[i];
+		if (open_period(ring, period, false, &dir))
+			continue;
+		*out = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (*out >= 0)
+			return OK;
+		if (errno != ENOENT)
+			return failed(ERR_IO, "a sealed payload: %m");
+	}
+	return failed(ERR_NOT_FOUND,
+		      "there is no sealed payload of this proof, or it was shredded");
+}
+
+static enum err open_file(const struct ring *ring, int fd, const struct ring_period *period,
+			  const uint8_t cti[SEALS_CTI], struct buf *cms)
+{
+	CLEANUP(secret) struct secret key = { 0 };
+	CLEANUP(aead) struct aead *aead = NULL;
+	enum err e;
+
+	if ((e = ring_key(ring, period, &key)) || (e = io_read_all(fd, FILE_MAX, cms)))
+		return e;
+	if (cms->len < HEADER + AEAD_TAG || memcmp(cms->data, MAGIC, sizeof MAGIC) ||
+	    memcmp(cms->data + 16, cti, SEALS_CTI))
+		return failed(ERR_FORMAT, "this sealed payload was cut, or is of another proof");
+	size_t n = cms->len - HEADER - AEAD_TAG;
+	uint8_t *text = cms->data + HEADER;
+	if ((e = begin(false, key.p, cms->data, &aead)) ||
+	    (e = aead_put(aead, slice_of(text, n), text)) || (e = aead_check(aead, text + n)))
+		return failed(e, "this sealed payload: %s", err_reason());
+	memmove(cms->data, text, n);
+	cms->len = n;
+	return OK;
+}
+
+enum err seals_get(struct seals *seals, const char *serial, const uint8_t cti[SEALS_CTI],
+		   struct buf *cms)
+{
+	CLEANUP(fd) int fd = -1;
+	struct ring_period period;
+	struct ring *ring;
+	char name[NAME];
+	bool there;
+	enum err e;
+
+	if ((e = seals_ring(seals, serial, &ring)) || (e = ring_look(ring, &there)))
+		return e;
+	hex_put(name, cti, SEALS_CTI);
+	ring_hold_periods(ring);
+	if (!(e = find_file(ring, name, &period, &fd)))
+		e = open_file(ring, fd, &period, cti, cms);
+	ring_release(ring);
+	if (e)
+		buf_reset(cms);
+	return e;
+}
+
+/* ---- files that nobody can read any more ---- */
+
+static bool has_period(const struct ring *ring, const char *name)
+{
+	char known[RING_PERIOD_NAME];
+
+	for (size_t i = 0; i < ring->n; i++) {
+		ring_period_name(&ring->periods[i], known);
+		if (!strcmp(known, name))
+			return true;
+	}
+	return false;
+}
+
+typedef enum err visit(void *context, int dir, const char *name);
+
+static enum err each_name(int dir, visit *call, void *context)
+{
+	/* A descriptor of its own: that of the caller keeps its place. */
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = own < 0 ? NULL : fdopendir(own);
+	enum err e = OK;
+
+	if (!list) {
+		fd_cleanup(&own);
+		return failed(ERR_IO, "sealed payloads: %m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			e = call(context, dir, d->d_name);
+	closedir(list);
+	return e;
+}
+
+struct sweep {
+	const struct ring *ring;
+	size_t left;
+};
+
+/* ERR_LIMIT: enough for now. */
+static enum err sweep_file(void *context, int dir, const char *name)
+{
+	struct sweep *sweep = context;
+
+	if (!sweep->left)
+		return failed(ERR_LIMIT, "more is left to remove");
+	sweep->left--;
+	return unlinkat(dir, name, 0) ? failed(ERR_IO, "sealed payload %s: %m", name) : OK;
+}
+
+static enum err sweep_period(void *context, int dir, const char *name)
+{
+	struct sweep *sweep = context;
+	CLEANUP(fd) int period = -1;
+	enum err e;
+
+	if (has_period(sweep->ring, name))
+		return OK;
+	if ((e = io_open_dir(dir, name, false, &period)) ||
+	    (e = each_name(period, sweep_file, sweep)))
+		return e;
+	return unlinkat(dir, name, AT_REMOVEDIR) ? failed(ERR_IO, "%s: %m", name) : OK;
+}
+
+enum err seals_sweep(struct seals *seals, const char *serial, size_t most)
+{
+	struct sweep sweep = { .left = most };
+	CLEANUP(fd) int dir = -1;
+	struct ring *ring;
+	enum err e = seals_ring(seals, serial, &ring);
+
+	if (e)
+		return e;
+	sweep.ring = ring;
+	ring_hold_periods(ring);
+	/* Only what the record says is known to be gone. */
+	if (ring->open && !(e = open_partition(ring, false, &dir)))
+		e = each_name(dir, sweep_period, &sweep);
+	ring_release(ring);
+	return e == ERR_NOT_FOUND || e == ERR_LIMIT ? OK : e;
+}
