@@ -20,6 +20,7 @@ static void park_locked(struct sandbox *box, struct cell *cell)
 	pthread_mutex_lock(&box->lock);
 	image->running--;
 	cell->launched_us = now;
+	cell->drains = drains;
 	cell->parked = !e;
 	cell->runs++;
 	cell->busy = false;

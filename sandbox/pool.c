@@ -97,6 +97,16 @@ void pool_release(struct cell *cell, bool keep)
 	pthread_mutex_unlock(&box->lock);
 }
 
+bool pool_hand_over(struct cell *cell)
+{
+	struct sandbox *box = cell->image->box;
+
+	pthread_mutex_lock(&box->lock);
+	bool good = cell->drains == cell->image->drains && !cell->image->dropped;
+	pthread_mutex_unlock(&box->lock);
+	return good;
+}
+
 void pool_end(struct cell *cell)
 {
 	struct sandbox *box = cell->image->box;

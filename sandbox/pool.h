@@ -40,8 +40,10 @@ struct cell {
 	unsigned runs;
 	uint64_t idle_since;    /* by box->releases */
 	struct init_run wanted; /* of its last run, or of the parked one */
+	/* Of the parked one: */
 	struct exchange_ends ahead;
 	uint64_t launched_us;
+	unsigned drains; /* of its image, when it was started */
 };
 
 struct sandbox {
@@ -86,6 +88,9 @@ MUST enum err pool_acquire(struct sandbox_image *image, const struct limits *lim
 			   const struct init_run *wanted, const struct sandbox_watch *watch,
 			   struct cell **out);
 void pool_release(struct cell *cell, bool keep);
+/* The program that waits in a cell is to get its input now, and no drain is between: false when it is
+ * of before one, and gets none. */
+bool pool_hand_over(struct cell *cell);
 /* Kills what runs in it. */
 void pool_end(struct cell *cell);
 /* How it went, for the decision whether to start programs ahead. */

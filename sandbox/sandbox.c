@@ -315,14 +315,16 @@ static bool take_parked(struct cell *cell, struct exchange *x)
 
 	x->ends = cell->ahead;
 	cell->parked = false;
-	if (!exchange_waits(cell->control, &x->ends)) {
-		exchange_close(&x->ends);
+	bool waits = exchange_waits(cell->control, &x->ends);
+	if (!waits)
 		pool_spoiled(cell->image);
+	run->start_us = io_realtime_us();
+	if (!waits || !pool_hand_over(cell)) {
+		exchange_close(&x->ends);
 		return false;
 	}
 	run->start = RUN_PARKED;
 	run->launched_us = cell->launched_us;
-	run->start_us = io_realtime_us();
 	return true;
 }
 

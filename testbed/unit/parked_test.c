@@ -148,6 +148,42 @@ START_TEST(after_a_drain_only_a_program_started_since_gets_input)
 }
 END_TEST
 
+struct change {
+	struct sandbox_image *image;
+	uint64_t at;
+};
+
+static enum err drain_once(void *context, bool running)
+{
+	struct change *change = context;
+
+	if (!running && !change->at) {
+		sandbox_image_drain(change->image);
+		change->at = io_realtime_us();
+	}
+	return OK;
+}
+
+/* The last moment: the run has its cell, and a program that waits in it. */
+START_TEST(a_drain_just_before_the_hand_over_counts)
+{
+	struct limits limits = small();
+	struct sandbox_image *image = parked("late", &limits);
+	struct change change = { .image = image };
+	const struct sandbox_watch watch = { drain_once, &change };
+	CLEANUP(run) struct run first = { 0 };
+	CLEANUP(run) struct run run = { 0 };
+
+	run_fine(image, slice_text("x"), &first);
+	usleep(100000);
+	ck_assert_int_eq(sandbox_run_watched(image, slice_text("y"), NULL, &watch, &run), OK);
+	ck_assert(change.at != 0);
+	ck_assert(run.launched_us >= change.at);
+	ck_assert(slice_is(buf_slice(&run.output), "y"));
+	sandbox_image_drop(image);
+}
+END_TEST
+
 START_TEST(other_limits_are_no_use_to_a_program_that_waits)
 {
 	struct limits limits = small(), narrow = small();
@@ -238,6 +274,7 @@ static Suite *suite(const char *name)
 	tcase_add_loop_test(t, what_wrote_or_ended_before_its_input_is_thrown_away, 0,
 			    sizeof hasty / sizeof *hasty);
 	tcase_add_test(t, after_a_drain_only_a_program_started_since_gets_input);
+	tcase_add_test(t, a_drain_just_before_the_hand_over_counts);
 	tcase_add_test(t, other_limits_are_no_use_to_a_program_that_waits);
 	tcase_add_test(t, without_consent_nothing_is_started_ahead);
 	suite_add_tcase(s, t);

@@ -397,6 +397,7 @@ void world_package(const char *id, struct buf *package)
 	manifest.refuse_code = 65;
 	manifest.limits.wall_ms = world.wall_ms ? world.wall_ms : 1000;
 	manifest.limits.output_bytes = 1 << 20;
+	manifest.park = world.park ? PARK_ON : PARK_OFF;
 	ck_assert_ok(package_build(&manifest, &entry, 1, package));
 }
 

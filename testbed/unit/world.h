@@ -40,6 +40,7 @@ struct world {
 	struct link *link;
 	struct buf ca;
 	uint32_t wall_ms; /* the limit in world_package's manifest; 0: 1000 */
+	bool park;        /* its programs may be started ahead of their requests */
 };
 extern struct world world;
 
