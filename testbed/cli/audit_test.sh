@@ -135,7 +135,7 @@ exits 0 "the log goes on from what was kept" "goes on from all 3 checkpoints" ve
 exits 0 "and says so to machines" '"against": 3, .*"checked": \["every record.*"not_checked": \[' verify --against "$D/kept" --json
 exits 0 "what is not checked is said" "put back to an earlier day" verify
 assay audit checkpoint --log "$D/live/log" --ca "$D/live/ca.pem" >"$D/later"
-exits 1 "another log does not go on from it" "others than they once were" assay audit verify "$D/live/log" --ca "$D/live/ca.pem" --against "$D/kept"
+exits 1 "another log does not go on from it" "others than they once were" verify --against "$D/later"
 exits 1 "nor a log that was cut back" "records were removed, or this is an older log" \
 	assay audit verify "$D/earlier" --ca "$D/live/ca.pem" --against "$D/later"
 sed '3s/^./A/' "$D/kept" >"$D/forged"
@@ -144,6 +144,18 @@ head -c 20 "$D/kept" >"$D/cut"
 exits 1 "no checkpoint at all" "no checkpoint" verify --against "$D/cut"
 check "a bar on a terminal" bash -c "TERM=xterm script -qec '$BUILD/assay audit verify $log --ca $ca' /dev/null | grep -q 'The log holds'"
 exits 1 "another appliance's CA" "The log does not hold: .*its CA is not this one" assay audit verify "$log" --ca "$D/live/ca.pem"
+
+# The proof of an old record, made again from the log.
+proof() { assay audit proof "$1" "$log" --ca "$ca" -o "$D/proof" "${@:2}"; }
+exec_id=$(sed -n 's/.*"cti":"\([0-9a-f]*\)".*"status":{"kind":"exit","code":0}.*/\1/p' "$D/all.json" | sed -n 7p)
+exits 0 "a proof by its id" "^assay.example/bank-./1 .* execution +user .* exit 0" proof "$exec_id"
+exits 0 "which holds" "The proof holds" assay verify "$D/proof" --ca "$ca"
+exits 0 "with its platform's record" "^ok +tcb receipt +leaf [0-9]+ of [0-9]+ in log assay.example/appliance" assay verify "$D/proof" --ca "$ca"
+exits 0 "a proof by its index" "assay.example/bank-a/1 +20 " proof 20 --tree bank-a
+exits 0 "which holds too" "ok +log +leaf 20 of " assay verify "$D/proof" --ca "$ca" --allow-failure
+exits 2 "an index that several trees have" "which one, --tree says" proof 2
+exits 1 "no such record" "no such record" proof 00112233445566778899aabbccddeeff
+exits 2 "no name of a record" "the 32 hexadecimal digits of a proof's id, expected" proof 12ab
 
 # A copy, brought up elsewhere: read-only, with the memory of how far it was.
 import() { assay audit import "$@"; }

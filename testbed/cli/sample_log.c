@@ -40,6 +40,7 @@ static const struct {
 	const char *reason;
 } acts[] = {
 	{ LEAF_OPEN, LEAF_ROLE_NONE, APPLIANCE, "daemon started, 0 partitions" },
+	{ LEAF_TCB, LEAF_ROLE_NONE, APPLIANCE, "" },
 	{ LEAF_MANAGEMENT, LEAF_ROLE_ADMIN, APPLIANCE, "partition bank-a enrolled, generation 1" },
 	{ LEAF_MANAGEMENT, LEAF_ROLE_SO, BANK_A, "loaded" },
 	{ LEAF_MANAGEMENT, LEAF_ROLE_SO, BANK_B, "loaded \x1b[2J\xe2\x80\xaegnidaol" },
@@ -92,6 +93,29 @@ static void fill_caller(struct leaf *leaf, enum leaf_role role)
 	leaf->roleproof = role == LEAF_ROLE_SO ? LEAF_PROOF_TRUSTED_OBJECT : LEAF_PROOF_ROLE_KEY;
 }
 
+static void fill_platform(struct leaf *leaf)
+{
+	static const char *const parts[] = { "assayd", "assay-launcher", "kernel" };
+
+	for (leaf->components_n = 0; leaf->components_n < 3; leaf->components_n++) {
+		struct leaf_component *c = &leaf->components[leaf->components_n];
+
+		c->name = slice_text(parts[leaf->components_n]);
+		c->version = slice_text("1");
+		memset(c->sha256, 0xc0 + (int)leaf->components_n, SHA256_SIZE);
+	}
+}
+
+/* Which executions name. */
+static void fill_tcb(struct leaf *leaf)
+{
+	static struct leaf platform;
+
+	fill_platform(&platform);
+	MUST_DO(leaf_components_digest(&platform, leaf->tcb));
+	leaf->has_tcb = true;
+}
+
 static size_t fill_app(struct leaf *leaf, size_t i)
 {
 	leaf->subject = slice_text(apps[i].id);
@@ -133,6 +157,7 @@ static void put_execution(struct leaf *leaf, int64_t when, const char *reason)
 	fill_app(leaf, app);
 	fill_caller(leaf, LEAF_ROLE_USER);
 	fill_run(leaf);
+	fill_tcb(leaf);
 }
 
 static void put_act(struct leaf *leaf, size_t i, int64_t when)
@@ -140,6 +165,8 @@ static void put_act(struct leaf *leaf, size_t i, int64_t when)
 	begin(leaf, acts[i].type, acts[i].place, when, acts[i].reason);
 	if (acts[i].role)
 		fill_caller(leaf, acts[i].role);
+	if (acts[i].type == LEAF_TCB)
+		fill_platform(leaf);
 	if (acts[i].type == LEAF_MANAGEMENT && acts[i].role == LEAF_ROLE_SO)
 		fill_app(leaf, acts[i].place == BANK_A ? 0 : 2);
 }
