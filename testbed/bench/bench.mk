@@ -31,7 +31,7 @@ $(BENCH)/log_%: $(BUILD)/testbed/bench/log_%.o $(call bench_objects,producers me
 	$(CC) $(LDFLAGS) -Wl,--wrap=fdatasync $^ $(STORE_LIBRARY) -lcrypto -o $@
 
 # Static, as the parent of the bare processes that it compares with.
-$(BENCH)/sandbox: $(call bench_objects,sandbox ways spawn load usage measure) $(call lib,sandbox config/base)
+$(BENCH)/sandbox: $(call bench_objects,sandbox ways spawn load costs measure) $(call lib,sandbox config/base)
 	@mkdir -p $(@D)
 	$(CC) -pthread -static -no-pie $^ -o $@
 

@@ -9,7 +9,7 @@
 
 #include "config/base/io.h"
 #include "testbed/bench/measure.h"
-#include "testbed/bench/usage.h"
+#include "testbed/bench/costs.h"
 
 #define THREADS_MAX 16
 #define ROUNDS 7
@@ -90,7 +90,7 @@ static double round_of(enum program program, enum way way, unsigned threads, str
 
 	now->program = program;
 	now->way = way;
-	double cpu = usage_cpu_us();
+	double cpu = costs_cpu_us();
 	uint64_t start = now_ns();
 	now->end = start + ROUND_NS;
 	if (way == WAY_SPAWN)
@@ -99,7 +99,7 @@ static double round_of(enum program program, enum way way, unsigned threads, str
 		run_threads(threads);
 	uint64_t took = now_ns() - start;
 	unsigned long done = atomic_load(&now->done) - before;
-	load->cpu_ns += (usage_cpu_us() - cpu) * 1e3;
+	load->cpu_ns += (costs_cpu_us() - cpu) * 1e3;
 	load->runs += done;
 	return (double)done * 1e9 / (double)took;
 }
@@ -165,7 +165,7 @@ void memory_measure(struct memory *memory)
 	struct limits limits;
 	struct sandbox_image *image = ways_image(box, PROGRAM_STATIC, PARK_OFF, &limits);
 
-	double n, others_n, others = usage_inits(&others_n);
+	double n, others_n, others = costs_inits(&others_n);
 	for (uint32_t i = 0; i < IDLE; i++) {
 		CLEANUP(run) struct run run = { 0 };
 
@@ -173,10 +173,10 @@ void memory_measure(struct memory *memory)
 		if (sandbox_run(image, ways_input(), &limits, &run))
 			die("%s", err_reason());
 	}
-	double all = usage_inits(&n);
+	double all = costs_inits(&n);
 	n -= others_n;
 	memory->cells = (unsigned)n;
 	memory->user = (all - others) / n;
-	memory->kernel = usage_group(MEMORY_GROUP) / n;
+	memory->kernel = costs_group(MEMORY_GROUP) / n;
 	sandbox_close(box);
 }

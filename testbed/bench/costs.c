@@ -1,4 +1,4 @@
-#include "testbed/bench/usage.h"
+#include "testbed/bench/costs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static double below(pid_t pid, int deep, double (*of)(pid_t))
 	return sum;
 }
 
-double usage_cpu_us(void)
+double costs_cpu_us(void)
 {
 	/* Launchers, their inits. */
 	return of_rusage(RUSAGE_SELF) + of_rusage(RUSAGE_CHILDREN) + below(getpid(), 2, of_process);
@@ -93,13 +93,13 @@ static double one(pid_t pid)
 	return 1;
 }
 
-double usage_inits(double *n)
+double costs_inits(double *n)
 {
 	*n = below(getpid(), 2, one) - below(getpid(), 1, one);
 	return below(getpid(), 2, share_of) - below(getpid(), 1, share_of);
 }
 
-double usage_group(const char *name)
+double costs_group(const char *name)
 {
 	char path[128];
 
