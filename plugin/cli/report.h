@@ -12,6 +12,9 @@
 #define REPORT_ACTS_MAX 1000
 #define REPORT_REASONS_MAX 100
 
+/* The end of the year 9999: later times count as this one. */
+#define REPORT_TIME_MAX ((int64_t)253402300799)
+
 /* What is drawn over time. */
 enum sample_kind { SAMPLE_OK, SAMPLE_FAILED, SAMPLE_REFUSED };
 struct sample {
@@ -74,7 +77,7 @@ void report_settle(struct report *report);
 void report_put_page(const struct report *report, struct buf *out);
 void report_cleanup(struct report *report);
 
-/* The p-th percentile (nearest rank) of the runs among these samples, in microseconds; 0: no runs. */
+/* The @p-th percentile (nearest rank; 1 to 100) of the runs among these samples, in microseconds; 0: no runs. */
 uint64_t report_percentile(const struct sample *samples, size_t n, unsigned p);
 
 /* Appends the plots: executions, refusals, latencies over time. */

@@ -24,6 +24,11 @@ void report_cleanup(struct report *report)
 	public_list_free(&report->checkpoints);
 }
 
+static int64_t time_of(const struct leaf *leaf)
+{
+	return leaf->time < REPORT_TIME_MAX ? leaf->time : REPORT_TIME_MAX;
+}
+
 static void copy(char *to, size_t n, struct slice from)
 {
 	snprintf(to, n, "%.*s", (int)(from.left < n ? from.left : n - 1), (const char *)from.p);
@@ -47,7 +52,7 @@ MUST static enum err add_sample(struct report *report, const struct leaf *leaf,
 		report->samples_room = room;
 	}
 	report->samples[report->samples_n++] =
-		(struct sample){ .time = leaf->time,
+		(struct sample){ .time = time_of(leaf),
 				 .us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us,
 				 .kind = (uint8_t)kind };
 	return OK;
@@ -158,10 +163,12 @@ MUST static enum err add_refusal(struct report *report, const struct leaf *leaf)
 
 enum err report_add(struct report *report, const char *origin, const struct leaf *leaf)
 {
+	int64_t time = time_of(leaf);
+
 	if (!report->records++)
-		report->first = report->last = leaf->time;
-	report->first = leaf->time < report->first ? leaf->time : report->first;
-	report->last = leaf->time > report->last ? leaf->time : report->last;
+		report->first = report->last = time;
+	report->first = time < report->first ? time : report->first;
+	report->last = time > report->last ? time : report->last;
 	report->types[leaf->type]++;
 	report->development += leaf->dbgstat == LEAF_DEBUG_ENABLED;
 	switch (leaf->type) {
@@ -243,7 +250,7 @@ uint64_t report_percentile(const struct sample *samples, size_t n, unsigned p)
 			spans[runs++] = samples[i].us;
 	if (runs) {
 		qsort(spans, runs, sizeof *spans, by_span);
-		found = spans[(runs * p + 99) / 100 - (p > 0)];
+		found = spans[(runs * p + 99) / 100 - 1];
 	}
 	free(spans);
 	return found;
