@@ -9,6 +9,7 @@
 #include "config/base/io.h"
 
 #define ROOM_POLL_MS 10
+#define POS_MORE 8 /* bytes that a record's index may take beyond what was guessed */
 
 /* At worst: a frame of its own, and its tree's head in another. */
 #define COST_OF(bytes) (FRAME_BYTES((bytes) + ENTRY_HEAD_MAX) + FRAME_BYTES(ENTRY_HEAD_MAX))
@@ -142,31 +143,44 @@ static void enqueue_locked(struct audit *audit, struct audit_ticket *ticket)
 		pthread_cond_signal(&audit->work);
 }
 
+/* Without the lock, which all producers want: the index is likely to be this one or one near it. */
+static enum err draft(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket *ticket,
+		      size_t *pos_at)
+{
+	leaf->pos = atomic_load(&tree->next);
+	leaf->origin = slice_text(tree->book->origin);
+	ticket->has_leaf = true;
+	return leaf_draft(leaf, &ticket->leaf, pos_at);
+}
+
 /* Under the lock, so that the order of indices is the order of the queue. */
 static enum err number_locked(struct audit_tree *tree, struct leaf *leaf,
-			      struct audit_ticket *ticket)
+			      struct audit_ticket *ticket, size_t pos_at)
 {
 	enum err e;
 
-	leaf->pos = ticket->index = tree->next;
-	leaf->origin = slice_text(tree->book->origin);
-	if ((e = leaf_encode(leaf, &ticket->leaf)) || (e = buf_check(&ticket->leaf)))
-		return e;
-	leaf_hash(buf_slice(&ticket->leaf), ticket->hash);
-	ticket->has_leaf = true;
-	tree->next++;
+	leaf->pos = ticket->index = atomic_load(&tree->next);
+	if (!leaf_renumber(&ticket->leaf, pos_at, leaf->pos)) {
+		buf_reset(&ticket->leaf);
+		if ((e = leaf_encode(leaf, &ticket->leaf)))
+			return e;
+	}
+	atomic_store(&tree->next, leaf->pos + 1);
 	return OK;
 }
 
 static enum err submit(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket *ticket)
 {
 	struct audit *audit = tree->audit;
+	size_t pos_at;
 	enum err e;
 
+	if (leaf && (e = draft(tree, leaf, ticket, &pos_at)))
+		return e;
 	pthread_mutex_lock(&audit->lock);
-	e = admit_locked(audit, (leaf ? LEAF_MAX : 0) + ticket_bytes(ticket));
+	e = admit_locked(audit, ticket_bytes(ticket) + POS_MORE);
 	if (!e && leaf)
-		e = number_locked(tree, leaf, ticket);
+		e = number_locked(tree, leaf, ticket, pos_at);
 	if (!e)
 		enqueue_locked(audit, ticket);
 	pthread_mutex_unlock(&audit->lock);

@@ -222,14 +222,19 @@ size_t claims_count(const struct leaf *leaf, bool compact)
 	return n;
 }
 
-void claims_put(const struct leaf *leaf, bool compact, struct buf *out)
+size_t claims_put(const struct leaf *leaf, bool compact, struct buf *out)
 {
+	size_t pos_at = 0;
+
 	for (size_t i = 0; i < claims_n; i++) {
 		if (!wanted(&claims[i], leaf, compact))
 			continue;
 		cbor_put_int(out, claims[i].key);
+		if (claims[i].field == offsetof(struct leaf, pos))
+			pos_at = out->len;
 		put_value(out, &claims[i], leaf);
 	}
+	return pos_at;
 }
 
 enum err leaf_components_digest(const struct leaf *leaf, uint8_t digest[SHA256_SIZE])

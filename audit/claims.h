@@ -48,10 +48,11 @@ struct slice claim_slice(const struct claim *claim, const struct leaf *leaf);
 uint64_t claim_uint(const struct claim *claim, const struct leaf *leaf); /* UINT, TIME, ENUM */
 const uint8_t *claim_bytes(const struct claim *claim, const struct leaf *leaf);
 
-/* Appends the pairs of a map: all claims, or those of the compact proof; their number. */
+/* Appends the pairs of a map: all claims, or those of the compact proof; their number. Returns where
+ * the value of "pos" is in @out. */
 size_t claims_count(const struct leaf *leaf, bool compact);
-void claims_put(const struct leaf *leaf, bool compact, struct buf *out);
-/* Takes @pairs pairs into @leaf, which is zeroed first; @keys goes on to whatever follows. Refuses
+size_t claims_put(const struct leaf *leaf, bool compact, struct buf *out);
+/* Takes @pairs pairs into @leaf, which is zeroed first but for components that it has not; @keys goes on to whatever follows. Refuses
  * unknown claims, values out of range, and a required one that is missing. */
 MUST enum err claims_take(struct slice *in, size_t pairs, bool compact, struct cbor_keys *keys,
 			  struct leaf *leaf);

@@ -283,7 +283,9 @@ enum err claims_take(struct slice *in, size_t pairs, bool compact, struct cbor_k
 	uint64_t seen = 0;
 	enum err e;
 
-	memset(leaf, 0, sizeof *leaf);
+	/* Most of a leaf is room for components, and each of these is written whole. */
+	memset(leaf, 0, offsetof(struct leaf, components));
+	memset(&leaf->components_n, 0, sizeof *leaf - offsetof(struct leaf, components_n));
 	for (size_t i = 0; i < pairs; i++) {
 		int64_t key;
 

@@ -196,6 +196,8 @@ static enum err put_ticket(struct audit *audit, struct batch *batch, struct audi
 	}
 	if (!ticket->has_leaf)
 		return OK;
+	tree_hash hash;
+	leaf_hash(buf_slice(&ticket->leaf), hash);
 	struct entry entry = { .kind = ENTRY_LEAF,
 			       .tree = ticket->tree->book->number,
 			       .index = ticket->index,
@@ -204,7 +206,7 @@ static enum err put_ticket(struct audit *audit, struct batch *batch, struct audi
 	batch->entries++;
 	batch->leaves++;
 	ticket->tree->touched = true;
-	return tree_append(&ticket->tree->book->tree, ticket->hash);
+	return tree_append(&ticket->tree->book->tree, hash);
 }
 
 static enum err new_head(struct audit *audit, struct audit_tree *tree, struct key *key,

@@ -19,18 +19,16 @@ static const uint8_t *image_of(const struct leaf *leaf)
 
 static enum err put_payload(struct buf *out, struct slice raw)
 {
-	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
 	uint8_t hash[SHA256_SIZE];
+	struct leaf leaf;
 	enum err e;
 
-	if (!leaf)
-		return failed(ERR_MEMORY, "no memory for a leaf");
-	if ((e = leaf_decode(raw, leaf)))
+	if ((e = leaf_decode(raw, &leaf)))
 		return e;
-	const uint8_t *image = image_of(leaf);
+	const uint8_t *image = image_of(&leaf);
 	leaf_hash(raw, hash);
-	cbor_put_map(out, claims_count(leaf, true) + (image ? 2 : 1));
-	claims_put(leaf, true, out);
+	cbor_put_map(out, claims_count(&leaf, true) + (image ? 2 : 1));
+	claims_put(&leaf, true, out);
 	if (image) {
 		cbor_put_int(out, COMPACT_KEY_IMAGE);
 		cbor_put_bytes(out, slice_of(image, SHA256_SIZE));

@@ -15,16 +15,20 @@ void leaf_cleanup(struct leaf **leaf)
  * holds every range and form, for writers and readers alike. */
 static enum err check(struct slice raw)
 {
-	CLEANUP(leaf) struct leaf *again = malloc(sizeof *again);
-	enum err e;
+	struct leaf again;
+	enum err e = leaf_decode(raw, &again);
 
-	if (!again)
-		return failed(ERR_MEMORY, "no memory for a leaf");
-	e = leaf_decode(raw, again);
 	return e == ERR_FORMAT ? failed(ERR_RANGE, "leaf: %s", err_reason()) : e;
 }
 
 enum err leaf_encode(const struct leaf *leaf, struct buf *out)
+{
+	size_t pos_at;
+
+	return leaf_draft(leaf, out, &pos_at);
+}
+
+enum err leaf_draft(const struct leaf *leaf, struct buf *out, size_t *pos_at)
 {
 	size_t start = out->len;
 
@@ -32,13 +36,33 @@ enum err leaf_encode(const struct leaf *leaf, struct buf *out)
 		return failed(ERR_RANGE, "%zu components in a leaf", leaf->components_n);
 	cbor_put_tag(out, UCCS_TAG);
 	cbor_put_map(out, claims_count(leaf, false));
-	claims_put(leaf, false, out);
+	*pos_at = claims_put(leaf, false, out);
 	enum err e = buf_check(out);
 	if (e)
 		return e;
 	if (out->len - start > LEAF_MAX)
 		return failed(ERR_RANGE, "a leaf of %zu bytes", out->len - start);
 	return check(slice_of(out->data + start, out->len - start));
+}
+
+/* How many bytes follow the first one of an unsigned integer (RFC 8949 section 3). */
+static size_t bytes_more(uint64_t v)
+{
+	return v < 24 ? 0 : v <= UINT8_MAX ? 1 : v <= UINT16_MAX ? 2 : v <= UINT32_MAX ? 4 : 8;
+}
+
+bool leaf_renumber(struct buf *raw, size_t pos_at, uint64_t pos)
+{
+	uint8_t *at = raw->data + pos_at;
+	size_t n = bytes_more(pos);
+
+	if (n != (*at < 24 ? 0 : (size_t)1 << (*at - 24)))
+		return false;
+	if (n == 0)
+		*at = (uint8_t)pos;
+	for (; n > 0; n--, pos >>= 8)
+		at[n] = (uint8_t)pos;
+	return true;
 }
 
 enum err leaf_decode(struct slice raw, struct leaf *out)

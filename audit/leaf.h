@@ -121,6 +121,10 @@ struct leaf {
 
 /* ERR_RANGE when over LEAF_MAX or a claim is out of its range. */
 MUST enum err leaf_encode(const struct leaf *leaf, struct buf *out);
+/* The same for a leaf whose index is known last: its pos is a guess, which leaf_renumber puts right
+ * where @pos_at says; false when the index takes another number of bytes. */
+MUST enum err leaf_draft(const struct leaf *leaf, struct buf *out, size_t *pos_at);
+MUST bool leaf_renumber(struct buf *raw, size_t pos_at, uint64_t pos);
 /* Strict: anything that leaf_encode would not write is ERR_FORMAT; unknown claims too. */
 MUST enum err leaf_decode(struct slice raw, struct leaf *out);
 /* Claim -70009: SHA-256 of the encoding of claim 273 of a TCB record. */

@@ -43,8 +43,9 @@ struct audit_tree {
 	struct ledger_tree *book; /* its tree is appended to by the committer alone */
 	bool touched;             /* the committer's: by the batch at hand */
 	/* Under audit->lock: */
-	struct key *key;    /* NULL until audit_tree() gave one */
-	uint64_t next;      /* index of the next leaf */
+	struct key *key; /* NULL until audit_tree() gave one */
+	/* Index of the next leaf; read without the lock as a guess. */
+	_Atomic uint64_t next;
 	uint64_t released;  /* leaves that are durable and signed */
 	bool wants_head;    /* holds leaves that nobody signed before the log was opened */
 	struct head *head;  /* the last one released; may be NULL */
@@ -61,7 +62,6 @@ struct audit_ticket {
 	bool has_leaf;
 	uint64_t index;
 	struct buf leaf;
-	uint8_t hash[SHA256_SIZE];
 	struct key *new_key;       /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
 	size_t cost;               /* bytes of the write-ahead log, at worst */
 	struct audit_ticket *next; /* under audit->lock, then the committer's */

@@ -72,6 +72,39 @@ START_TEST(a_decoded_leaf_encodes_to_the_same_bytes)
 END_TEST
 
 /* Whatever the decoder takes, the encoder writes the same way: there is one encoding of a leaf. */
+/* Either side of each length that an index may have. */
+static const struct {
+	uint64_t guess, pos;
+	bool same;
+} renumbered[] = {
+	{ 0, 23, true },
+	{ 23, 24, false },
+	{ 24, 255, true },
+	{ 255, 256, false },
+	{ 65535, 256, true },
+	{ 65536, 65535, false },
+	{ UINT32_MAX, 65536, true },
+	{ UINT32_MAX, (uint64_t)UINT32_MAX + 1, false },
+	{ (uint64_t)UINT32_MAX + 1, INT64_MAX, true },
+};
+
+START_TEST(a_draft_that_gets_its_index_is_the_leaf_with_that_index)
+{
+	CLEANUP(buf) struct buf draft = BUF_INIT;
+	CLEANUP(buf) struct buf whole = BUF_INIT;
+	struct leaf leaf = minimal();
+	size_t pos_at;
+
+	leaf.pos = renumbered[_i].guess;
+	ck_assert_ok(leaf_draft(&leaf, &draft, &pos_at));
+	leaf.pos = renumbered[_i].pos;
+	ck_assert_ok(leaf_encode(&leaf, &whole));
+	ck_assert(leaf_renumber(&draft, pos_at, leaf.pos) == renumbered[_i].same);
+	if (renumbered[_i].same)
+		ck_assert(slice_equal(buf_slice(&draft), buf_slice(&whole)));
+}
+END_TEST
+
 START_TEST(a_changed_leaf_is_refused_or_is_another_leaf)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
@@ -249,6 +282,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_full_leaf_is_what_another_encoder_makes_of_it);
 	tcase_add_test(t, a_minimal_leaf_is_what_another_encoder_makes_of_it);
 	tcase_add_test(t, a_decoded_leaf_encodes_to_the_same_bytes);
+	tcase_add_table(t, a_draft_that_gets_its_index_is_the_leaf_with_that_index, renumbered);
 	tcase_add_test(t, a_changed_leaf_is_refused_or_is_another_leaf);
 	tcase_add_test(t, a_cut_or_longer_leaf_is_refused);
 	tcase_add_table(t, other_forms_are_refused, refused);
