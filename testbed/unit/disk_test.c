@@ -5,7 +5,6 @@
 #include "testbed/unit/promised.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -19,7 +18,7 @@
 #define SHUTDOWN_LOSES_LOG 2u
 #define CHILD_SECONDS 20
 
-static char place[64], log_path[100], fs[80];
+static char place[100], log_path[100], fs[100];
 
 static int __attribute__((format(printf, 1, 2))) try(const char *format, ...)
 {
@@ -53,14 +52,12 @@ static bool start(const char *size, const char *features)
 		return false;
 	}
 	promised_start();
-	signer_folder(place);
-	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	promised_path(place, "");
+	promised_path(fs, "fs");
+	promised_path(log_path, "fs/log");
 	RUN("mkdir back fs && mount -t tmpfs -o size=%s none back && truncate -s 64M back/disk && "
 	    "mke2fs -q -F -t ext4 -b 4096 %s back/disk",
 	    size, features);
-	snprintf(fs, sizeof fs, "%s/fs", place);
-	snprintf(log_path, sizeof log_path, "%s/log", fs);
 	mount_it("");
 	return true;
 }
@@ -71,7 +68,6 @@ static void end(void)
 	unmount_it();
 	RUN("umount back");
 	promised_end();
-	signer_remove(place);
 }
 
 /* Records, heads and the next segment are on the disk, and nothing is on its way there. */
@@ -244,8 +240,7 @@ START_TEST(a_limit_on_files_stops_the_log_and_loses_nothing)
 	int status;
 
 	promised_start();
-	signer_folder(place);
-	snprintf(log_path, sizeof log_path, "%s/log", place);
+	promised_path(log_path, "log");
 	pid_t pid = fork();
 	if (!pid) {
 		signal(SIGXFSZ, limits[_i].ignores ? SIG_IGN : SIG_DFL);
@@ -264,7 +259,6 @@ START_TEST(a_limit_on_files_stops_the_log_and_loses_nothing)
 		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
 	promised_check(log_path);
 	promised_end();
-	signer_remove(place);
 }
 END_TEST
 

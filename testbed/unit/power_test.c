@@ -15,7 +15,7 @@
 #define ALL_OF 5 /* so many atoms: all of their combinations */
 #define TRIED_MAX 65536
 
-static char place[64], log_path[80], disk_path[80], disk_log[96];
+static char place[100], log_path[100], disk_path[100], disk_log[100];
 static struct history history;
 
 /* --- what was promised, and when --- */
@@ -54,10 +54,11 @@ static const struct moment *moment_at(size_t at)
 static void start(void)
 {
 	promised_start();
-	signer_folder(place);
-	snprintf(log_path, sizeof log_path, "%s/log", place);
-	snprintf(disk_path, sizeof disk_path, "%s.disk", place);
-	snprintf(disk_log, sizeof disk_log, "%s/log", disk_path);
+	promised_path(place, "live");
+	promised_path(log_path, "live/log");
+	promised_path(disk_path, "disk");
+	promised_path(disk_log, "disk/log");
+	ck_assert_int_eq(mkdir(place, 0700), 0);
 	shim_spare_syncs(true);
 }
 
@@ -66,8 +67,6 @@ static void end(void)
 	shim_unwatch();
 	history_free(&history);
 	promised_end();
-	signer_remove(place);
-	signer_remove(disk_path);
 }
 
 /* A log that is closed, with its segment nearly full. */
@@ -382,8 +381,9 @@ START_TEST(a_log_survives_the_loss_of_power_at_any_moment)
 	start();
 	must_hold = with_anchor = true;
 	write_history(0);
-	take_history();
 	audit_close(audit);
+	take_history();
+	check_complete();
 	try_history();
 	ck_assert_uint_gt(tried.holds, 100);
 	end();

@@ -4,7 +4,9 @@
 #ifndef TESTBED_UNIT_PROMISED_H
 #define TESTBED_UNIT_PROMISED_H
 
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 #include "testbed/unit/check.h"
 #include "testbed/unit/found.h"
@@ -38,8 +40,27 @@ static struct audit *audit;
 static struct audit_tree *trees[PROMISED_TREES];
 static struct audit_recovery recovery;
 
+/* Where logs are made, again and again: in memory where root may mount that, in a namespace of the
+ * test's own, so that nothing stays. */
+static char promised_room[64];
+
+static inline void promised_make_room(void)
+{
+	signer_folder(promised_room);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", promised_room, "tmpfs", 0, "mode=0700"))
+		(void)fprintf(stderr, "no tmpfs: slower\n");
+}
+
+/* @name below it. */
+static inline void promised_path(char path[100], const char *name)
+{
+	snprintf(path, 100, "%s/%s", promised_room, name);
+}
+
 static inline void promised_start(void)
 {
+	promised_make_room();
 	signer_start(&signer, NULL);
 	for (size_t i = 0; i < PROMISED_TREES; i++)
 		promised_keys[i] = signer_key(&signer, promised_origins[i]);
@@ -53,6 +74,8 @@ static inline void promised_end(void)
 	found_forget();
 	signer_end(&signer);
 	munmap(promised, sizeof *promised);
+	umount2(promised_room, MNT_DETACH);
+	signer_remove(promised_room);
 }
 
 /* @heads: what is remembered elsewhere. On failure nothing is open. */

@@ -7,15 +7,16 @@
 
 #include "testbed/crash/shim.h"
 
-static char place[64], log_path[80], copy_path[80], copy_log[96];
+static char place[100], log_path[100], copy_path[100], copy_log[100];
 
 static void start(void)
 {
 	promised_start();
-	signer_folder(place);
-	snprintf(log_path, sizeof log_path, "%s/log", place);
-	snprintf(copy_path, sizeof copy_path, "%s.copy", place);
-	snprintf(copy_log, sizeof copy_log, "%s/log", copy_path);
+	promised_path(place, "live");
+	promised_path(log_path, "live/log");
+	promised_path(copy_path, "copy");
+	promised_path(copy_log, "copy/log");
+	ck_assert_int_eq(mkdir(place, 0700), 0);
 	shim_spare_syncs(true);
 }
 
@@ -23,8 +24,6 @@ static void end(void)
 {
 	shim_clock(0);
 	promised_end();
-	signer_remove(place);
-	signer_remove(copy_path);
 }
 
 static void write_log(unsigned n)
