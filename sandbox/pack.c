@@ -11,6 +11,7 @@
 
 #include "config/base/io.h"
 #include "sandbox/elf.h"
+#include "sandbox/libraries.h"
 
 #define LINKS_MAX 16
 
@@ -280,6 +281,26 @@ static enum err needs_dynamic(const struct tree *tree, const char *exec, bool *d
 	return failed(ERR_FORMAT, "%s: a script of a script of a script", exec);
 }
 
+static enum err with_libraries(const char *path, struct manifest *manifest,
+			       const struct entry *program, struct buf *out)
+{
+	CLEANUP(libraries) struct libraries found;
+	struct entry entries[LIBRARIES_MAX + 2] = { *program };
+	size_t n = 1;
+
+	enum err e = libraries_find(path, program->content, &found);
+	if (e)
+		return e;
+	for (size_t i = 0; i < found.n; i++)
+		entries[n++] = (struct entry){ slice_text(found.list[i].path), ENTRY_FILE, 0555,
+					       buf_slice(&found.list[i].content) };
+	if (found.cache.len)
+		entries[n++] = (struct entry){ slice_text("etc/ld.so.cache"), ENTRY_FILE, 0444,
+					       buf_slice(&found.cache) };
+	manifest->dynamic = true;
+	return package_build(manifest, entries, n, out);
+}
+
 enum err package_from_program(const char *path, struct manifest *manifest, struct buf *out)
 {
 	CLEANUP(buf) struct buf content = BUF_INIT;
@@ -294,18 +315,21 @@ enum err package_from_program(const char *path, struct manifest *manifest, struc
 		return failed(ERR_FORMAT, "%s: not a regular file", path);
 	if ((e = io_read_all(fd, PACKAGE_MAX, &content)))
 		return failed(e, "%s: %s", path, err_reason());
-	if (kind_of(buf_slice(&content)) != KIND_STATIC)
-		return failed(ERR_UNSUPPORTED,
-			      "%s: not a static 64-bit ELF program; pack a directory that has what "
-			      "it needs",
-			      path);
+	enum kind kind = kind_of(buf_slice(&content));
+	if (kind != KIND_STATIC && kind != KIND_DYNAMIC)
+		return failed(
+			ERR_UNSUPPORTED,
+			"%s: not a 64-bit ELF program; pack a directory that has what it needs",
+			path);
 	if (manifest->argc == 0)
 		manifest->argv[manifest->argc++] = slice_text("/app");
 	if (manifest->argv[0].left < 2)
 		return failed(ERR_FORMAT, "the program needs an absolute path");
-	const struct entry entry = { slice_of(manifest->argv[0].p + 1, manifest->argv[0].left - 1),
-				     ENTRY_FILE, 0555, buf_slice(&content) };
-	return package_build(manifest, &entry, 1, out);
+	const struct entry program = { slice_of(manifest->argv[0].p + 1,
+						manifest->argv[0].left - 1),
+				       ENTRY_FILE, 0555, buf_slice(&content) };
+	return kind == KIND_STATIC ? package_build(manifest, &program, 1, out)
+				   : with_libraries(path, manifest, &program, out);
 }
 
 enum err package_from_directory(const char *path, const char *exec, struct manifest *manifest,

@@ -8,8 +8,9 @@
 
 #include "sandbox/package.h"
 
-/* Of one static program, as /app, with @manifest's arguments after it (argv[0] is set when argc is
- * 0). ERR_UNSUPPORTED for a program that needs a dynamic loader or an interpreter. */
+/* Of one program, as /app, with @manifest's arguments after it (argv[0] is set when argc is 0). A
+ * dynamic one takes its loader and libraries along (libraries.h), which sets manifest->dynamic.
+ * ERR_UNSUPPORTED for a script and what else is no 64-bit ELF program. */
 MUST enum err package_from_program(const char *path, struct manifest *manifest, struct buf *out);
 
 /* Of the tree at @path, which is walked without following links; @exec is the program's absolute

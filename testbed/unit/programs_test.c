@@ -103,6 +103,45 @@ START_TEST(debians_programs_run_unmodified)
 }
 END_TEST
 
+/* Each found by what its file says, none by being run. */
+static const struct {
+	const char *program, *arguments[2], *input, *output;
+} alone[] = {
+	{ "/usr/bin/sort", { "-n" }, "10\n9\n", "9\n10\n" },
+	{ "/usr/bin/sed", { "s/a/b/" }, "aaa\n", "baa\n" },
+	{ "/usr/bin/mawk", { "{ print $2 }" }, "1 2\n", "2\n" },
+	{ "/usr/bin/perl", { "-ne", "print lc" }, "ABC", "abc" },
+	{ "/usr/bin/openssl", { "base64" }, "abc", "YWJj\n" },
+};
+
+START_TEST(a_dynamic_program_takes_its_libraries_along)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(run) struct run run = { 0 };
+	struct manifest m;
+
+	if (access(alone[_i].program, X_OK))
+		return;
+	manifest_default(&m);
+	m.id = slice_text("test");
+	m.label = slice_text("Test");
+	m.version = slice_text("1");
+	m.argv[m.argc++] = slice_text("/app");
+	for (size_t i = 0; i < 2 && alone[_i].arguments[i]; i++)
+		m.argv[m.argc++] = slice_text(alone[_i].arguments[i]);
+	enum err e = package_from_program(alone[_i].program, &m, &raw);
+	ck_assert_msg(e == OK, "%s", err_reason());
+	struct sandbox_image *image = bench_add(box, buf_slice(&raw));
+	e = sandbox_run(image, slice_text(alone[_i].input), NULL, &run);
+	ck_assert_msg(e == OK, "%s: %s", alone[_i].program, err_reason());
+	ck_assert_msg(run.kind == RUN_EXIT && run.code == 0 &&
+			      slice_is(buf_slice(&run.output), alone[_i].output),
+		      "%s: kind %d, code %u, messages %s", alone[_i].program, (int)run.kind,
+		      run.code, run.messages.len ? buf_text(&run.messages) : "");
+	sandbox_image_drop(image);
+}
+END_TEST
+
 static Suite *suite(const char *name)
 {
 	Suite *s = suite_create(name);
@@ -112,6 +151,8 @@ static Suite *suite(const char *name)
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_loop_test(t, debians_programs_run_unmodified, 0,
 			    sizeof programs / sizeof *programs);
+	tcase_add_loop_test(t, a_dynamic_program_takes_its_libraries_along, 0,
+			    sizeof alone / sizeof *alone);
 	suite_add_tcase(s, t);
 	return s;
 }
