@@ -21,7 +21,9 @@ enum err sealing_ready(struct daemon *daemon, const struct partition *partition,
 		return OK;
 	enum err e = seals_ready(&daemon->seals, partition->serial,
 				 (uint32_t)says->sealed_retention_days);
-	return e ? failed(ERR_IO, "payloads can't be sealed: %s", err_reason()) : OK;
+	if (!e)
+		return OK;
+	return failed(e == ERR_LIMIT ? e : ERR_IO, "payloads can't be sealed: %s", err_reason());
 }
 
 enum err sealing_keep(struct daemon *daemon, const struct partition *partition,
@@ -123,9 +125,10 @@ enum err request_SHRED(struct call *call)
 	struct wanted wanted = { period, strlen(period) };
 	call->caller.role = LEAF_ROLE_ADMIN;
 	snprintf(why, sizeof why, "by user %u", call->caller.uid);
-	if ((e = seals_ring(&call->daemon->seals, call->partition->serial, &ring)) ||
-	    (e = ring_shred(ring, is_wanted, &wanted, !*period, why, &n)))
+	if ((e = seals_ring(&call->daemon->seals, call->partition->serial, &ring)))
 		return e;
+	if ((e = ring_shred(ring, is_wanted, &wanted, !*period, why, &n)))
+		return call_refuse(call, e, slice_of(NULL, 0));
 	if ((e = record_notes(call->daemon, call->partition, &call->caller, ring)))
 		return e;
 	cbor_put_uint(&call->results.bytes, n);
@@ -143,10 +146,11 @@ enum err request_SEALED(struct call *call)
 	enum err e;
 
 	if ((e = call_arguments(call, 2)) || (e = call_partition(call, false)) ||
-	    (e = cbor_take_fixed(&call->in, cti, sizeof cti)) || (e = call_end(call)) ||
-	    (e = seals_get(&call->daemon->seals, call->partition->serial, cti, &cms)))
+	    (e = cbor_take_fixed(&call->in, cti, sizeof cti)) || (e = call_end(call)))
 		return e;
 	call->caller.role = LEAF_ROLE_ADMIN;
+	if ((e = seals_get(&call->daemon->seals, call->partition->serial, cti, &cms)))
+		return call_refuse(call, e, slice_of(NULL, 0));
 	hex_put(hex, cti, sizeof cti);
 	if ((e = record_write(call->daemon, call->partition, &call->caller, LEAF_MANAGEMENT,
 			      slice_of(NULL, 0), "sealed payload of proof %s handed out to user %u",
@@ -159,52 +163,19 @@ enum err request_SEALED(struct call *call)
 
 /* ---- time ---- */
 
-struct age {
-	uint32_t today, days; /* days: the policy's in force */
-};
-
-/* The policy in force says how long; where it keeps nothing any more, that of the period's first day. */
-static bool is_old(void *context, const struct ring_period *period)
-{
-	const struct age *age = context;
-	uint32_t days = age->days ? age->days : period->days;
-
-	return days && (uint64_t)period->day + days < age->today;
-}
-
-static bool any_old(struct ring *ring, struct age *age)
-{
-	bool any = false;
-
-	ring_hold_periods(ring);
-	for (size_t i = 0; i < ring->n && !any; i++)
-		any = is_old(age, &ring->periods[i]);
-	ring_release(ring);
-	return any;
-}
-
-static enum err shred_old(struct ring *ring, const struct rules *rules)
-{
-	struct age age = { seals_today(), (uint32_t)rules->says->sealed_retention_days };
-	size_t n;
-
-	return any_old(ring, &age)
-		       ? ring_shred(ring, is_old, &age, false, "their time was over", &n)
-		       : OK;
-}
-
+/* The policy in force says how long; where it keeps nothing any more, that of each day's beginning. */
 static enum err look_after(void *context, struct partition *p)
 {
 	CLEANUP(rules) struct rules *rules = partition_rules(p);
+	uint32_t days = (uint32_t)rules->says->sealed_retention_days;
 	struct daemon *daemon = context;
 	struct ring *ring;
-	bool there;
 	enum err e;
 
-	if (!(e = seals_ring(&daemon->seals, p->serial, &ring)) && !(e = ring_look(ring, &there)) &&
-	    there && !(e = shred_old(ring, rules)) && !(e = record_notes(daemon, p, NULL, ring)))
-		e = seals_sweep(&daemon->seals, p->serial, SWEEP_FILES);
-	if (e)
+	if ((e = seals_ring(&daemon->seals, p->serial, &ring)) ||
+	    (e = seals_expire(&daemon->seals, p->serial, seals_today(), days)) ||
+	    (e = record_notes(daemon, p, NULL, ring)) ||
+	    (e = seals_sweep(&daemon->seals, p->serial, SWEEP_FILES)))
 		log_warning("sealed payloads of partition %s: %s", p->serial, err_reason());
 	return OK;
 }

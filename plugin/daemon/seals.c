@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
@@ -65,6 +66,24 @@ enum err seals_ring(struct seals *seals, const char *serial, struct ring **out)
 	return e;
 }
 
+/* Payloads that fill the disk would end the log, and with it everything. */
+static enum err check_room(const struct state *state, uint64_t bytes)
+{
+	CLEANUP(fd) int top = -1, dir = -1;
+	struct statvfs disk;
+	enum err e;
+
+	if ((e = io_open_dir(AT_FDCWD, state_path(state), false, &top)) ||
+	    (e = io_open_dir(top, STATE_SEALED, false, &dir)))
+		return e;
+	if (fstatvfs(dir, &disk))
+		return failed(ERR_IO, "sealed payloads: %m");
+	return (uint64_t)disk.f_bavail * disk.f_frsize >= SEALS_RESERVE + bytes
+		       ? OK
+		       : failed(ERR_LIMIT, "the disk would have less than %llu MiB left",
+				(unsigned long long)(SEALS_RESERVE >> 20));
+}
+
 enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
 {
 	struct ring_period period;
@@ -72,7 +91,7 @@ enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
 	struct ring *ring;
 	enum err e;
 
-	if ((e = seals_ring(seals, serial, &ring)) ||
+	if ((e = check_room(seals->state, 0)) || (e = seals_ring(seals, serial, &ring)) ||
 	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
 		return e;
 	ring_release(ring);
@@ -242,14 +261,14 @@ static enum err put_in(int dir, const struct ring_period *period, const uint8_t 
 	return e;
 }
 
-static enum err check_size(const struct seal_part *parts, size_t n)
+static enum err check_size(const struct state *state, const struct seal_part *parts, size_t n)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++)
 		bytes += parts[i].data.left;
 	return bytes <= SEALS_PAYLOAD_MAX
-		       ? OK
+		       ? check_room(state, bytes)
 		       : failed(ERR_LIMIT, "a payload of %zu bytes, at most %zu can be sealed",
 				bytes, SEALS_PAYLOAD_MAX);
 }
@@ -265,7 +284,7 @@ enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SE
 	CLEANUP(fd) int dir = -1;
 	enum err e;
 
-	if ((e = check_size(parts, n)) || (e = seals_ring(seals, serial, &ring)) ||
+	if ((e = check_size(seals->state, parts, n)) || (e = seals_ring(seals, serial, &ring)) ||
 	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
 		return e;
 	if (!(e = open_period(ring, &period, true, &dir)))
@@ -337,6 +356,46 @@ enum err seals_get(struct seals *seals, const char *serial, const uint8_t cti[SE
 	if (e)
 		buf_reset(cms);
 	return e;
+}
+
+/* ---- days that are over ---- */
+
+struct age {
+	uint32_t today, days;
+};
+
+static bool is_old(void *context, const struct ring_period *period)
+{
+	const struct age *age = context;
+	uint32_t days = age->days ? age->days : period->days;
+
+	return days && (uint64_t)period->day + days < age->today;
+}
+
+static bool any_old(struct ring *ring, struct age *age)
+{
+	bool any = false;
+
+	ring_hold_periods(ring);
+	for (size_t i = 0; i < ring->n && !any; i++)
+		any = is_old(age, &ring->periods[i]);
+	ring_release(ring);
+	return any;
+}
+
+enum err seals_expire(struct seals *seals, const char *serial, uint32_t today, uint32_t days)
+{
+	struct age age = { today, days };
+	struct ring *ring;
+	bool there;
+	size_t n;
+	enum err e;
+
+	if ((e = seals_ring(seals, serial, &ring)) || (e = ring_look(ring, &there)))
+		return e;
+	return there && any_old(ring, &age)
+		       ? ring_shred(ring, is_old, &age, false, "their time was over", &n)
+		       : OK;
 }
 
 /* ---- files that nobody can read any more ---- */

@@ -2,6 +2,8 @@
 # A partition's policy: who sets it, what it forbids, how it shows; and sealed payloads: who can read
 # them, how they are shredded, and that every proof still verifies.
 . "$(dirname "$0")/lib.sh" sealing
+also=unmount_sealed
+unmount_sealed() { ! mountpoint -q "$D/state/sealed" || umount "$D/state/sealed"; }
 appliance
 W=$D/work
 cp "$D/samples/payment.xml" "$W/in"
@@ -111,6 +113,18 @@ file=$(find "$D/state/sealed" -name "$cti")
 outer_opens() { openssl cms -decrypt -inform DER -in "$file" -recip "$A/certificate.pem" -inkey "$A/key.pem" -out "$A/out"; }
 refuses "the file on the disk is none that the auditor opens alone" "." outer_opens
 
+# A payload that can't be written: what ran is kept back, and the record says why.
+partition=$(echo "$D"/state/sealed/*)
+mv "$partition" "$D/aside" && install -m 0600 -o $DAEMON_UID /dev/null "$partition"
+refuses "a result whose payload can't be sealed is kept back" "CKR_DEVICE_ERROR" execute bank_a screen "$W/in" "$W/out"
+says "and its record says why" "the payload can't be sealed" last execution
+rm "$partition" && mv "$D/aside" "$partition"
+mount -t tmpfs -o size=16m,mode=0700,uid=$DAEMON_UID none "$D/state/sealed"
+refuses "nothing runs when the disk has no room for payloads" "CKR_DEVICE_MEMORY" execute bank_a screen "$W/in" "$W/out"
+umount "$D/state/sealed"
+says "and that is a record" "the disk would have less than" assay audit show --type refusal
+check "with room it does" execute bank_a screen "$W/in" "$W/out"
+
 # What a copy of the disk, made before, is worth afterwards.
 assay stop >/dev/null
 cp -a "$D/state" "$D/earlier"
@@ -147,10 +161,17 @@ says "which is a record" "payloads can't be sealed" assay audit show --type refu
 check "until all of it is shredded" assay audit shred bank-a all
 check "then executions go on" execute bank_a screen "$W/in" "$W/out"
 
+# A policy is not put back unseen.
+cp -a "$D/state/partitions" "$D/partitions"
 policy <<<"keep: nothing"
 check "nothing is kept any more" set_policy
 check "an execution without a payload" execute bank_a screen "$W/in" "$W/out"
 hides "says so" '"sealed"' last execution
 
 log_holds "at the end"
+assay stop >/dev/null
+mv "$D/state/partitions" "$D/later" && mv "$D/partitions" "$D/state/partitions"
+refuses "with an earlier policy it does not start" "policy .* put back" instance_start
+rm -rf "$D/state/partitions" && mv "$D/later" "$D/state/partitions"
+check "with its own it does" instance_start
 done_testing

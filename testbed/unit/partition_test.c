@@ -1,5 +1,6 @@
 /* partition_test.c - enrolments: durable, authenticated, one generation at a time. */
 #include "plugin/daemon/partition.h"
+#include "config/base/cbor.h"
 #include "testbed/unit/statedir.h"
 
 #define SERIAL "0123456789abcdef"
@@ -130,6 +131,88 @@ START_TEST(half_written_file_of_a_crash_is_left_out)
 }
 END_TEST
 
+static void rule(struct partition *p, const char *text)
+{
+	CLEANUP(rules) struct rules *old = partition_rules(p), *new = NULL;
+
+	ck_assert_ok(rules_new(slice_text(text), slice_of(NULL, 0), old->number + 1, 0, &new));
+	ck_assert_ok(partition_set_rules(&all, p, new));
+}
+
+static void check_rules(uint64_t number, const char *text)
+{
+	CLEANUP(rules) struct rules *rules = partition_rules(find());
+	uint8_t digest[SHA256_SIZE];
+
+	ck_assert_uint_eq(rules->number, number);
+	ck_assert(slice_is(buf_slice(&rules->text), text));
+	sha256_once(slice_text(text), digest);
+	ck_assert_mem_eq(rules->digest, digest, SHA256_SIZE);
+}
+
+START_TEST(policy_survives_a_restart_and_a_new_generation)
+{
+	struct partition *p = enrol(SERIAL);
+
+	check_rules(0, "");
+	rule(p, "execute: {per_minute: 5}");
+	rule(p, "execute: {per_minute: 6}");
+	check_rules(2, "execute: {per_minute: 6}");
+	ck_assert_ok(restart());
+	check_rules(2, "execute: {per_minute: 6}");
+	enrol(SERIAL);
+	check_rules(2, "execute: {per_minute: 6}");
+	ck_assert_ok(restart());
+	ck_assert_uint_eq(find()->generation, 2);
+	check_rules(2, "execute: {per_minute: 6}");
+	ck_assert_ok(partition_suspend(&all, find()));
+	ck_assert_ok(restart());
+	check_rules(2, "execute: {per_minute: 6}");
+}
+END_TEST
+
+START_TEST(enrolment_of_before_there_were_policies_is_read)
+{
+	CLEANUP(buf) struct buf record = BUF_INIT;
+	uint8_t point[65] = { 4 };
+
+	cbor_put_array(&record, 9);
+	cbor_put_uint(&record, 1);
+	cbor_put_text(&record, SERIAL);
+	cbor_put_text(&record, "bank-a");
+	cbor_put_uint(&record, 3);
+	cbor_put_bool(&record, true);
+	cbor_put_text(&record, "assay/test");
+	cbor_put_bytes(&record, SLICE(point));
+	cbor_put_bytes(&record, slice_text("key"));
+	cbor_put_bytes(&record, slice_text("certificate"));
+	ck_assert_ok(state_put(state, STATE_PARTITIONS, RECORD, buf_slice(&record)));
+	ck_assert_ok(restart());
+	ck_assert_uint_eq(find()->generation, 3);
+	check_rules(0, "");
+}
+END_TEST
+
+START_TEST(executions_in_a_minute_are_as_many_as_the_policy_says)
+{
+	struct partition *p = enrol(SERIAL);
+
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert_ok(partition_may_begin(p, 1000));
+	rule(p, "execute: {per_minute: 60}");
+	for (unsigned i = 0; i < 60; i++)
+		ck_assert_ok(partition_may_begin(p, 1000));
+	ck_assert_err(partition_may_begin(p, 1000), ERR_LIMIT);
+	ck_assert_err(partition_may_begin(p, 1999), ERR_LIMIT);
+	ck_assert_ok(partition_may_begin(p, 3000));
+	ck_assert_ok(partition_may_begin(p, 3000));
+	ck_assert_err(partition_may_begin(p, 3000), ERR_LIMIT);
+	for (unsigned i = 0; i < 60; i++)
+		ck_assert_ok(partition_may_begin(p, 9000000));
+	ck_assert_err(partition_may_begin(p, 9000000), ERR_LIMIT);
+}
+END_TEST
+
 static const struct {
 	const char *why, *serial, *label;
 } refused[] = {
@@ -165,6 +248,9 @@ static void add(TCase *t)
 	tcase_add_test(t, enrolling_again_raises_the_generation_and_ends_the_old_one);
 	tcase_add_test(t, suspension_is_durable_and_purges_results);
 	tcase_add_test(t, forged_enrolment_is_refused);
+	tcase_add_test(t, policy_survives_a_restart_and_a_new_generation);
+	tcase_add_test(t, enrolment_of_before_there_were_policies_is_read);
+	tcase_add_test(t, executions_in_a_minute_are_as_many_as_the_policy_says);
 	tcase_add_test(t, half_written_file_of_a_crash_is_left_out);
 	tcase_add_table(t, name_out_of_range_is_refused, refused);
 	tcase_add_test(t, serial_may_hold_any_byte);

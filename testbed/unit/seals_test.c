@@ -296,6 +296,26 @@ START_TEST(day_that_comes_again_keeps_its_key)
 }
 END_TEST
 
+START_TEST(days_are_shredded_when_their_time_is_over)
+{
+	begin_day(20000); /* for 30 days */
+	begin_day(20001);
+	ck_assert_ok(seals_expire(&seals, SERIAL, 20007, 7));
+	ck_assert_uint_eq(ring()->n, 2);
+	/* The policy in force counts, shorter or longer; without one, that of the day. */
+	ck_assert_ok(seals_expire(&seals, SERIAL, 20008, 7));
+	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_ok(seals_expire(&seals, SERIAL, 20100, 1000));
+	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_ok(seals_expire(&seals, SERIAL, 20031, 0));
+	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_ok(seals_expire(&seals, SERIAL, 20032, 0));
+	ck_assert_uint_eq(ring()->n, 0);
+	ck_assert_uint_eq(ring()->notes_n, 2);
+	ck_assert_ok(seals_expire(&seals, SERIAL, 30000, 1));
+}
+END_TEST
+
 START_TEST(files_of_shredded_days_are_removed_a_few_at_a_time)
 {
 	uint8_t sealed[SHA256_SIZE], found[SHA256_SIZE];
@@ -358,6 +378,7 @@ static void add(TCase *t)
 	tcase_add_test(t, shredding_that_was_cut_short_is_completed);
 	tcase_add_test(t, what_was_shredded_is_noted_until_the_log_has_it);
 	tcase_add_test(t, day_that_comes_again_keeps_its_key);
+	tcase_add_test(t, days_are_shredded_when_their_time_is_over);
 	tcase_add_test(t, files_of_shredded_days_are_removed_a_few_at_a_time);
 	tcase_add_loop_test(t, changed_cut_or_exchanged_file_is_refused, 0, 3);
 	tcase_add_test(t, payload_over_the_limit_is_refused_before_anything_is_written);
