@@ -235,8 +235,9 @@ static const struct row {
 	bool (*passes)(const struct question *q);
 	const char *help;
 } rows[] = {
-	{ "from", "TIME", read_from, passes_from, "not before this time" },
-	{ "to", "TIME", read_to, passes_to, "before this time; UTC unless it says otherwise" },
+	[FILTER_FROM] = { "from", "TIME", read_from, passes_from, "not before this time" },
+	[FILTER_TO] = { "to", "TIME", read_to, passes_to,
+			"before this time; UTC unless it says otherwise" },
 	{ "type", "TYPE,...", read_types, passes_type,
 	  "execution, refusal, authorization, management..." },
 	{ "application", "ID", read_text, passes_application, "of this application" },
@@ -283,7 +284,7 @@ void filter_put_words(const struct filter *filter, struct buf *out)
 	bool first = true;
 
 	for (size_t i = 0; i < FILTER_OPTIONS_N; i++) {
-		if (!filter->given[i])
+		if (!filter->given[i] || i == FILTER_FROM || i == FILTER_TO)
 			continue;
 		buf_printf(out, "%s%s ", first ? "<p class=\"only\">Only records with: " : ", ",
 			   rows[i].name);

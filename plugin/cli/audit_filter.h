@@ -8,6 +8,8 @@
 #include "plugin/cli/cli.h"
 
 #define FILTER_OPTIONS_N 9
+#define FILTER_FROM 0 /* the rows that say which period */
+#define FILTER_TO 1
 
 /* What the command line asked for; all zero lets everything through. */
 struct filter {
@@ -22,7 +24,7 @@ void filter_options(struct filter *filter, struct cli_option *options);
 MUST enum err filter_read(struct filter *filter);
 /* Does a record of the tree @origin pass? */
 bool filter_passes(const struct filter *filter, const char *origin, const struct leaf *leaf);
-/* Says in a paragraph of HTML what is let through, where that is not everything. */
+/* Says in a paragraph of HTML what is let through besides the period, where that is not everything. */
 void filter_put_words(const struct filter *filter, struct buf *out);
 
 #endif

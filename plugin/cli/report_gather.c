@@ -224,9 +224,9 @@ void report_settle(struct report *report)
 	qsort(report->apps, report->apps_n, sizeof *report->apps, apps_by_name);
 	qsort(report->acts, acts, sizeof *report->acts, acts_by_time);
 	qsort(report->reasons, report->reasons_n, sizeof *report->reasons, reasons_by_count);
-	if (report->filter.given[0])
+	if (report->filter.given[FILTER_FROM])
 		report->first = report->filter.from;
-	if (report->filter.given[1])
+	if (report->filter.given[FILTER_TO])
 		report->last = report->filter.to - 1;
 }
 
