@@ -35,8 +35,9 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t total)
 	else
 		(void)fprintf(stderr, "\r\033[K[%-*.*s] %3.0f %%  %llu of %llu %s, %.0f/s", BAR,
 			      (int)(BAR * (done < total ? done : total) / total), full,
-			      100.0 * (double)done / (double)total, (unsigned long long)done,
-			      (unsigned long long)total, progress->what, rate);
+			      100.0 * (double)(done < total ? done : total) / (double)total,
+			      (unsigned long long)done, (unsigned long long)total, progress->what,
+			      rate);
 }
 
 void progress_end(struct progress *progress)
