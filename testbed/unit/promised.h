@@ -120,7 +120,7 @@ static inline enum err promised_heads(void)
 	return OK;
 }
 
-static inline enum err promised_finish(size_t tree, struct audit_ticket *ticket)
+static inline enum err promised_finish(size_t tree, uint64_t index, struct audit_ticket *ticket)
 {
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
 	struct promise *record = &promised->records[promised->n];
@@ -130,7 +130,7 @@ static inline enum err promised_finish(size_t tree, struct audit_ticket *ticket)
 		return e;
 	ck_assert_uint_lt(promised->n, PROMISED_MAX);
 	record->tree = tree;
-	record->index = audit_tree_size(trees[tree]) - 1;
+	record->index = index;
 	leaf_hash(audit_ticket_leaf(ticket), record->hash);
 	promised->n++;
 	return promised_heads();
@@ -151,20 +151,40 @@ static inline void promised_leaf(struct leaf *leaf, bool large)
 static inline enum err promised_write(size_t n, bool large)
 {
 	struct audit_ticket *tickets[PROMISED_TREES] = { NULL };
+	uint64_t indices[PROMISED_TREES];
 	struct leaf *leaf = malloc(sizeof *leaf);
 	enum err e = OK;
 
 	for (size_t i = 0; !e && i < n; i++) {
 		promised_leaf(leaf, large);
 		e = audit_begin(trees[i], leaf, &tickets[i]);
+		indices[i] = leaf->pos;
 	}
 	free(leaf);
 	for (size_t i = 0; i < n; i++) {
 		if (tickets[i] && !e)
-			e = promised_finish(i, tickets[i]);
+			e = promised_finish(i, indices[i], tickets[i]);
 		audit_ticket_free(tickets[i]);
 	}
 	return e;
+}
+
+/* @n small records for the first tree, in as few batches as it takes. */
+static inline void promised_bulk(size_t n)
+{
+	struct audit_ticket **tickets = calloc(n, sizeof *tickets);
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	for (size_t i = 0; i < n; i++) {
+		promised_leaf(leaf, false);
+		ck_assert_ok(audit_begin(trees[0], leaf, &tickets[i]));
+	}
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_ok(promised_finish(0, leaf->pos + 1 - n + i, tickets[i]));
+		audit_ticket_free(tickets[i]);
+	}
+	free(leaf);
+	free(tickets);
 }
 
 /* Does what found_read() found hold the first @n records, and these heads? */
