@@ -43,7 +43,7 @@ static const struct {
 	uint32_t code;
 	int who; /* ROOT_ONLY: it takes a cgroup */
 } ends[] = {
-	{ "children", { 0 }, RUN_MEMORY, 0, ROOT_ONLY },
+	{ "children", { .cpu_ms = 100000 }, RUN_MEMORY, 0, ROOT_ONLY },
 	{ "pipes", { .memory_bytes = 4 * MIB, .open_files = 512 }, RUN_MEMORY, 0, ROOT_ONLY },
 	{ "scratch",
 	  { .scratch_bytes = 64 * MIB, .memory_bytes = 8 * MIB },
