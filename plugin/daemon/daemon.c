@@ -9,6 +9,7 @@
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/record.h"
+#include "plugin/daemon/witnesses.h"
 
 #define HEADS_MS 200
 
@@ -186,7 +187,7 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)))
 		return e;
 	daemon->anchored = true;
-	return daemon_anchor(daemon, 0);
+	return (e = daemon_anchor(daemon, 0)) ? e : witnesses_start(daemon, &daemon->witnesses);
 }
 
 enum err daemon_open(const struct config *config, const char *self, int launcher,
@@ -221,6 +222,7 @@ void daemon_close(struct daemon *daemon, const char *why)
 {
 	if (!daemon)
 		return;
+	witnesses_stop(daemon->witnesses);
 	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 					 "daemon ended: %s", why))
 		log_error("the record of the end could not be written: %s", err_reason());

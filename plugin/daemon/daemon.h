@@ -29,8 +29,9 @@ struct daemon {
 	struct audit *audit;
 	struct audit_tree *tree; /* the appliance's own */
 	struct anchor anchor;
-	bool anchored;       /* the start is over: the anchor may be renewed */
-	uint8_t boot_id[16]; /* of this run of the daemon */
+	bool anchored;               /* the start is over: the anchor may be renewed */
+	struct witnesses *witnesses; /* who cosigns; NULL when nobody is to */
+	uint8_t boot_id[16];         /* of this run of the daemon */
 	uint64_t bootcount;
 	uint8_t bootseed[16]; /* of the machine's boot */
 	bool has_bootseed;

@@ -1,0 +1,67 @@
+#include "plugin/daemon/witness_post.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "audit/trust.h"
+#include "audit/witness.h"
+#include "plugin/daemon/helper.h"
+
+#define STATUS_LINE 4
+#define GRACE_MS 1000 /* for the feeder to start, and to say that time is up */
+
+void witness_reply_cleanup(struct witness_reply *reply)
+{
+	buf_free(&reply->body);
+}
+
+/* "200\n", and then the body. */
+static enum err read_reply(struct slice raw, struct witness_reply *reply)
+{
+	int status = 0;
+
+	if (raw.left < STATUS_LINE || raw.p[STATUS_LINE - 1] != '\n')
+		return failed(ERR_FORMAT, "the feeder's answer is cut");
+	for (int i = 0; i < STATUS_LINE - 1; i++) {
+		if (raw.p[i] < '0' || raw.p[i] > '9')
+			return failed(ERR_FORMAT, "the feeder's answer has no status");
+		status = status * 10 + (raw.p[i] - '0');
+	}
+	reply->status = status;
+	buf_put_slice(&reply->body, slice_of(raw.p + STATUS_LINE, raw.left - STATUS_LINE));
+	return buf_check(&reply->body);
+}
+
+enum err witness_post(const struct config *config, const char *self, const char *prefix,
+		      struct slice request, struct witness_reply *reply)
+{
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	char program[PATH_MAX], url[TRUST_URL_MAX + 32], ms[24];
+	char *const environment[] = { NULL };
+	int status = 0;
+	enum err e;
+
+	if ((e = config_program(config, self, "assay-feeder", program, sizeof program)))
+		return e;
+	snprintf(url, sizeof url, "%s/add-checkpoint", prefix);
+	snprintf(ms, sizeof ms, "%llu", (unsigned long long)config->audit_witness_ms);
+	char *const argv[] = { program,
+			       url,
+			       "text/plain; charset=utf-8",
+			       ms,
+			       *config->audit_witness_ca ? config->audit_witness_ca : NULL,
+			       NULL };
+	const struct helper helper = { .argv = argv,
+				       .environment = environment,
+				       .in = request,
+				       .answer_max = STATUS_LINE + WITNESS_ANSWER_MAX,
+				       .within_ms = config->audit_witness_ms + GRACE_MS,
+				       .name = "the feeder" };
+	if ((e = helper_run(&helper, &answer, &status)))
+		return e;
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return failed(ERR_GONE, "no answer");
+	return read_reply(buf_slice(&answer), reply);
+}
