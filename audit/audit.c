@@ -229,8 +229,7 @@ enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt)
 	head = ticket->head;
 	if (!head)
 		return OK;
-	if ((e = tree_inclusion(&ticket->tree->book->tree, ticket->index, head->signed_head.size,
-				&path)))
+	if ((e = old_inclusion(ticket->tree, ticket->index, head->signed_head.size, &path)))
 		return e;
 	return receipt_write(&head->signed_head, &head->key->key, ticket->index,
 			     (const uint8_t(*)[SHA256_SIZE])path.hash, path.n, receipt);
@@ -284,6 +283,14 @@ static struct audit_tree *tree_of_locked(const struct audit *audit, const char *
 	return NULL;
 }
 
+void tree_sleep(struct audit_tree *tree)
+{
+	key_drop(tree->key);
+	head_drop(tree->head);
+	pthread_rwlock_destroy(&tree->trimming);
+	free(tree);
+}
+
 /* Makes the running side of a tree of the ledger. */
 enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out)
 {
@@ -293,6 +300,9 @@ enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_t
 		return failed(ERR_MEMORY, "a tree");
 	tree->audit = audit;
 	tree->book = book;
+	pthread_rwlock_init(&tree->trimming, NULL);
+	tree->in_log = book->tree.size > 0;
+	tree->tiled = book->tree.base;
 	tree->next = tree->released = book->tree.size;
 	if (book->tree.size >= 2 && book->head.size < book->tree.size) {
 		tree->released = book->head.size;
@@ -306,7 +316,7 @@ enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_t
 	}
 	pthread_mutex_unlock(&audit->lock);
 	if (!more) {
-		free(tree);
+		tree_sleep(tree);
 		return failed(ERR_MEMORY, "the list of trees");
 	}
 	*out = tree;
@@ -316,10 +326,9 @@ enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_t
 static void remove_last_tree(struct audit *audit)
 {
 	pthread_mutex_lock(&audit->lock);
-	struct audit_tree *tree = audit->trees[--audit->trees_n];
-	pthread_mutex_unlock(&audit->lock);
-	free(tree);
+	tree_sleep(audit->trees[--audit->trees_n]);
 	ledger_undo(&audit->ledger);
+	pthread_mutex_unlock(&audit->lock);
 }
 
 /* The entry that introduces a tree or its new key, and maybe a leaf, durably. */
@@ -352,10 +361,16 @@ static enum err make_tree(struct audit *audit, const char *origin, struct key *k
 
 	if (!genesis)
 		return failed(ERR_NOT_FOUND, "the log has no tree %s", origin);
-	if ((e = ledger_tree(&audit->ledger, &entry, &book)))
+	pthread_mutex_lock(&audit->lock);
+	e = ledger_tree(&audit->ledger, &entry, &book);
+	pthread_mutex_unlock(&audit->lock);
+	if (e)
 		return e;
-	if ((e = tree_wake(audit, book, out))) {
+	if ((e = wal_reserve(audit->wal, ledger_snapshot_max(&audit->ledger))) ||
+	    (e = tree_wake(audit, book, out))) {
+		pthread_mutex_lock(&audit->lock);
 		ledger_undo(&audit->ledger);
+		pthread_mutex_unlock(&audit->lock);
 		return e;
 	}
 	if ((e = introduce(*out, key, genesis, &queued)) && !queued)
@@ -366,7 +381,7 @@ static enum err make_tree(struct audit *audit, const char *origin, struct key *k
 /* Heads of before the log was opened are published again, and wanted ones signed. */
 static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
 {
-	struct receipt_head *old = &tree->book->head;
+	const struct receipt_head *old = &tree->book->head;
 	struct head *head;
 
 	if (tree->wants_head) {
@@ -378,9 +393,14 @@ static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
 	atomic_init(&head->references, 1);
 	head->tree = tree;
 	head->key = key_hold(tree->key);
-	head->signed_head = *old;
-	*old = RECEIPT_HEAD_INIT;
-	tree->head = head;
+	head->signed_head.size = old->size;
+	memcpy(head->signed_head.root, old->root, SHA256_SIZE);
+	buf_put_slice(&head->signed_head.protected, buf_slice(&old->protected));
+	buf_put_slice(&head->signed_head.signature, buf_slice(&old->signature));
+	if (buf_check(&head->signed_head.protected) || buf_check(&head->signed_head.signature))
+		head_drop(head); /* the next one will do */
+	else
+		tree->head = head;
 }
 
 static bool same_certificate(const struct audit_tree *tree, const struct key *key)
@@ -392,20 +412,10 @@ static bool same_certificate(const struct audit_tree *tree, const struct key *ke
 /* Gives an existing tree the key of now. */
 static enum err renew(struct audit *audit, struct audit_tree *tree, struct key *key)
 {
-	struct entry entry = { .kind = ENTRY_TREE,
-			       .tree = tree->book->number,
-			       .origin = slice_text(tree->book->origin),
-			       .certificate = buf_slice(&key->certificate),
-			       .ca = buf_slice(&key->chain) };
-	struct ledger_tree *book;
 	bool queued = false;
-	enum err e;
 
-	if (!same_certificate(tree, key)) {
-		if ((e = introduce(tree, key, NULL, &queued)))
-			return e;
-		return ledger_tree(&audit->ledger, &entry, &book);
-	}
+	if (!same_certificate(tree, key))
+		return introduce(tree, key, NULL, &queued);
 	pthread_mutex_lock(&audit->lock);
 	key_drop(tree->key);
 	tree->key = key_hold(key);

@@ -6,8 +6,9 @@
  * make segments ready and publish checkpoints.
  *
  * Directory (all below the path given):
- *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private
- *   trees/<hex of SHA-256(origin)[0..8]>/checkpoint, origin, certificate.der, ca.der   public
+ *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private; retired once they are tiled
+ *   trees/<hex of SHA-256(origin)[0..8]>/   one for each tree, to be published as it is:
+ *       origin, certificate.der, ca.der, checkpoint, tile/...  (C2SP tlog-tiles)
  *   lock                  held while the log is open
  */
 #ifndef AUDIT_AUDIT_H
@@ -101,6 +102,12 @@ MUST enum err audit_record(struct audit_tree *tree, struct leaf *leaf);
 
 /* The compact proof (COSE_Sign1, at most 512 bytes) for a leaf that is being committed. */
 MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out);
+
+/* Appends the bytes of any released record, and a fresh receipt under the last signed head (nothing
+ * for the genesis of a tree that has no head yet). Reads tiles: O(log n). ERR_NOT_FOUND: there is no
+ * such record. ERR_MISMATCH: its tiles were changed. */
+MUST enum err audit_leaf(struct audit_tree *tree, uint64_t index, struct buf *leaf,
+			 struct buf *receipt);
 
 /* Every tree with a released record, as it is now; to be freed. */
 MUST enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n);

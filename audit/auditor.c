@@ -3,12 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "audit/certificate.h"
+#include "audit/note.h"
 #include "audit/public.h"
 #include "audit/scan.h"
+#include "audit/tilecheck.h"
+#include "audit/tiles.h"
 #include "config/base/io.h"
 
 #define CHAIN_AGAIN_S 3600 /* how far apart records lie for the certificate to be looked at anew */
@@ -21,14 +26,18 @@ struct seen {
 };
 
 struct walk {
+	const struct auditor_options *options;
 	struct slice ca;
 	auditor_visit *visit;
 	void *context;
+	int trees; /* the folder */
+	struct public_list published;
 	struct ledger ledger;
 	struct seen *seen; /* by tree number */
 	size_t seen_n;
 	struct leaf leaf; /* too large for a stack */
 	uint64_t batches;
+	struct auditor_report *report;
 };
 
 static unsigned long long ull(uint64_t v)
@@ -107,27 +116,206 @@ static enum err on_entry(void *context, struct ledger_tree *tree, const struct e
 {
 	switch (entry->kind) {
 	case ENTRY_TREE:
+	case ENTRY_STATE:
 		return on_tree(context, tree);
 	case ENTRY_LEAF:
 		return on_leaf(context, tree, entry);
 	case ENTRY_HEAD:
 		return on_head(context, tree);
+	case ENTRY_SNAPSHOT:
+		break;
 	}
 	return failed(ERR_FORMAT, "an entry of an unknown kind");
 }
 
+/* --- tiles --- */
+
+static struct auditor_tree *report_tree(const struct walk *walk, const char *origin)
+{
+	struct auditor_report *report = walk->report;
+
+	for (size_t i = 0; i < report->trees_n; i++)
+		if (!strcmp(report->trees[i].origin, origin))
+			return &report->trees[i];
+	return NULL;
+}
+
+static enum err add_tree(struct walk *walk, const char *origin, struct auditor_tree **out)
+{
+	struct auditor_report *report = walk->report;
+	struct auditor_tree *more;
+
+	if ((*out = report_tree(walk, origin)))
+		return OK;
+	more = reallocarray(report->trees, report->trees_n + 1, sizeof *more);
+	if (!more)
+		return failed(ERR_MEMORY, "the report");
+	report->trees = more;
+	*out = &more[report->trees_n++];
+	**out = (struct auditor_tree){ 0 };
+	snprintf((*out)->origin, sizeof(*out)->origin, "%s", origin);
+	return OK;
+}
+
+/* Which trees have tiles, and how far they must reach: to the checkpoint, and to where the
+ * write-ahead log begins. */
+static enum err plan_tiles(struct walk *walk)
+{
+	struct auditor_tree *tree;
+	enum err e;
+
+	for (size_t i = 0; i < walk->ledger.n; i++) {
+		if ((e = add_tree(walk, walk->ledger.trees[i]->origin, &tree)))
+			return e;
+		tree->logged = tree->tiled = walk->ledger.trees[i]->tree.size;
+	}
+	for (size_t i = 0; i < walk->published.n; i++) {
+		const struct public_found *found = &walk->published.items[i];
+		struct note note;
+
+		if (!found->note.len)
+			continue;
+		if (note_read(buf_slice(&found->note), &note))
+			return failed(ERR_MISMATCH, "the checkpoint of %s: %s", found->origin,
+				      err_reason());
+		if ((e = add_tree(walk, found->origin, &tree)))
+			return e;
+		tree->checkpoint = note.size;
+		tree->tiled = note.size > tree->tiled ? note.size : tree->tiled;
+	}
+	return OK;
+}
+
+static enum err root_is(const struct tilecheck_tree *tree, uint64_t size, const tree_hash wanted,
+			const char *whose)
+{
+	tree_hash root;
+	enum err e = tiles_root(tree->folder, size, root);
+
+	if (e)
+		return failed(e, "%s: %s", tree->origin, err_reason());
+	return memcmp(root, wanted, SHA256_SIZE)
+		       ? failed(ERR_MISMATCH, "%s: its tiles are not those of %s", tree->origin,
+				whose)
+		       : OK;
+}
+
+static enum err check_roots(const struct walk *walk, const struct tilecheck_tree *tree)
+{
+	const struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
+	tree_hash root;
+	enum err e;
+
+	if (book && book->tree.base &&
+	    ((e = tree_root(&book->tree, book->tree.base, root)) ||
+	     (e = root_is(tree, book->tree.base, root, "the log's beginning"))))
+		return e;
+	for (size_t i = 0; i < walk->published.n; i++) {
+		const struct public_found *found = &walk->published.items[i];
+		struct note note;
+
+		if (strcmp(found->origin, tree->origin) || !found->note.len)
+			continue;
+		if ((e = note_read(buf_slice(&found->note), &note)) ||
+		    (e = root_is(tree, note.size, note.root, "the checkpoint")))
+			return e;
+	}
+	return OK;
+}
+
+/* A key's certificate is good for all that it signed for. */
+static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
+{
+	struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
+	enum err e;
+
+	if (!book || !tree->size)
+		return OK;
+	walk->seen[book->number].newest = tree->oldest;
+	if ((e = check_chain(walk, book)))
+		return e;
+	walk->seen[book->number].newest = tree->newest;
+	return check_chain(walk, book);
+}
+
+static enum err open_trees(const struct walk *walk, struct tilecheck_tree *to)
+{
+	for (size_t i = 0; i < walk->report->trees_n; i++) {
+		const struct auditor_tree *tree = &walk->report->trees[i];
+
+		to[i] = (struct tilecheck_tree){ .folder = -1,
+						 .origin = tree->origin,
+						 .size = tree->tiled,
+						 .visited = walk->options->copy ? tree->tiled
+										: tree->logged };
+		enum err e =
+			tree->tiled ? public_folder(walk->trees, tree->origin, false, &to[i].folder)
+				    : OK;
+		if (e)
+			return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e,
+				      "%s: its tiles are gone: %s", tree->origin, err_reason());
+	}
+	return OK;
+}
+
+static unsigned threads_of(const struct auditor_options *options)
+{
+	long n = options->threads ? (long)options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+static enum err check_tiles(struct walk *walk)
+{
+	const struct auditor_options *o = walk->options;
+	struct tilecheck_result result;
+	size_t n;
+	enum err e;
+
+	if ((e = plan_tiles(walk)))
+		return e;
+	n = walk->report->trees_n;
+	struct tilecheck_tree *trees = calloc(n ? n : 1, sizeof *trees);
+	if (!trees)
+		return failed(ERR_MEMORY, "the audit");
+	for (size_t i = 0; i < n; i++)
+		trees[i].folder = -1;
+	if (!(e = open_trees(walk, trees)))
+		e = tilecheck_run(trees, n, threads_of(o), o->visit, o->context, o->progress,
+				  o->progress_context, &result);
+	for (size_t i = 0; i < n; i++) {
+		if (!e && trees[i].size && !(e = check_roots(walk, &trees[i])))
+			e = take_times(walk, &trees[i]);
+		fd_cleanup(&trees[i].folder);
+	}
+	free(trees);
+	if (!e) {
+		walk->report->tiles = result.tiles;
+		walk->report->tile_bytes = result.bytes;
+	}
+	return e;
+}
+
+/* --- the write-ahead log --- */
+
+/* Its first frame says where it begins; the tiles are checked up to there before it is read on. */
 static enum err walk_log(struct walk *walk, struct scan *scan)
 {
 	struct frame frame;
 	uint64_t leaves;
+	bool begun = false;
 	enum err e;
 
 	while (!(e = scan_next(scan, &frame))) {
-		if ((e = ledger_apply(&walk->ledger, &frame, on_entry, walk, &leaves)))
+		if ((e = ledger_apply(&walk->ledger, &frame, on_entry, walk, &leaves)) ||
+		    (!begun && (e = check_tiles(walk))))
 			return e;
+		begun = true;
 		scan_advance(scan, &frame, leaves);
-		walk->batches++;
+		walk->batches += !frame_is_snapshot(&frame);
 	}
+	if (e == ERR_NOT_FOUND && !begun)
+		return check_tiles(walk);
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
@@ -146,39 +334,50 @@ static enum err check_chains(struct walk *walk)
 	return OK;
 }
 
-static enum err fill_report(const struct walk *walk, const struct scan *scan,
-			    struct auditor_report *report)
+static enum err fill_report(struct walk *walk, const struct scan *scan)
 {
+	struct auditor_report *report = walk->report;
 	const struct ledger *ledger = &walk->ledger;
 	enum err e;
 
-	*report = (struct auditor_report){ .records = ledger->leaves,
-					   .batches = walk->batches,
-					   .heads = ledger->heads,
-					   .torn_bytes = scan->torn_bytes };
-	report->trees = calloc(ledger->n ? ledger->n : 1, sizeof *report->trees);
-	if (!report->trees)
+	report->records = ledger->leaves;
+	report->batches = walk->batches;
+	report->heads = ledger->heads;
+	report->torn_bytes = scan->torn_bytes;
+	report->log_checked = true;
+	/* In the log's own order; of the trees that are published, all are in it. */
+	struct auditor_tree *trees = calloc(ledger->n ? ledger->n : 1, sizeof *trees);
+	if (!trees)
 		return failed(ERR_MEMORY, "the report");
-	for (; report->trees_n < ledger->n; report->trees_n++) {
-		const struct ledger_tree *tree = ledger->trees[report->trees_n];
-		struct auditor_tree *to = &report->trees[report->trees_n];
+	for (size_t i = 0; i < ledger->n; i++) {
+		const struct ledger_tree *tree = ledger->trees[i];
+		const struct auditor_tree *found = report_tree(walk, tree->origin);
+		struct auditor_tree *to = &trees[i];
 
-		memcpy(to->origin, tree->origin, sizeof tree->origin);
+		if (found)
+			*to = *found;
+		snprintf(to->origin, sizeof to->origin, "%s", tree->origin);
 		to->size = tree->tree.size;
-		to->signed_size = tree->head.size;
-		if ((e = tree_root(&tree->tree, to->size, to->root)))
+		to->signed_size =
+			to->checkpoint > tree->head.size ? to->checkpoint : tree->head.size;
+		if ((e = tree_root(&tree->tree, tree->tree.size, to->root))) {
+			free(trees);
 			return e;
+		}
 	}
+	free(report->trees);
+	report->trees = trees;
+	report->trees_n = ledger->n;
 	return OK;
 }
 
-static enum err open_log(const char *path, int *root, int *wal, int *trees)
+static enum err open_log(const struct auditor_options *options, int *root, int *wal, int *trees)
 {
 	enum err e;
 
-	if ((*root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", path);
-	if ((e = io_open_dir(*root, "wal", false, wal)))
+	if ((*root = open(options->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", options->path);
+	if (!options->copy && (e = io_open_dir(*root, "wal", false, wal)))
 		return e;
 	return io_open_dir(*root, "trees", false, trees);
 }
@@ -196,31 +395,109 @@ static enum err note_live(int root, bool *live)
 	return errno == EWOULDBLOCK ? OK : failed(ERR_IO, "lock: %m");
 }
 
-static enum err verify(struct walk *walk, const char *path, struct auditor_report *report)
+static enum err verify_log(struct walk *walk, int wal)
 {
-	CLEANUP(public_list) struct public_list published = { 0 };
+	CLEANUP(scan) struct scan scan = { .fd = -1 };
+	enum err e;
+
+	if ((e = scan_start(&scan, wal, NULL, NULL)) || (e = scan_to_present(&scan)) ||
+	    (e = walk_log(walk, &scan)) || (e = check_chains(walk)) ||
+	    (e = public_check(&walk->published, walk->trees, &walk->ledger)))
+		return e;
+	return fill_report(walk, &scan);
+}
+
+/* What a copy can prove by itself: its checkpoints. */
+static enum err verify_copy(struct walk *walk)
+{
+	struct auditor_report *report = walk->report;
+	enum err e = check_tiles(walk);
+
+	for (size_t i = 0; i < walk->published.n && !e; i++)
+		e = public_verify(&walk->published.items[i], walk->trees, walk->ca);
+	for (size_t i = 0; i < report->trees_n && !e; i++) {
+		struct auditor_tree *tree = &report->trees[i];
+		CLEANUP(fd) int folder = -1;
+
+		tree->size = tree->signed_size = tree->checkpoint;
+		report->records += tree->size;
+		if (!(e = public_folder(walk->trees, tree->origin, false, &folder)))
+			e = tiles_root(folder, tree->size, tree->root);
+	}
+	return e;
+}
+
+/* Root of the first @size leaves of a tree that was checked. */
+static enum err checked_root(const struct walk *walk, const struct auditor_tree *tree,
+			     uint64_t size, tree_hash root)
+{
+	const struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
+	CLEANUP(fd) int folder = -1;
+	enum err e;
+
+	if (book)
+		return public_root(walk->trees, book, size, root);
+	if ((e = public_folder(walk->trees, tree->origin, false, &folder)))
+		return e;
+	return tiles_root(folder, size, root);
+}
+
+/* All that is older was read and leads to the roots of now, so an equal root is consistency. */
+static enum err check_against(struct walk *walk)
+{
+	const struct auditor_tree *tree;
+	struct note note;
+	char origin[AUDITOR_ORIGIN];
+	tree_hash root;
+	enum err e;
+
+	if ((e = note_read(walk->options->against, &note)))
+		return failed(e, "the checkpoint to compare with: %s", err_reason());
+	snprintf(origin, sizeof origin, "%.*s", (int)note.origin.left, note.origin.p);
+	if (!(tree = report_tree(walk, origin)))
+		return failed(ERR_MISMATCH, "%s: there was such a tree, and the log has none",
+			      origin);
+	if ((e = public_signed(&note, origin, walk->trees, ledger_find(&walk->ledger, origin),
+			       walk->ca)))
+		return e;
+	if (note.size > tree->size)
+		return failed(ERR_MISMATCH,
+			      "%s: the log has %llu records, there were %llu: it was put back to "
+			      "an earlier state, or cut",
+			      origin, ull(tree->size), ull(note.size));
+	if ((e = checked_root(walk, tree, note.size, root)))
+		return e;
+	if (memcmp(root, note.root, SHA256_SIZE))
+		return failed(ERR_MISMATCH,
+			      "%s: the first %llu records are not those of the checkpoint to "
+			      "compare with: it is another log",
+			      origin, ull(note.size));
+	walk->report->against = true;
+	return OK;
+}
+
+static enum err verify(struct walk *walk)
+{
 	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int wal = -1;
 	CLEANUP(fd) int trees = -1;
-	CLEANUP(scan) struct scan scan = { .fd = -1 };
 	bool live = false;
 	enum err e;
 
 	/* Checkpoints first: a live log may be ahead of them, never behind. */
-	if ((e = open_log(path, &root, &wal, &trees)) || (e = note_live(root, &live)) ||
-	    (e = public_read(trees, &published)))
+	if ((e = open_log(walk->options, &root, &wal, &trees)) || (e = note_live(root, &live)) ||
+	    (e = public_read(trees, &walk->published)))
 		return e;
-	scan_start(&scan, wal, NULL, NULL);
-	if ((e = scan_to_present(&scan)) || (e = walk_log(walk, &scan)) ||
-	    (e = check_chains(walk)) || (e = public_check(&published, &walk->ledger)) ||
-	    (e = note_live(root, &live)) || (e = fill_report(walk, &scan, report)))
+	walk->trees = trees;
+	if ((e = walk->options->copy ? verify_copy(walk) : verify_log(walk, wal)) ||
+	    (walk->options->against.left && (e = check_against(walk))))
 		return e;
-	report->live = live;
-	return OK;
+	e = walk->options->copy ? OK : note_live(root, &live);
+	walk->report->live = live;
+	return e;
 }
 
-enum err auditor_verify(const char *path, struct slice ca, auditor_visit *visit, void *context,
-			struct auditor_report *report)
+enum err auditor_run(const struct auditor_options *options, struct auditor_report *report)
 {
 	struct walk *walk = calloc(1, sizeof *walk);
 	enum err e;
@@ -228,15 +505,28 @@ enum err auditor_verify(const char *path, struct slice ca, auditor_visit *visit,
 	*report = (struct auditor_report){ 0 };
 	if (!walk)
 		return failed(ERR_MEMORY, "the audit");
-	walk->ca = ca;
-	walk->visit = visit;
-	walk->context = context;
-	if ((e = verify(walk, path, report)))
+	walk->options = options;
+	walk->ca = options->ca;
+	walk->visit = options->visit;
+	walk->context = options->context;
+	walk->report = report;
+	if ((e = verify(walk)))
 		auditor_report_free(report);
+	public_list_free(&walk->published);
 	ledger_free(&walk->ledger);
 	free(walk->seen);
 	free(walk);
 	return e;
+}
+
+enum err auditor_verify(const char *path, struct slice ca, auditor_visit *visit, void *context,
+			struct auditor_report *report)
+{
+	struct auditor_options options = {
+		.path = path, .ca = ca, .visit = visit, .context = context
+	};
+
+	return auditor_run(&options, report);
 }
 
 enum err auditor_settled(const struct auditor_report *report)

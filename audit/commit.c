@@ -119,8 +119,9 @@ static enum err sign_finish(struct audit *audit)
 
 /* --- one frame --- */
 
-static void put_head(struct buf *out, const struct head *head)
+static enum err put_head(struct buf *out, const struct head *head)
 {
+	const struct receipt_head *h = &head->signed_head;
 	struct entry entry = { .kind = ENTRY_HEAD,
 			       .tree = head->tree->book->number,
 			       .size = head->signed_head.size,
@@ -129,17 +130,19 @@ static void put_head(struct buf *out, const struct head *head)
 			       .signature = buf_slice(&head->signed_head.signature) };
 
 	entry_put(out, &entry);
+	return ledger_head(head->tree->book, h->size, h->root, entry.protected, entry.signature);
 }
 
 /* Heads first: they were signed under the keys of before this batch. */
-static void carry_heads(struct audit *audit, struct batch *batch, size_t room)
+static enum err carry_heads(struct audit *audit, struct batch *batch, size_t room)
 {
 	struct head **carried = &batch->carried;
+	enum err e = OK;
 
-	while (audit->pending && audit->raw.len - FRAME_HEADER + ENTRY_HEAD_MAX <= room) {
+	while (!e && audit->pending && audit->raw.len - FRAME_HEADER + ENTRY_HEAD_MAX <= room) {
 		struct head *head = audit->pending;
 
-		put_head(&audit->raw, head);
+		e = put_head(&audit->raw, head);
 		audit->pending = head->next;
 		head->next = NULL;
 		*carried = head;
@@ -149,6 +152,7 @@ static void carry_heads(struct audit *audit, struct batch *batch, size_t room)
 	}
 	if (!audit->pending)
 		audit->pending_last = &audit->pending;
+	return e;
 }
 
 static void take_tickets(struct audit *audit, struct batch *batch, size_t room)
@@ -172,26 +176,37 @@ static void take_tickets(struct audit *audit, struct batch *batch, size_t room)
 	pthread_mutex_unlock(&audit->lock);
 }
 
-static void put_tree(struct audit *audit, struct audit_ticket *ticket)
+/* The book's certificates are read by the committer alone, but the list of books is not its own. */
+static enum err put_tree(struct audit *audit, struct audit_ticket *ticket)
 {
 	const struct key *key = ticket->new_key;
+	struct audit_tree *tree = ticket->tree;
 	struct entry entry = { .kind = ENTRY_TREE,
-			       .tree = ticket->tree->book->number,
-			       .origin = slice_text(ticket->tree->book->origin),
+			       .tree = tree->book->number,
+			       .origin = slice_text(tree->book->origin),
 			       .certificate = buf_slice(&key->certificate),
 			       .ca = buf_slice(&key->chain) };
+	struct ledger_tree *book;
+	enum err e = OK;
 
 	entry_put(&audit->raw, &entry);
 	pthread_mutex_lock(&audit->lock);
-	key_drop(ticket->tree->key);
-	ticket->tree->key = key_hold(ticket->new_key);
+	if (tree->in_log)
+		e = ledger_tree(&audit->ledger, &entry, &book);
+	tree->in_log = true;
+	key_drop(tree->key);
+	tree->key = key_hold(ticket->new_key);
 	pthread_mutex_unlock(&audit->lock);
+	return e;
 }
 
 static enum err put_ticket(struct audit *audit, struct batch *batch, struct audit_ticket *ticket)
 {
+	enum err e;
+
 	if (ticket->new_key) {
-		put_tree(audit, ticket);
+		if ((e = put_tree(audit, ticket)))
+			return e;
 		batch->entries++;
 	}
 	if (!ticket->has_leaf)
@@ -297,6 +312,7 @@ static void release(struct audit *audit, struct batch *batch)
 			t->tree->released = t->tree->book->tree.size;
 		t->tree->touched = false;
 	}
+	audit->released_sequence = wal_sequence(audit->wal);
 	audit->reserved -= batch->cost;
 	audit->counts.records += batch->leaves;
 	audit->counts.batches += batch->leaves > 0;
@@ -332,23 +348,58 @@ static void batch_free(struct batch *batch)
 	free(batch->heads);
 }
 
+static enum err start_frame(struct audit *audit)
+{
+	buf_reset(&audit->raw);
+	return buf_add(&audit->raw, FRAME_HEADER) ? OK : buf_check(&audit->raw);
+}
+
+/* The first frame of a segment, durable before the next one is written: a crash leaves at most one
+ * frame torn. */
+static enum err put_snapshot(struct audit *audit)
+{
+	size_t n = 0;
+	enum err e;
+
+	if ((e = start_frame(audit)))
+		return e;
+	pthread_mutex_lock(&audit->lock);
+	while (n < audit->trees_n && audit->trees[n]->in_log)
+		n++;
+	e = ledger_snapshot(&audit->ledger, n, &audit->raw);
+	pthread_mutex_unlock(&audit->lock);
+	if (e || (e = wal_write(audit->wal, &audit->raw, (uint32_t)n + 1, 0)))
+		return e;
+	return wal_sync(audit->wal);
+}
+
+/* Room for a frame, of at least so many bytes; in a new segment, behind its snapshot. */
+static enum err find_room(struct audit *audit, size_t least, size_t *room)
+{
+	bool fresh;
+	enum err e = wal_room(audit->wal, least, room, &fresh);
+
+	if (e || !fresh)
+		return e;
+	if ((e = put_snapshot(audit)) || (e = wal_room(audit->wal, least, room, &fresh)))
+		return e;
+	return fresh ? failed(ERR_RANGE, "a record larger than a segment") : OK;
+}
+
 static enum err fill(struct audit *audit, struct batch *batch)
 {
 	size_t least = audit->pending ? ENTRY_HEAD_MAX : 0, room;
 	enum err e;
 
-	buf_reset(&audit->raw);
-	if (!buf_add(&audit->raw, FRAME_HEADER))
-		return buf_check(&audit->raw);
 	pthread_mutex_lock(&audit->lock);
 	if (audit->first && ticket_bytes(audit->first) > least)
 		least = ticket_bytes(audit->first);
 	pthread_mutex_unlock(&audit->lock);
 	if (!least)
 		return OK;
-	if ((e = wal_room(audit->wal, least, &room)))
+	if ((e = find_room(audit, least, &room)) || (e = start_frame(audit)) ||
+	    (e = carry_heads(audit, batch, room)))
 		return e;
-	carry_heads(audit, batch, room);
 	if (!audit->pending)
 		take_tickets(audit, batch, room);
 	for (struct audit_ticket *t = batch->first; t; t = t->next)
@@ -379,6 +430,33 @@ static enum err write_and_sync(struct audit *audit, struct batch *batch)
 	return signing;
 }
 
+/* Lets go of hashes of leaves that can be had from tiles. A tree that can't be trimmed for want of
+ * memory is trimmed another time. */
+static void trim(struct audit *audit)
+{
+	for (size_t i = 0;; i++) {
+		struct audit_tree *tree = NULL;
+		uint64_t tiled = 0;
+
+		pthread_mutex_lock(&audit->lock);
+		if (i < audit->trees_n) {
+			tree = audit->trees[i];
+			tiled = tree->tiled < tree->released ? tree->tiled : tree->released;
+		}
+		audit->trimmed = audit->rounds;
+		pthread_mutex_unlock(&audit->lock);
+		if (!tree)
+			return;
+		if (tiled < tree->book->tree.base + TRIM_EVERY)
+			continue;
+		pthread_rwlock_wrlock(&tree->trimming);
+		enum err e = tree_trim(&tree->book->tree, tiled);
+		pthread_rwlock_unlock(&tree->trimming);
+		if (e)
+			return;
+	}
+}
+
 static enum err commit(struct audit *audit)
 {
 	struct batch batch = { .last = &batch.first };
@@ -389,6 +467,8 @@ static enum err commit(struct audit *audit)
 	else
 		release(audit, &batch);
 	batch_free(&batch);
+	if (audit->trimmed != audit->rounds)
+		trim(audit);
 	return e;
 }
 

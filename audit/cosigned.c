@@ -35,8 +35,7 @@ enum err audit_consistency(struct audit *audit, const char *origin, uint64_t old
 	if (size > released)
 		return failed(ERR_RANGE, "%s has %llu records", origin,
 			      (unsigned long long)released);
-	/* Its first records stay as they are, whatever is appended meanwhile (tree.h). */
-	return tree_consistency(&tree->book->tree, old, size, path);
+	return old_consistency(tree, old, size, path);
 }
 
 /* Only the same text takes the lines; the publisher may have gone on. */

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define FRAME_MAGIC "ASSAYFR1"
-#define SEGMENT_MAGIC "ASSAYSG1"
+#define SEGMENT_MAGIC "ASSAYSG2"
+#define SEGMENT_MAGIC_OLD "ASSAYSG1"
 #define MAGIC 8
 
 /* Offsets in a frame's header. */
@@ -169,6 +170,10 @@ enum err segment_read(const uint8_t block[FRAME_BLOCK], struct segment *out)
 {
 	uint32_t wrapped_n = get_u32(block + SEG_WRAPPED_N);
 
+	if (!memcmp(block, SEGMENT_MAGIC_OLD, MAGIC))
+		return failed(
+			ERR_UNSUPPORTED,
+			"the log was written by an earlier version, which this one can't read");
 	if (memcmp(block, SEGMENT_MAGIC, MAGIC) ||
 	    get_u32(block + SEG_CRC) != crc_around(block, FRAME_BLOCK, SEG_CRC) ||
 	    wrapped_n > FRAME_WRAPPED_MAX || !all_zero(block + SEG_ZERO, FRAME_BLOCK - SEG_ZERO))
@@ -212,7 +217,46 @@ void entry_put(struct buf *out, const struct entry *entry)
 		put_bytes(out, entry->protected);
 		put_bytes(out, entry->signature);
 		break;
+	case ENTRY_SNAPSHOT:
+		break;
+	case ENTRY_STATE:
+		put_bytes(out, entry->origin);
+		put_bytes(out, entry->certificate);
+		put_bytes(out, entry->ca);
+		put_bytes(out, entry->former);
+		buf_put_u64(out, entry->leaves);
+		put_bytes(out, entry->frontier);
+		buf_put_u64(out, entry->size);
+		put_bytes(out, entry->root);
+		put_bytes(out, entry->protected);
+		put_bytes(out, entry->signature);
+		break;
 	}
+}
+
+bool frame_is_snapshot(const struct frame *frame)
+{
+	return frame->payload.left && frame->payload.p[0] == ENTRY_SNAPSHOT;
+}
+
+static enum err take_state(struct slice *in, struct entry *out)
+{
+	enum err e;
+
+	if ((e = slice_take_bytes(in, FRAME_ORIGIN_MAX, &out->origin)) ||
+	    (e = slice_take_bytes(in, FRAME_CERTIFICATE_MAX, &out->certificate)) ||
+	    (e = slice_take_bytes(in, FRAME_CERTIFICATE_MAX, &out->ca)) ||
+	    (e = slice_take_bytes(in, FRAME_CERTIFICATE_MAX, &out->former)) ||
+	    (e = slice_take_u64(in, &out->leaves)) ||
+	    (e = slice_take_bytes(in, ENTRY_FRONTIER_MAX, &out->frontier)) ||
+	    (e = slice_take_u64(in, &out->size)) ||
+	    (e = slice_take_bytes(in, SHA256_SIZE, &out->root)) ||
+	    (e = slice_take_bytes(in, FRAME_PROTECTED_MAX, &out->protected)) ||
+	    (e = slice_take_bytes(in, FRAME_SIGNATURE_MAX, &out->signature)))
+		return e;
+	return out->root.left == (out->size ? SHA256_SIZE : 0)
+		       ? OK
+		       : failed(ERR_FORMAT, "a tree's state without its head's root");
 }
 
 static enum err take_body(struct slice *in, struct entry *out)
@@ -238,6 +282,10 @@ static enum err take_body(struct slice *in, struct entry *out)
 		    (e = slice_take_bytes(in, FRAME_SIGNATURE_MAX, &out->signature)))
 			return e;
 		return OK;
+	case ENTRY_SNAPSHOT:
+		return OK;
+	case ENTRY_STATE:
+		return take_state(in, out);
 	}
 	return failed(ERR_FORMAT, "an entry of an unknown kind");
 }

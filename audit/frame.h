@@ -6,9 +6,12 @@
  *   frame:  "ASSAYFR1", epoch u64, sequence u64, first u64 (leaves in the log before this frame),
  *           count u32 (entries), length u32 (payload), SHA-256 of the previous frame, HMAC, CRC32C,
  *           0 u32, payload, zeros
- *   header: "ASSAYSG1", epoch u64, number u64, flags u32, wrapped key's length u32, sequence u64
+ *   header: "ASSAYSG2", epoch u64, number u64, flags u32, wrapped key's length u32, sequence u64
  *           (of its first frame), SHA-256 of the frame before that, bytes u64 (of the file),
  *           wrapped key (256), HMAC, CRC32C, zeros
+ * The first frame of a segment, and no other one, is a snapshot: the trees as all frames before left
+ * them, so that older segments can be retired. The last frame of a log that was not closed is repeated
+ * behind the snapshot of a new segment, which is SEGMENT_RECOVERED then and takes its place.
  * A frame's hash is SHA-256 over all of its header before the HMAC, and the payload; the HMAC
  * (SHA-256, under the segment's frame key) is over that hash; the CRC over all of it with the field
  * itself as zeros. The same goes for headers. The CRC tells torn writes, the HMAC forgeries, and
@@ -69,25 +72,42 @@ struct segment {
 };
 void segment_seal(struct segment *segment, const uint8_t key[FRAME_KEY],
 		  uint8_t block[FRAME_BLOCK]);
+/* ERR_FORMAT: no header, or a torn one. ERR_UNSUPPORTED: of a log that an older version wrote. */
 MUST enum err segment_read(const uint8_t block[FRAME_BLOCK], struct segment *out);
 
 /* One entry of a frame. Trees are numbered from 0 in order of their making; a further ENTRY_TREE
- * for a number gives that tree a new certificate, for the heads from there on. */
-enum entry_kind { ENTRY_TREE = 1, ENTRY_LEAF = 2, ENTRY_HEAD = 3 };
+ * for a number gives that tree a new certificate, for the heads from there on. A snapshot is an
+ * ENTRY_SNAPSHOT and an ENTRY_STATE for each tree. */
+enum entry_kind {
+	ENTRY_TREE = 1,
+	ENTRY_LEAF = 2,
+	ENTRY_HEAD = 3,
+	ENTRY_SNAPSHOT = 4,
+	ENTRY_STATE = 5
+};
 struct entry {
 	enum entry_kind kind;
-	uint32_t tree;
-	struct slice origin, certificate, ca; /* ENTRY_TREE */
+	uint32_t tree;                        /* ENTRY_SNAPSHOT: how many there are */
+	struct slice origin, certificate, ca; /* ENTRY_TREE, ENTRY_STATE */
 	uint64_t index;                       /* ENTRY_LEAF */
 	struct slice leaf;
-	uint64_t size; /* ENTRY_HEAD */
+	uint64_t size; /* ENTRY_HEAD, ENTRY_STATE: of the last head, or 0 */
 	struct slice root, protected, signature;
+	/* ENTRY_STATE: */
+	struct slice former;   /* the certificate before this one, or nothing */
+	uint64_t leaves;       /* the tree's size */
+	struct slice frontier; /* hashes, as tree_frontier() gives them */
 };
 #define ENTRY_LEAF_OVERHEAD 17
 #define ENTRY_HEAD_MAX (13 + 32 + 8 + FRAME_PROTECTED_MAX + FRAME_SIGNATURE_MAX)
+#define ENTRY_FRONTIER_MAX (64 * SHA256_SIZE)
+/* A state's bytes at most, besides origin and certificates. */
+#define ENTRY_STATE_MAX (64 + ENTRY_FRONTIER_MAX + ENTRY_HEAD_MAX)
 void entry_put(struct buf *out, const struct entry *entry);
 /* Takes the next entry of a payload; ERR_FORMAT when it is none. */
 MUST enum err entry_take(struct slice *payload, struct entry *out);
+
+bool frame_is_snapshot(const struct frame *frame);
 
 /* CRC-32C (Castagnoli), as in RFC 3720; start with 0. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);

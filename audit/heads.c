@@ -19,14 +19,16 @@ enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n)
 	if (!heads)
 		e = failed(ERR_MEMORY, "a list of heads");
 	for (size_t i = 0; !e && i < audit->trees_n; i++) {
-		const struct audit_tree *tree = audit->trees[i];
+		struct audit_tree *tree = audit->trees[i];
 		struct audit_head *head = &heads[*n];
 
 		if (!tree->released)
 			continue;
 		memcpy(head->origin, tree->book->origin, sizeof head->origin);
 		head->size = tree->released;
+		pthread_rwlock_rdlock(&tree->trimming);
 		e = tree_root(&tree->book->tree, head->size, head->root);
+		pthread_rwlock_unlock(&tree->trimming);
 		++*n;
 	}
 	pthread_mutex_unlock(&audit->lock);
@@ -54,9 +56,9 @@ enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *cer
 	return e;
 }
 
-static enum err check_head(const struct ledger *ledger, const struct audit_head *head)
+static enum err check_head(const struct audit *audit, const struct audit_head *head)
 {
-	const struct ledger_tree *tree = ledger_find(ledger, head->origin);
+	const struct ledger_tree *tree = ledger_find(&audit->ledger, head->origin);
 	tree_hash root;
 	enum err e;
 
@@ -66,7 +68,7 @@ static enum err check_head(const struct ledger *ledger, const struct audit_head 
 			"%s: the log has %llu records, there were %llu: it was put back to an "
 			"earlier state, or cut",
 			head->origin, ull(tree ? tree->tree.size : 0), ull(head->size));
-	if ((e = tree_root(&tree->tree, head->size, root)))
+	if ((e = public_root(audit->trees_dir, tree, head->size, root)))
 		return e;
 	if (memcmp(root, head->root, SHA256_SIZE))
 		return failed(ERR_MISMATCH,
@@ -76,10 +78,10 @@ static enum err check_head(const struct ledger *ledger, const struct audit_head 
 	return OK;
 }
 
-enum err heads_check(const struct ledger *ledger, const struct audit_head *heads, size_t n)
+enum err heads_check(const struct audit *audit, const struct audit_head *heads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		enum err e = check_head(ledger, &heads[i]);
+		enum err e = check_head(audit, &heads[i]);
 
 		if (e)
 			return e;

@@ -93,6 +93,23 @@ static enum err apply_leaf(struct ledger_tree *tree, const struct entry *entry)
 	return tree_append(&tree->tree, hash);
 }
 
+enum err ledger_head(struct ledger_tree *tree, uint64_t size, const uint8_t *root,
+		     struct slice protected, struct slice signature)
+{
+	struct receipt_head *head = &tree->head;
+	enum err e;
+
+	head->size = size;
+	memcpy(head->root, root, SHA256_SIZE);
+	buf_reset(&head->protected);
+	buf_reset(&head->signature);
+	buf_put_slice(&head->protected, protected);
+	buf_put_slice(&head->signature, signature);
+	if ((e = buf_check(&head->protected)))
+		return e;
+	return buf_check(&head->signature);
+}
+
 static enum err apply_head(struct ledger_tree *tree, const struct entry *entry)
 {
 	tree_hash root;
@@ -104,27 +121,138 @@ static enum err apply_head(struct ledger_tree *tree, const struct entry *entry)
 	if (entry->size < 2 || entry->size <= tree->head.size)
 		return failed(ERR_MISMATCH, "%s: a head of %llu records after one of %llu",
 			      tree->origin, ull(entry->size), ull(tree->head.size));
+	/* The leaves of a head that follows a snapshot are never fewer than the snapshot's. */
 	if ((e = tree_root(&tree->tree, entry->size, root)))
-		return e;
+		return e == ERR_NOT_FOUND
+			       ? failed(ERR_MISMATCH, "%s: a head out of its order", tree->origin)
+			       : e;
 	if (memcmp(root, entry->root.p, SHA256_SIZE))
 		return failed(ERR_MISMATCH,
 			      "%s: the first %llu records are not those whose root was signed",
 			      tree->origin, ull(entry->size));
-	tree->head.size = entry->size;
-	memcpy(tree->head.root, root, SHA256_SIZE);
-	buf_reset(&tree->head.protected);
-	buf_reset(&tree->head.signature);
-	buf_put_slice(&tree->head.protected, entry->protected);
-	buf_put_slice(&tree->head.signature, entry->signature);
-	if ((e = buf_check(&tree->head.protected)))
+	return ledger_head(tree, entry->size, root, entry->protected, entry->signature);
+}
+
+/* --- snapshots --- */
+
+static enum err put_state(const struct ledger_tree *tree, struct buf *out)
+{
+	const struct receipt_head *head = &tree->head;
+	struct tree_path frontier;
+	enum err e = tree_frontier(&tree->tree, tree->tree.size, &frontier);
+
+	if (e)
 		return e;
-	return buf_check(&tree->head.signature);
+	struct entry entry = { .kind = ENTRY_STATE,
+			       .tree = tree->number,
+			       .origin = slice_text(tree->origin),
+			       .certificate = buf_slice(&tree->certificate),
+			       .ca = buf_slice(&tree->ca),
+			       .former = buf_slice(&tree->former),
+			       .leaves = tree->tree.size,
+			       .frontier = slice_of(frontier.hash, frontier.n * SHA256_SIZE),
+			       .size = head->size,
+			       .root = slice_of(head->root, head->size ? SHA256_SIZE : 0),
+			       .protected = buf_slice(&head->protected),
+			       .signature = buf_slice(&head->signature) };
+	entry_put(out, &entry);
+	return buf_check(out);
+}
+
+enum err ledger_snapshot(const struct ledger *ledger, size_t trees, struct buf *out)
+{
+	struct entry entry = { .kind = ENTRY_SNAPSHOT, .tree = (uint32_t)trees };
+	enum err e = OK;
+
+	entry_put(out, &entry);
+	for (size_t i = 0; i < trees && !e; i++)
+		e = put_state(ledger->trees[i], out);
+	return e ? e : buf_check(out);
+}
+
+size_t ledger_snapshot_max(const struct ledger *ledger)
+{
+	size_t n = ENTRY_STATE_MAX;
+
+	/* The key of now may become the former one, and a new one take its place. */
+	for (size_t i = 0; i < ledger->n; i++) {
+		const struct ledger_tree *tree = ledger->trees[i];
+
+		n += ENTRY_STATE_MAX + strlen(tree->origin) + tree->certificate.len + tree->ca.len +
+		     tree->former.len;
+	}
+	return n;
+}
+
+/* The trees must be what we hold already. */
+static enum err compare(const struct ledger *ledger, struct slice snapshot)
+{
+	CLEANUP(buf) struct buf ours = BUF_INIT;
+	enum err e = ledger_snapshot(ledger, ledger->n, &ours);
+
+	if (e)
+		return e;
+	return slice_equal(buf_slice(&ours), snapshot)
+		       ? OK
+		       : failed(ERR_MISMATCH,
+				"a segment begins with other trees than those before it add up to");
+}
+
+static enum err load_state(struct ledger *ledger, const struct entry *entry,
+			   struct ledger_tree **out)
+{
+	struct entry introduction = *entry;
+	struct tree_path frontier;
+	struct ledger_tree *tree;
+	enum err e;
+
+	introduction.kind = ENTRY_TREE;
+	if (entry->kind != ENTRY_STATE || entry->tree != ledger->n)
+		return failed(ERR_MISMATCH, "a snapshot with its trees out of order");
+	if ((e = ledger_tree(ledger, &introduction, out)))
+		return e;
+	tree = *out;
+	buf_put_slice(&tree->former, entry->former);
+	frontier.n = entry->frontier.left / SHA256_SIZE;
+	memcpy(frontier.hash, entry->frontier.p, frontier.n * SHA256_SIZE);
+	if ((e = buf_check(&tree->former)) ||
+	    (e = tree_start(&tree->tree, entry->leaves, &frontier)))
+		return e;
+	ledger->leaves += entry->leaves;
+	return entry->size ? ledger_head(tree, entry->size, entry->root.p, entry->protected,
+					 entry->signature)
+			   : OK;
+}
+
+static enum err load(struct ledger *ledger, const struct frame *frame, ledger_visit *visit,
+		     void *context)
+{
+	struct slice payload = frame->payload;
+	struct entry entry;
+	uint32_t count = 1;
+	enum err e;
+
+	if ((e = entry_take(&payload, &entry)))
+		return e;
+	uint32_t trees = entry.tree;
+	for (; payload.left; count++) {
+		struct ledger_tree *tree;
+
+		if ((e = entry_take(&payload, &entry)) || (e = load_state(ledger, &entry, &tree)) ||
+		    (visit && (e = visit(context, tree, &entry))))
+			return e;
+	}
+	if (count != frame->count || trees != ledger->n || ledger->leaves != frame->first)
+		return failed(ERR_MISMATCH, "a snapshot that is not whole");
+	return OK;
 }
 
 static enum err apply(struct ledger *ledger, const struct entry *entry, struct ledger_tree **tree)
 {
 	if (entry->kind == ENTRY_TREE)
 		return ledger_tree(ledger, entry, tree);
+	if (entry->kind != ENTRY_LEAF && entry->kind != ENTRY_HEAD)
+		return failed(ERR_MISMATCH, "a part of a snapshot outside of one");
 	if (entry->tree >= ledger->n)
 		return failed(ERR_MISMATCH, "an entry for tree %u, which does not exist",
 			      entry->tree);
@@ -145,6 +273,9 @@ enum err ledger_apply(struct ledger *ledger, const struct frame *frame, ledger_v
 	uint32_t count = 0;
 	enum err e;
 
+	*leaves = 0;
+	if (frame_is_snapshot(frame))
+		return ledger->n ? compare(ledger, payload) : load(ledger, frame, visit, context);
 	for (; payload.left; count++) {
 		struct ledger_tree *tree;
 		struct entry entry;

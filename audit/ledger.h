@@ -2,7 +2,9 @@
  * tree.h allows.
  *
  * Checks what can be checked without signatures: that trees, indices and sizes follow one another
- * without gaps, and that every head's root is the root of that many leaves.
+ * without gaps, that every head's root is the root of that many leaves, and that snapshots say what
+ * the frames before them add up to. An empty ledger takes the first snapshot for its beginning: its
+ * trees start at their frontiers, whose leaves are in tiles.
  */
 #ifndef AUDIT_LEDGER_H
 #define AUDIT_LEDGER_H
@@ -17,10 +19,10 @@ struct ledger_tree {
 	struct buf certificate, ca; /* of the key of now, DER */
 	struct buf former;          /* the certificate before it; may be empty */
 	struct tree tree;
-	struct receipt_head head; /* the last one signed; size is 0 when there is none */
+	struct receipt_head head; /* the last one in the log; size is 0 when there is none */
 };
 
-#define LEDGER_TREES_MAX 65536
+#define LEDGER_TREES_MAX 1024 /* all of them go into each snapshot */
 
 struct ledger {
 	struct ledger_tree **trees; /* by number */
@@ -36,6 +38,13 @@ typedef enum err ledger_visit(void *context, struct ledger_tree *tree, const str
  * ERR_FORMAT: the frame does not continue the trees. */
 MUST enum err ledger_apply(struct ledger *ledger, const struct frame *frame, ledger_visit *visit,
 			   void *context, uint64_t *leaves);
+/* Appends the entries of a snapshot of the first @trees trees. */
+MUST enum err ledger_snapshot(const struct ledger *ledger, size_t trees, struct buf *out);
+/* How long it is at most. */
+size_t ledger_snapshot_max(const struct ledger *ledger);
+/* Remembers a head as the last one in the log. */
+MUST enum err ledger_head(struct ledger_tree *tree, uint64_t size, const uint8_t *root,
+			  struct slice protected, struct slice signature);
 struct ledger_tree *ledger_find(const struct ledger *ledger, const char *origin);
 /* Adds a tree, or gives an existing one its new certificate. */
 MUST enum err ledger_tree(struct ledger *ledger, const struct entry *entry,

@@ -57,8 +57,8 @@ static enum err take_lock(struct audit *audit, const char *path)
 
 static void make_locks(struct audit *audit)
 {
-	pthread_cond_t *conditions[] = { &audit->work, &audit->room, &audit->sign,
-					 &audit->signed_all, &audit->publish };
+	pthread_cond_t *conditions[] = { &audit->work,       &audit->room,    &audit->sign,
+					 &audit->signed_all, &audit->publish, &audit->tiled };
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&audit->making, NULL);
@@ -149,15 +149,14 @@ void audit_close(struct audit *audit)
 	if (!audit)
 		return;
 	stop_threads(audit);
+	publish_free(audit->tiler);
 	wal_close(audit->wal);
 	for (struct head *next; audit->pending; audit->pending = next) {
 		next = audit->pending->next;
 		head_drop(audit->pending);
 	}
 	for (size_t i = 0; i < audit->trees_n; i++) {
-		key_drop(audit->trees[i]->key);
-		head_drop(audit->trees[i]->head);
-		free(audit->trees[i]);
+		tree_sleep(audit->trees[i]);
 	}
 	free(audit->trees);
 	ledger_free(&audit->ledger);

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/certificate.h"
 #include "audit/note.h"
+#include "audit/tiles.h"
 #include "config/base/io.h"
 
 #define FOLDER_NAME 17
@@ -42,15 +44,92 @@ static enum err put_if_new(int folder, const char *name, struct slice contents)
 }
 
 /* Folders are for everybody, unlike what io_open_dir makes. */
-static enum err open_folder(int trees, const char *origin, int *out)
+enum err public_folder(int trees, const char *origin, bool make, int *out)
 {
 	char name[FOLDER_NAME];
 
 	folder_name(origin, name);
-	if (mkdirat(trees, name, 0755) && errno != EEXIST)
+	int made = make ? mkdirat(trees, name, 0755) : -1;
+	if (make && made && errno != EEXIST)
 		return failed(ERR_IO, "trees/%s: %m", name);
 	*out = openat(trees, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return *out < 0 ? failed(ERR_IO, "trees/%s: %m", name) : OK;
+	if (*out < 0)
+		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "trees/%s: %m", name);
+	return made ? OK : io_sync_dir(trees);
+}
+
+enum err public_root(int trees, const struct ledger_tree *tree, uint64_t size, tree_hash root)
+{
+	CLEANUP(fd) int folder = -1;
+	enum err e;
+
+	if (size >= tree->tree.base)
+		return tree_root(&tree->tree, size, root);
+	e = public_folder(trees, tree->origin, false, &folder);
+	if (e == ERR_NOT_FOUND)
+		return failed(ERR_MISMATCH, "%s: its tiles are gone", tree->origin);
+	return e ? e : tiles_root(folder, size, root);
+}
+
+/* A ledger's tree, and its tiles for what lies before that. */
+struct nodes {
+	const struct ledger_tree *tree;
+	struct tiles *tiles;
+};
+
+static enum err read_node(void *context, unsigned level, uint64_t i, tree_hash out)
+{
+	const struct nodes *nodes = context;
+	enum err e = tree_kept(&nodes->tree->tree, level, i, out);
+	struct tree_nodes tiles = tiles_nodes(nodes->tiles);
+
+	return e == ERR_NOT_FOUND ? tiles.read(tiles.context, level, i, out) : e;
+}
+
+enum err public_inclusion(int trees, const struct ledger_tree *tree, uint64_t index, uint64_t size,
+			  struct tree_path *path)
+{
+	CLEANUP(tiles) struct tiles *tiles = NULL;
+	CLEANUP(fd) int folder = -1;
+	enum err e;
+
+	if ((e = public_folder(trees, tree->origin, false, &folder)) ||
+	    (e = tiles_new(folder, tree->tree.base, &tiles)))
+		return e;
+	struct nodes nodes = { tree, tiles };
+	struct tree_nodes from = { read_node, &nodes };
+	return tree_nodes_inclusion(&from, index, size, path);
+}
+
+static enum err walk_tree(int trees, struct ledger_tree *tree, ledger_visit *visit, void *context)
+{
+	CLEANUP(buf) struct buf bundle = BUF_INIT;
+	CLEANUP(fd) int folder = -1;
+	struct slice leaves[TILE_WIDTH];
+	struct tile tile;
+	enum err e = public_folder(trees, tree->origin, false, &folder);
+
+	for (uint64_t n = 0; !e && tile_in_tree(TILE_ENTRIES, n, tree->tree.base, &tile); n++) {
+		e = tiles_entries(folder, &tile, &bundle, leaves);
+		for (unsigned i = 0; i < tile.width && !e; i++) {
+			struct entry entry = { .kind = ENTRY_LEAF,
+					       .tree = tree->number,
+					       .index = n * TILE_WIDTH + i,
+					       .leaf = leaves[i] };
+			e = visit(context, tree, &entry);
+		}
+	}
+	return e;
+}
+
+enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit, void *context)
+{
+	enum err e = OK;
+
+	for (size_t i = 0; i < ledger->n && !e; i++)
+		if (ledger->trees[i]->tree.base)
+			e = walk_tree(trees, ledger->trees[i], visit, context);
+	return e;
 }
 
 enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca)
@@ -60,7 +139,7 @@ enum err public_tree(int trees, const char *origin, struct slice certificate, st
 	enum err e;
 
 	buf_printf(&line, "%s\n", origin);
-	if ((e = buf_check(&line)) || (e = open_folder(trees, origin, &folder)) ||
+	if ((e = buf_check(&line)) || (e = public_folder(trees, origin, true, &folder)) ||
 	    (e = put_if_new(folder, "origin", buf_slice(&line))) ||
 	    (e = put_if_new(folder, "certificate.der", certificate)) ||
 	    (e = put_if_new(folder, "ca.der", ca)))
@@ -73,7 +152,7 @@ enum err public_checkpoint(int trees, const char *origin, struct slice note)
 	CLEANUP(fd) int folder = -1;
 	enum err e;
 
-	if ((e = open_folder(trees, origin, &folder)))
+	if ((e = public_folder(trees, origin, true, &folder)))
 		return e;
 	CLEANUP(fd)
 	int fd = openat(folder, "checkpoint.tmp",
@@ -92,7 +171,7 @@ enum err public_checkpoint(int trees, const char *origin, struct slice note)
 static enum err read_named(int trees, const char *origin, const char *file, struct buf *note)
 {
 	CLEANUP(fd) int folder = -1;
-	enum err e = open_folder(trees, origin, &folder);
+	enum err e = public_folder(trees, origin, true, &folder);
 
 	return e ? e : read_small(folder, file, NOTE_MAX, note);
 }
@@ -110,7 +189,7 @@ enum err public_witnessed(int trees, const char *origin, struct buf *note)
 enum err public_put_witnessed(int trees, const char *origin, struct slice note)
 {
 	CLEANUP(fd) int folder = -1;
-	enum err e = open_folder(trees, origin, &folder);
+	enum err e = public_folder(trees, origin, true, &folder);
 
 	return e ? e : io_replace_file(folder, "witnessed", 0644, note);
 }
@@ -179,7 +258,50 @@ enum err public_read(int trees, struct public_list *out)
 	return e;
 }
 
-static enum err check_one(const struct public_found *found, const struct ledger *ledger)
+static enum err by_published(const struct note *note, const char *origin, int trees,
+			     struct slice ca)
+{
+	CLEANUP(fd) int folder = -1;
+	CLEANUP(buf) struct buf certificate = BUF_INIT;
+	enum err e;
+
+	if ((e = public_folder(trees, origin, false, &folder)) ||
+	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &certificate)) ||
+	    (e = certificate_verify(buf_slice(&certificate), ca, origin,
+				    (int64_t)(io_realtime_us() / 1000000))))
+		return e;
+	return note_verify(note, buf_slice(&certificate));
+}
+
+enum err public_signed(const struct note *note, const char *origin, int trees,
+		       const struct ledger_tree *book, struct slice ca)
+{
+	enum err e = book ? note_verify(note, buf_slice(&book->certificate))
+			  : by_published(note, origin, trees, ca);
+
+	if (e == ERR_NOT_FOUND && book && book->former.len)
+		e = note_verify(note, buf_slice(&book->former));
+	return e ? failed(ERR_CRYPTO, "the checkpoint of %s is not signed by its key: %s", origin,
+			  err_reason())
+		 : OK;
+}
+
+enum err public_verify(const struct public_found *found, int trees, struct slice ca)
+{
+	struct note note;
+	enum err e;
+
+	if (!found->note.len)
+		return OK;
+	if ((e = note_read(buf_slice(&found->note), &note)))
+		return e;
+	if (!slice_is(note.origin, found->origin))
+		return failed(ERR_MISMATCH, "the checkpoint of %s is of another tree",
+			      found->origin);
+	return public_signed(&note, found->origin, trees, NULL, ca);
+}
+
+static enum err check_one(const struct public_found *found, int trees, const struct ledger *ledger)
 {
 	const struct ledger_tree *tree = ledger_find(ledger, found->origin);
 	struct note note;
@@ -203,26 +325,20 @@ static enum err check_one(const struct public_found *found, const struct ledger 
 			      "were removed",
 			      found->origin, (unsigned long long)note.size,
 			      (unsigned long long)tree->tree.size);
-	if ((e = tree_root(&tree->tree, note.size, root)))
+	if ((e = public_root(trees, tree, note.size, root)))
 		return e;
 	if (memcmp(root, note.root, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "the checkpoint of %s is not of these records",
 			      found->origin);
-	e = note_verify(&note, buf_slice(&tree->certificate));
-	if (e == ERR_NOT_FOUND && tree->former.len) /* not replaced yet since the key changed */
-		e = note_verify(&note, buf_slice(&tree->former));
-	if (e)
-		return failed(ERR_CRYPTO, "the checkpoint of %s is not signed by its key",
-			      found->origin);
-	return OK;
+	return public_signed(&note, found->origin, trees, tree, slice_of(NULL, 0));
 }
 
-enum err public_check(const struct public_list *list, const struct ledger *ledger)
+enum err public_check(const struct public_list *list, int trees, const struct ledger *ledger)
 {
 	enum err e = OK;
 
 	for (size_t i = 0; !e && i < list->n; i++)
-		e = check_one(&list->items[i], ledger);
+		e = check_one(&list->items[i], trees, ledger);
 	return e;
 }
 

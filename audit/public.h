@@ -1,12 +1,23 @@
 /* public.h - what a log shows to everybody: trees/<16 hex digits>/{origin,certificate.der,ca.der,
- * checkpoint,witnessed}, a folder for each tree, named after SHA-256 of its origin. Any thread; who writes for
- * one tree at a time is for the callers to order.
+ * checkpoint,witnessed,tile/...}, a folder for each tree, named after SHA-256 of its origin. Any
+ * thread; who writes for one tree at a time is for the callers to order.
  */
 #ifndef AUDIT_PUBLIC_H
 #define AUDIT_PUBLIC_H
 
 #include "audit/ledger.h"
 
+/* Opens a tree's folder, made first if that is wanted; else ERR_NOT_FOUND when it is not there. */
+MUST enum err public_folder(int trees, const char *origin, bool make, int *out);
+/* The root of the first @size records: from the tree, or from its tiles when it is older than that. */
+MUST enum err public_root(int trees, const struct ledger_tree *tree, uint64_t size, tree_hash root);
+/* The path from a record to the root of the first @size, likewise. */
+MUST enum err public_inclusion(int trees, const struct ledger_tree *tree, uint64_t index,
+			       uint64_t size, struct tree_path *path);
+/* Shows the leaves with which the ledger began: those that are in tiles, and not in what is left of
+ * the write-ahead log. Each comes as the entry that it was. Not checked: that is the auditor's part. */
+MUST enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit,
+			  void *context);
 /* Writes origin and certificates, where they are not there yet or not these. @trees is the
  * descriptor of the folder. */
 MUST enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca);
@@ -32,7 +43,14 @@ struct public_list {
 MUST enum err public_read(int trees, struct public_list *out);
 /* Every published checkpoint must be a prefix of its tree, and signed by the tree's key.
  * ERR_MISMATCH, ERR_CRYPTO: it is not. */
-MUST enum err public_check(const struct public_list *list, const struct ledger *ledger);
+MUST enum err public_check(const struct public_list *list, int trees, const struct ledger *ledger);
+/* Is a checkpoint signed by the tree's key: that of @book, its former one, or where @book is NULL, the
+ * one whose certificate is published, if the appliance's CA issued it? */
+struct note;
+MUST enum err public_signed(const struct note *note, const char *origin, int trees,
+			    const struct ledger_tree *book, struct slice ca);
+/* The same for a published one, if there is one, without a log. */
+MUST enum err public_verify(const struct public_found *found, int trees, struct slice ca);
 void public_list_free(struct public_list *list);
 void public_list_cleanup(struct public_list *list);
 

@@ -1,9 +1,243 @@
-/* Checkpoints: a second signature per tree, off the path of release, at most once a second. */
+/* What everybody may see, off the path of release, about once a second: tiles, then the checkpoint.
+ *
+ * The publisher reads back what was released, from the write-ahead log itself, and so sees only what
+ * is there for a reader after a crash too. A segment all of whose leaves are in durable tiles is
+ * retired, unless it is the current one. After a failure everything begins anew with the first segment
+ * that is left: tiles that are there already must come out the same. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "audit/note.h"
+#include "audit/scan.h"
+#include "audit/shelf.h"
 #include "audit/state.h"
+#include "audit/tiles.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
+
+struct publisher {
+	bool ready;
+	struct scan scan;
+	struct shelf **shelves; /* by tree number */
+	size_t n;
+	uint64_t oldest;           /* segment; those before it are retired */
+	char said[ERR_REASON_MAX]; /* the last failure, told once */
+};
+
+static void forget(struct publisher *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		shelf_free(p->shelves[i]);
+	free(p->shelves);
+	p->shelves = NULL;
+	p->n = 0;
+	scan_end(&p->scan);
+	p->ready = false;
+}
+
+void publish_free(struct publisher *p)
+{
+	if (!p)
+		return;
+	forget(p);
+	free(p);
+}
+
+/* --- the trees --- */
+
+static enum err add_shelf(struct audit *audit, const char *origin, uint64_t size,
+			  const tree_hash root)
+{
+	struct publisher *p = audit->tiler;
+	struct shelf **more = reallocarray(p->shelves, p->n + 1, sizeof *more);
+	int folder;
+	enum err e;
+
+	if (!more)
+		return failed(ERR_MEMORY, "the list of trees");
+	p->shelves = more;
+	if ((e = public_folder(audit->trees_dir, origin, !size, &folder)) ||
+	    (e = shelf_open(folder, size, root, &more[p->n])))
+		return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e, "%s: %s", origin,
+			      err_reason());
+	p->n++;
+	return OK;
+}
+
+/* The trees with which the first segment begins: their leaves are in tiles, or records are missing. */
+static enum err take_snapshot(struct audit *audit, const struct frame *frame)
+{
+	CLEANUP(ledger) struct ledger ledger = LEDGER_INIT;
+	uint64_t leaves;
+	enum err e = ledger_apply(&ledger, frame, NULL, NULL, &leaves);
+
+	for (size_t i = 0; i < ledger.n && !e; i++) {
+		const struct ledger_tree *tree = ledger.trees[i];
+		tree_hash root;
+
+		if (!(e = tree_root(&tree->tree, tree->tree.size, root)))
+			e = add_shelf(audit, tree->origin, tree->tree.size, root);
+	}
+	return e;
+}
+
+static enum err take_entry(struct audit *audit, const struct entry *entry)
+{
+	struct publisher *p = audit->tiler;
+	char origin[FRAME_ORIGIN_MAX + 1] = "";
+
+	if (entry->kind == ENTRY_LEAF && entry->tree < p->n)
+		return shelf_add(p->shelves[entry->tree], entry->leaf);
+	if (entry->kind != ENTRY_TREE || entry->tree != p->n)
+		return OK; /* a head, or a tree's new key */
+	memcpy(origin, entry->origin.p, entry->origin.left);
+	return add_shelf(audit, origin, 0, NULL);
+}
+
+static enum err take_frame(struct audit *audit, const struct frame *frame, uint64_t *leaves)
+{
+	struct slice payload = frame->payload;
+
+	*leaves = 0;
+	while (payload.left) {
+		struct entry entry;
+		enum err e = entry_take(&payload, &entry);
+
+		if (e || (e = take_entry(audit, &entry)))
+			return e;
+		*leaves += entry.kind == ENTRY_LEAF;
+	}
+	return OK;
+}
+
+/* Frames before @until are there, and won't change. */
+static enum err read_until(struct audit *audit, uint64_t until)
+{
+	struct scan *scan = &audit->tiler->scan;
+
+	while (!scan->begun || scan->sequence < until) {
+		bool first = !scan->begun;
+		struct frame frame;
+		uint64_t leaves = 0;
+		enum err e = scan_next(scan, &frame);
+
+		if (e)
+			return e == ERR_NOT_FOUND
+				       ? failed(ERR_MISMATCH, "a released batch is not in the log")
+				       : e;
+		if (first)
+			e = take_snapshot(audit, &frame);
+		else if (!frame_is_snapshot(&frame))
+			e = take_frame(audit, &frame, &leaves);
+		if (e)
+			return e;
+		scan_advance(scan, &frame, leaves);
+	}
+	return OK;
+}
+
+static enum err begin(struct audit *audit)
+{
+	struct publisher *p = audit->tiler;
+	enum err e = scan_start(&p->scan, audit->dir, NULL, NULL);
+
+	if (e)
+		return e;
+	p->oldest = p->scan.first_segment;
+	p->ready = true;
+	return OK;
+}
+
+enum err publish_prepare(struct audit *audit)
+{
+	struct publisher *p = calloc(1, sizeof *p);
+	enum err e;
+
+	if (!p)
+		return failed(ERR_MEMORY, "the publisher");
+	p->scan.fd = -1;
+	audit->tiler = p;
+	if (!audit->ledger.n)
+		return OK;
+	/* Only the first frame: before it is known how the log goes on, that is enough. */
+	e = begin(audit);
+	if (!e)
+		e = read_until(audit, 0);
+	forget(p);
+	return e;
+}
+
+/* --- one round --- */
+
+static enum err settle_all(struct publisher *p)
+{
+	enum err e = OK;
+
+	for (size_t i = 0; i < p->n && !e; i++)
+		e = shelf_settle(p->shelves[i]);
+	return e;
+}
+
+static void tell(struct audit *audit)
+{
+	struct publisher *p = audit->tiler;
+
+	pthread_mutex_lock(&audit->lock);
+	for (size_t i = 0; i < p->n && i < audit->trees_n; i++)
+		if (shelf_settled(p->shelves[i]) > audit->trees[i]->tiled)
+			audit->trees[i]->tiled = shelf_settled(p->shelves[i]);
+	audit->rounds++;
+	pthread_cond_broadcast(&audit->tiled);
+	pthread_mutex_unlock(&audit->lock);
+}
+
+/* Oldest first, so that a crash in between leaves no gap. */
+static enum err retire(struct audit *audit)
+{
+	struct publisher *p = audit->tiler;
+	char name[24];
+
+	if (p->oldest == p->scan.number)
+		return OK;
+	for (; p->oldest < p->scan.number; p->oldest++) {
+		snprintf(name, sizeof name, SCAN_NAME, (unsigned long long)p->oldest);
+		if (unlinkat(audit->dir, name, 0))
+			return failed(ERR_IO, "segment %s: %m", name);
+	}
+	return io_sync_dir(audit->dir);
+}
+
+static enum err tiles_round(struct audit *audit)
+{
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	uint64_t until = audit->released_sequence;
+	pthread_mutex_unlock(&audit->lock);
+	if ((!audit->tiler->ready && (e = begin(audit))) || (e = read_until(audit, until)) ||
+	    (e = settle_all(audit->tiler)))
+		return e;
+	tell(audit);
+	return OK;
+}
+
+/* --- checkpoints --- */
+
+/* What is on disk must be what the head says. */
+static enum err check_tiles(const struct shelf *shelf, const struct receipt_head *head)
+{
+	tree_hash root;
+	enum err e = tiles_root(shelf_folder(shelf), head->size, root);
+
+	if (e)
+		return e;
+	return memcmp(root, head->root, SHA256_SIZE)
+		       ? failed(ERR_MISMATCH, "its tiles are not those of its last signed head")
+		       : OK;
+}
 
 static enum err publish_head(struct audit *audit, const struct head *head)
 {
@@ -26,36 +260,63 @@ static enum err publish_head(struct audit *audit, const struct head *head)
 	return e;
 }
 
-static void publish_tree(struct audit *audit, struct audit_tree *tree)
+static void publish_tree(struct audit *audit, struct audit_tree *tree, const struct shelf *shelf)
 {
 	struct head *head = NULL;
+	enum err e;
 
 	pthread_mutex_lock(&audit->lock);
-	if (tree->in_public && tree->head && tree->head->signed_head.size > tree->published)
+	if (tree->in_public && tree->head && tree->head->signed_head.size > tree->published &&
+	    tree->head->signed_head.size <= shelf_settled(shelf))
 		head = head_hold(tree->head);
 	pthread_mutex_unlock(&audit->lock);
 	if (!head)
 		return;
-	if (publish_head(audit, head))
+	if ((e = check_tiles(shelf, &head->signed_head)) || (e = publish_head(audit, head)))
 		log_warning("audit: no new checkpoint of %s: %s", tree->book->origin, err_reason());
 	else
 		tree->published = head->signed_head.size;
 	head_drop(head);
 }
 
-static void publish_all(struct audit *audit)
+static void checkpoints(struct audit *audit)
 {
-	for (size_t i = 0;; i++) {
+	for (size_t i = 0; i < audit->tiler->n; i++) {
 		struct audit_tree *tree = NULL;
 
 		pthread_mutex_lock(&audit->lock);
 		if (i < audit->trees_n)
 			tree = audit->trees[i];
 		pthread_mutex_unlock(&audit->lock);
-		if (!tree)
-			return;
-		publish_tree(audit, tree);
+		if (tree)
+			publish_tree(audit, tree, audit->tiler->shelves[i]);
 	}
+}
+
+/* --- the thread --- */
+
+static void publish_all(struct audit *audit)
+{
+	struct publisher *p = audit->tiler;
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	bool over = audit->poisoned; /* what is left to do is done when the log is opened again */
+	pthread_mutex_unlock(&audit->lock);
+	if (over)
+		return;
+	if (!(e = tiles_round(audit))) {
+		checkpoints(audit);
+		e = retire(audit);
+	}
+	if (!e) {
+		*p->said = 0;
+		return;
+	}
+	if (strcmp(p->said, err_reason()))
+		log_error("audit: nothing new is published: %s", err_reason());
+	snprintf(p->said, sizeof p->said, "%s", err_reason());
+	forget(p);
 }
 
 void *publish_thread(void *argument)
@@ -67,10 +328,11 @@ void *publish_thread(void *argument)
 		struct timespec until = io_timespec(io_monotonic_ms() + PUBLISH_EVERY_MS);
 
 		pthread_mutex_lock(&audit->lock);
-		while (!audit->stop &&
+		while (!audit->stop && !audit->publish_now &&
 		       !pthread_cond_timedwait(&audit->publish, &audit->lock, &until))
 			;
 		stop = audit->stop;
+		audit->publish_now = false;
 		pthread_mutex_unlock(&audit->lock);
 		publish_all(audit);
 	}

@@ -31,20 +31,40 @@ static enum err forget_cache(int dir)
 	return OK;
 }
 
-/* What of the last frame is needed once the scan is over. */
+/* The last frame is not applied until the next one is there: a new segment repeats it behind a
+ * snapshot of what was before. */
 struct last {
 	struct frame frame;
 	struct buf raw;
+	struct buf snapshot; /* of the trees before it */
+	uint32_t snapshot_entries;
 	bool any, has_leaves;
 };
 
-static enum err note_leaf(void *context, struct ledger_tree *tree, const struct entry *entry)
+/* Besides, what else than heads does it hold? */
+static enum err count_leaves(const struct frame *frame, uint64_t *leaves, bool *more)
 {
-	struct last *last = context;
+	struct slice payload = frame->payload;
 
-	(void)tree;
-	last->has_leaves |= entry->kind != ENTRY_HEAD;
+	*leaves = 0;
+	*more = false;
+	while (payload.left) {
+		struct entry entry;
+		enum err e = entry_take(&payload, &entry);
+
+		if (e)
+			return e;
+		*leaves += entry.kind == ENTRY_LEAF;
+		*more |= entry.kind != ENTRY_HEAD;
+	}
 	return OK;
+}
+
+static enum err apply_last(struct audit *audit, const struct last *last)
+{
+	uint64_t leaves;
+
+	return last->any ? ledger_apply(&audit->ledger, &last->frame, NULL, NULL, &leaves) : OK;
 }
 
 static enum err read_all(struct audit *audit, struct scan *scan, struct last *last)
@@ -54,8 +74,8 @@ static enum err read_all(struct audit *audit, struct scan *scan, struct last *la
 	enum err e;
 
 	while (!(e = scan_next(scan, &frame))) {
-		last->has_leaves = false;
-		if ((e = ledger_apply(&audit->ledger, &frame, note_leaf, last, &leaves)))
+		if ((e = apply_last(audit, last)) ||
+		    (e = count_leaves(&frame, &leaves, &last->has_leaves)))
 			return e;
 		scan_advance(scan, &frame, leaves);
 		struct buf swap = last->raw;
@@ -64,7 +84,16 @@ static enum err read_all(struct audit *audit, struct scan *scan, struct last *la
 		last->frame = frame;
 		last->any = true;
 	}
-	return e == ERR_NOT_FOUND ? OK : e;
+	if (e != ERR_NOT_FOUND)
+		return e;
+	/* The first snapshot of all says what was before itself. */
+	bool beginning = last->any && !audit->ledger.n && frame_is_snapshot(&last->frame);
+	if (beginning && (e = apply_last(audit, last)))
+		return e;
+	last->snapshot_entries = (uint32_t)audit->ledger.n + 1;
+	if ((e = ledger_snapshot(&audit->ledger, audit->ledger.n, &last->snapshot)))
+		return e;
+	return beginning ? OK : apply_last(audit, last);
 }
 
 static enum err verify_heads(const struct ledger *ledger)
@@ -103,30 +132,41 @@ static enum err recover(struct audit *audit, struct scan *scan, struct last *las
 	enum err e;
 
 	if ((e = forget_cache(audit->dir)) || (e = public_read(audit->trees_dir, &published)) ||
-	    (e = read_all(audit, scan, last)) || (e = public_check(&published, &audit->ledger)) ||
+	    (e = read_all(audit, scan, last)) ||
+	    (e = public_check(&published, audit->trees_dir, &audit->ledger)) ||
 	    (e = verify_heads(&audit->ledger)) ||
-	    (e = heads_check(&audit->ledger, options->anchored, options->anchored_n)))
+	    (e = heads_check(audit, options->anchored, options->anchored_n)) ||
+	    (e = publish_prepare(audit)))
 		return e;
-	*out = (struct audit_recovery){ .found = last->any,
+	*out = (struct audit_recovery){ .found = audit->ledger.n > 0,
 					.records = audit->ledger.leaves,
 					.unsigned_kept = count_unsigned(&audit->ledger),
 					.cut_bytes = scan->torn_bytes };
 	memcpy(out->cut_sha256, scan->torn_sha256, SHA256_SIZE);
 	/* A frame of heads alone at the end: the log was closed, or had time to settle. Otherwise
 	 * the last frame, and only the last, may never have become durable. */
-	bool settled = scan->frames && !scan->torn_bytes && !last->has_leaves;
-	return wal_open(audit->dir, &audit->signer, options->segment_bytes, scan, settled,
-			last->any ? &last->frame : NULL, &audit->wal);
+	struct wal_start start = { .keep = scan->frames && !scan->torn_bytes && !last->has_leaves,
+				   .snapshot = buf_slice(&last->snapshot),
+				   .snapshot_entries = last->snapshot_entries,
+				   .last = last->any ? &last->frame : NULL,
+				   .repeat = last->any && !frame_is_snapshot(&last->frame) };
+	if ((e = wal_open(audit->dir, &audit->signer, options->segment_bytes, scan, &start,
+			  &audit->wal)))
+		return e;
+	audit->released_sequence = wal_sequence(audit->wal);
+	return wal_reserve(audit->wal, ledger_snapshot_max(&audit->ledger));
 }
 
 enum err recovery_run(struct audit *audit, const struct audit_options *options,
 		      struct audit_recovery *recovery)
 {
-	CLEANUP(scan) struct scan scan;
+	CLEANUP(scan) struct scan scan = { .fd = -1 };
 	struct last last = { 0 };
+	enum err e = scan_start(&scan, audit->dir, wal_unwrap, &audit->signer);
 
-	scan_start(&scan, audit->dir, wal_unwrap, &audit->signer);
-	enum err e = recover(audit, &scan, &last, options, recovery);
+	if (!e)
+		e = recover(audit, &scan, &last, options, recovery);
 	buf_free(&last.raw);
+	buf_free(&last.snapshot);
 	return e;
 }

@@ -12,14 +12,52 @@
 #include "config/base/io.h"
 
 #define CHUNK ((size_t)1 << 20)
+#define HELD_MAX 1000
 #define TORN_MAX (FRAME_BYTES(FRAME_PAYLOAD_MAX) + FRAME_BLOCK) /* one batch, and a header */
 
 /* What a segment's file turned out to be. */
 enum found { MISSING, UNUSED, TORN, IN_USE };
 
-void scan_start(struct scan *scan, int dir, scan_key *key, void *context)
+static unsigned long long ull(uint64_t v)
 {
+	return v;
+}
+
+/* The least and the greatest number that a file is named by; none: least is UINT64_MAX. */
+static enum err list_numbers(int dir, uint64_t *least, uint64_t *greatest)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+
+	*least = UINT64_MAX;
+	*greatest = 0;
+	if (!list) {
+		fd_cleanup(&fd);
+		return failed(ERR_IO, "the log's directory: %m");
+	}
+	for (struct dirent *d; (d = readdir(list));) {
+		char *end;
+		unsigned long long number = strtoull(d->d_name, &end, 10);
+
+		if (d->d_name[0] < '0' || d->d_name[0] > '9' || *end)
+			continue;
+		*least = number < *least ? number : *least;
+		*greatest = number > *greatest ? number : *greatest;
+	}
+	closedir(list);
+	return OK;
+}
+
+enum err scan_start(struct scan *scan, int dir, scan_key *key, void *context)
+{
+	uint64_t greatest;
+
 	*scan = (struct scan){ .dir = dir, .key = key, .context = context, .fd = -1 };
+	enum err e = list_numbers(dir, &scan->first_segment, &greatest);
+
+	if (!e && scan->first_segment == UINT64_MAX)
+		scan->first_segment = 0;
+	return e;
 }
 
 void scan_end(struct scan *scan)
@@ -27,6 +65,11 @@ void scan_end(struct scan *scan)
 	fd_cleanup(&scan->fd);
 	secret_free(&scan->frame_key);
 	buf_free(&scan->raw);
+	for (size_t i = 0; i < scan->held_n; i++)
+		fd_cleanup(&scan->held[i]);
+	free(scan->held);
+	scan->held = NULL;
+	scan->held_n = 0;
 }
 
 void scan_cleanup(struct scan *scan)
@@ -34,28 +77,35 @@ void scan_cleanup(struct scan *scan)
 	scan_end(scan);
 }
 
-static unsigned long long ull(uint64_t v)
+static int open_segment(const struct scan *scan, uint64_t number)
 {
-	return v;
+	char name[24];
+
+	if (number >= scan->first_segment && number - scan->first_segment < scan->held_n)
+		return fcntl(scan->held[number - scan->first_segment], F_DUPFD_CLOEXEC, 0);
+	snprintf(name, sizeof name, SCAN_NAME, ull(number));
+	return openat(scan->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static enum err look_at(const struct scan *scan, uint64_t number, enum found *found,
 			struct segment *segment, int *out)
 {
 	uint8_t block[FRAME_BLOCK];
-	char name[24];
 	enum err e;
 
-	snprintf(name, sizeof name, SCAN_NAME, ull(number));
-	CLEANUP(fd) int fd = openat(scan->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(fd) int fd = open_segment(scan, number);
 	*found = MISSING;
 	if (fd < 0)
-		return errno == ENOENT ? OK : failed(ERR_IO, "segment %s: %m", name);
+		return errno == ENOENT ? OK : failed(ERR_IO, "segment %llu: %m", ull(number));
 	if ((e = io_read_at(fd, 0, block, sizeof block)))
-		return e == ERR_FORMAT ? failed(ERR_MISMATCH, "segment %s was cut short", name) : e;
+		return e == ERR_FORMAT
+			       ? failed(ERR_MISMATCH, "segment %llu was cut short", ull(number))
+			       : e;
 	if (all_zero(block, sizeof block))
 		*found = UNUSED;
-	else if (segment_read(block, segment) || segment->number != number)
+	else if ((e = segment_read(block, segment)) == ERR_UNSUPPORTED)
+		return e;
+	else if (e || segment->number != number)
 		*found = TORN;
 	else
 		*found = IN_USE;
@@ -74,23 +124,15 @@ static enum err peek(const struct scan *scan, uint64_t number, enum found *found
 /* Segments are numbered without gaps, and only the one after the last may be there unused. */
 static enum err nothing_beyond(const struct scan *scan, uint64_t last)
 {
-	int fd = openat(scan->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	enum err e = OK;
+	uint64_t least, greatest;
+	enum err e = list_numbers(scan->dir, &least, &greatest);
 
-	if (!list) {
-		fd_cleanup(&fd);
-		return failed(ERR_IO, "the log's directory: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));) {
-		char *end;
-		unsigned long long number = strtoull(d->d_name, &end, 10);
-
-		if (d->d_name[0] >= '0' && d->d_name[0] <= '9' && !*end && number > last)
-			e = failed(ERR_MISMATCH, "segment %s is there, but the log ends before it",
-				   d->d_name);
-	}
-	closedir(list);
+	/* Whoever reads slowly may find that all that he opened, and more, was retired since. */
+	if (!e && scan->held_n && least > last)
+		return OK;
+	if (!e && least != UINT64_MAX && greatest > last)
+		e = failed(ERR_MISMATCH, "segment %llu is there, but the log ends before it",
+			   ull(greatest));
 	return e;
 }
 
@@ -98,6 +140,8 @@ static enum err check_header(const struct scan *scan, const struct segment *next
 {
 	bool recovered = next->flags & SEGMENT_RECOVERED, begins = next->number == 0;
 
+	if (scan->fd < 0 && !begins) /* what was before it is retired */
+		return OK;
 	if (next->sequence != scan->sequence ||
 	    memcmp(next->previous, scan->previous, SHA256_SIZE) ||
 	    (!begins && next->epoch != scan->epoch + (recovered ? 1 : 0)))
@@ -147,16 +191,26 @@ static enum err enter(struct scan *scan, uint64_t number)
 	scan->at = FRAME_BLOCK;
 	scan->segment = segment;
 	scan->epoch = segment.epoch;
+	scan->sequence = segment.sequence;
+	memcpy(scan->previous, segment.previous, SHA256_SIZE);
 	scan->frames = 0;
 	return OK;
 }
 
 /* A whole frame must be the one that comes next. */
-static enum err check_frame(const struct scan *scan, const struct frame *frame)
+static enum err check_frame(struct scan *scan, const struct frame *frame)
 {
 	if (scan->key && !frame_authentic(frame->hash, frame->hmac, scan->frame_key.p))
 		return failed(ERR_CRYPTO, "batch %llu was forged: its HMAC does not hold",
 			      ull(scan->sequence));
+	if (!scan->begun) {
+		scan->first = frame->first;
+		scan->begun = true;
+	}
+	if (frame_is_snapshot(frame) != !scan->frames)
+		return failed(ERR_MISMATCH,
+			      "segment %llu does not begin with a snapshot, or has two",
+			      ull(scan->number));
 	if (frame->epoch != scan->epoch || frame->sequence != scan->sequence ||
 	    frame->first != scan->first || memcmp(frame->previous, scan->previous, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "in place of batch %llu there is another one",
@@ -284,7 +338,7 @@ static enum err debris(struct scan *scan, int fd, uint64_t from, uint64_t bytes)
 /* Behind the last frame: the rest of its segment, and one more segment, unused or torn. */
 static enum err finish(struct scan *scan, bool next_torn)
 {
-	uint64_t next = scan->fd < 0 ? 0 : scan->number + 1;
+	uint64_t next = scan->fd < 0 ? scan->first_segment : scan->number + 1;
 	CLEANUP(fd) int fd = -1;
 	struct segment segment;
 	enum found found;
@@ -296,11 +350,14 @@ static enum err finish(struct scan *scan, bool next_torn)
 	if (scan->fd >= 0 && (e = debris(scan, scan->fd, scan->at, scan->bytes)))
 		return e;
 	if (scan->fd >= 0 && !scan->frames && scan->sequence &&
-	    (scan->segment.flags & SEGMENT_RECOVERED))
+	    ((scan->segment.flags & SEGMENT_RECOVERED) || !scan->begun))
 		return failed(ERR_MISMATCH, "batch %llu is gone from segment %llu",
 			      ull(scan->sequence), ull(scan->number));
 	if ((e = nothing_beyond(scan, next)) || (e = look_at(scan, next, &found, &segment, &fd)))
 		return e;
+	if (scan->fd < 0 && next > 0)
+		return failed(ERR_MISMATCH,
+			      "the log begins with segment %llu, which is no whole one", ull(next));
 	if (found == MISSING)
 		return ERR_NOT_FOUND;
 	if (fstat(fd, &st))
@@ -357,13 +414,44 @@ static enum err leave_off(const struct scan *scan, const struct segment *next)
 	return ERR_NOT_FOUND;
 }
 
+/* Opens segments from the first one on, which may be retired under our eyes. */
+static enum err hold(struct scan *scan)
+{
+	uint64_t greatest, least;
+	enum err e;
+
+	do {
+		if ((e = list_numbers(scan->dir, &least, &greatest)) || least == UINT64_MAX)
+			return e;
+		scan->first_segment = least;
+		int fd = open_segment(scan, least);
+		if (fd < 0 && errno != ENOENT)
+			return failed(ERR_IO, "segment %llu: %m", ull(least));
+		if (fd >= 0)
+			scan->held[scan->held_n++] = fd;
+	} while (!scan->held_n);
+	while (scan->held_n < HELD_MAX && least + scan->held_n <= greatest) {
+		int fd = open_segment(scan, least + scan->held_n);
+
+		if (fd < 0)
+			break;
+		scan->held[scan->held_n++] = fd;
+	}
+	return OK;
+}
+
 enum err scan_to_present(struct scan *scan)
 {
 	struct segment segment;
 	enum found found;
 	enum err e;
 
-	for (scan->last = 0;; scan->last++) {
+	scan->held = calloc(HELD_MAX, sizeof *scan->held);
+	if (!scan->held)
+		return failed(ERR_MEMORY, "a list of segments");
+	if ((e = hold(scan)))
+		return e;
+	for (scan->last = scan->first_segment;; scan->last++) {
 		if ((e = peek(scan, scan->last + 1, &found, &segment)))
 			return e;
 		if (found != IN_USE)
@@ -376,7 +464,7 @@ enum err scan_to_present(struct scan *scan)
 enum err scan_next(struct scan *scan, struct frame *out)
 {
 	for (;;) {
-		uint64_t number = scan->fd < 0 ? 0 : scan->number + 1;
+		uint64_t number = scan->fd < 0 ? scan->first_segment : scan->number + 1;
 		bool at_limit = scan->has_limit && scan->sequence == scan->limit;
 		struct segment next;
 		enum found found;

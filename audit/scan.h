@@ -4,6 +4,8 @@
  * What a crash may leave behind the last whole frame is at most one batch, which nobody was told
  * about: a torn tail. Anything else out of order is ERR_MISMATCH: a damaged frame with a whole one
  * behind it, more debris than one batch, a gap, a frame that is whole but continues another chain.
+ * Older segments may have been retired (removed): the log begins with the first one that is there, and
+ * whether the leaves before it are in tiles is for others to check.
  * With the segments' keys (recovery) a frame only counts when its HMAC holds, and one with a right
  * CRC and a wrong HMAC in the place of the next frame is ERR_CRYPTO: no torn write looks like that.
  * A struct scan belongs to one thread.
@@ -22,7 +24,10 @@
 typedef enum err scan_key(void *context, const struct segment *segment, struct secret *key);
 
 struct scan {
-	int dir;       /* of the segments; the caller's */
+	int dir;   /* of the segments; the caller's */
+	int *held; /* segments opened beforehand, from number @first_segment on */
+	size_t held_n;
+	uint64_t first_segment;
 	scan_key *key; /* NULL: HMACs are not checked */
 	void *context;
 
@@ -38,7 +43,8 @@ struct scan {
 	bool has_last; /* nothing beyond segment @last is read, nor what is behind it judged */
 	uint64_t last;
 
-	/* What the next frame must carry. */
+	/* What the next frame must carry; @first is known once @begun. */
+	bool begun;
 	uint64_t sequence, first, epoch;
 	uint8_t previous[SHA256_SIZE];
 
@@ -50,9 +56,11 @@ struct scan {
 	bool torn_in_next; /* in a segment whose header is torn */
 };
 
-void scan_start(struct scan *scan, int dir, scan_key *key, void *context);
+/* Finds the first segment; none at all is legal. */
+MUST enum err scan_start(struct scan *scan, int dir, scan_key *key, void *context);
 /* For a log that is being written, maybe faster than it can be read: ends no later than with the
- * segment that is the last one now. */
+ * segment that is the last one now, and opens all of them (up to a thousand) at once, since they may
+ * be retired while they are read. */
 MUST enum err scan_to_present(struct scan *scan);
 /* The next frame, valid until the next call. ERR_NOT_FOUND: that was the last. Its @leaves must be
  * told to scan_advance() before the next call, once the caller has counted them. */

@@ -1,5 +1,6 @@
 /* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
- * publish.c and cosigned.c (checkpoints), open.c, heads.c and recovery.c (opening). Not for other folders.
+ * publish.c (tiles and checkpoints), cosigned.c (checkpoints), old.c (records from tiles), open.c,
+ * heads.c and recovery.c (opening). Not for other folders.
  *
  * Locks: audit->making is taken before audit->lock; the signer is called under neither. While
  * audit->publishing is held no other is taken.
@@ -18,8 +19,10 @@
 
 #define HEADS_WITHIN_MS 20    /* signed heads are durable at the latest so long after */
 #define PUBLISH_EVERY_MS 1000 /* checkpoints */
+#define OLD_WAIT_MS 10000     /* for a record to be in a tile */
 #define CLOSE_SIGN_MS 3000    /* how long audit_close waits for a signer that fails */
 #define QUEUE_DEFAULT 4096
+#define TRIM_EVERY 8192 /* leaves in tiles whose hashes are let go of at once */
 
 /* A tree's key of one time, with copies of its certificates. */
 struct key {
@@ -42,11 +45,15 @@ struct audit_tree {
 	struct audit *audit;
 	struct ledger_tree *book; /* its tree is appended to by the committer alone */
 	bool touched;             /* the committer's: by the batch at hand */
+	bool in_log;              /* the committer's: the log has an entry that introduces it */
+	/* Held by whoever reads the book's tree, but for the committer, who takes it to trim. */
+	pthread_rwlock_t trimming;
 	/* Under audit->lock: */
 	struct key *key; /* NULL until audit_tree() gave one */
 	/* Index of the next leaf; read without the lock as a guess. */
 	_Atomic uint64_t next;
 	uint64_t released;  /* leaves that are durable and signed */
+	uint64_t tiled;     /* leaves that are in durable tiles */
 	bool wants_head;    /* holds leaves that nobody signed before the log was opened */
 	struct head *head;  /* the last one released; may be NULL */
 	uint64_t published; /* size of the checkpoint; the publisher's, after opening */
@@ -79,12 +86,13 @@ struct audit {
 	int root, dir, trees_dir, lock_fd; /* path, path/wal, path/trees, path/lock */
 	struct ledger ledger;
 	struct wal *wal;
+	struct publisher *tiler; /* the publisher's, after opening */
 
 	pthread_mutex_t making;     /* one audit_tree() at a time */
 	pthread_mutex_t publishing; /* one writer of published checkpoints at a time */
 
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t work, room, sign, signed_all, publish;
+	pthread_cond_t work, room, sign, signed_all, publish, tiled;
 	struct audit_tree **trees;
 	size_t trees_n;
 	struct audit_ticket *first, **last; /* the queue */
@@ -100,6 +108,10 @@ struct audit {
 	size_t to_sign_n, taken, signed_n;
 	bool sign_failed; /* given up, since the log is being closed */
 	bool stop;        /* for the signing and the publishing thread */
+	bool publish_now;
+	uint64_t released_sequence; /* frames before this one are released */
+	atomic_ulong rounds;        /* of the publisher, that went well */
+	unsigned long trimmed;      /* the committer's: the round after which it trimmed */
 
 	/* The committer's. */
 	struct head *pending, **pending_last; /* signed, released, not yet in the log */
@@ -123,17 +135,27 @@ size_t ticket_bytes(const struct audit_ticket *ticket);
 
 /* audit.c: makes the running side of a tree of the ledger. */
 MUST enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out);
+void tree_sleep(struct audit_tree *tree);
 
 /* commit.c: threads. */
 void *commit_thread(void *audit);
 void *sign_thread(void *audit);
-/* publish.c */
+/* publish.c. Preparing checks that what the write-ahead log does not hold any more is in tiles. */
+MUST enum err publish_prepare(struct audit *audit);
 void *publish_thread(void *audit);
+void publish_free(struct publisher *publisher);
+
+/* old.c: the path from a released leaf to the root of @size, from memory or from tiles. */
+MUST enum err old_inclusion(struct audit_tree *tree, uint64_t index, uint64_t size,
+			    struct tree_path *path);
+/* And the proof that the first @old of @size leaves, all of them released, stayed as they were. */
+MUST enum err old_consistency(struct audit_tree *tree, uint64_t old, uint64_t size,
+			      struct tree_path *path);
 
 /* recovery.c: reads the log into audit->ledger and opens audit->wal. */
 MUST enum err recovery_run(struct audit *audit, const struct audit_options *options,
 			   struct audit_recovery *recovery);
 /* heads.c: ERR_MISMATCH when the ledger is behind one of these, or another. */
-MUST enum err heads_check(const struct ledger *ledger, const struct audit_head *heads, size_t n);
+MUST enum err heads_check(const struct audit *audit, const struct audit_head *heads, size_t n);
 
 #endif

@@ -1,8 +1,11 @@
 /* tree.h - the Merkle tree of RFC 9162 section 2.1 over SHA-256 leaf hashes, and its proofs. Pure.
  *
- * Keeps the hash of every complete subtree: 64 bytes for each leaf, all told. One thread appends;
- * a hash once stored never moves, so any number of threads may meanwhile ask about a size that
- * they learned of through a lock, and need none for the asking.
+ * Keeps the hash of every complete subtree from its base on: 64 bytes for each leaf, all told. What
+ * lies before the base is gone but for the frontier, the roots of the complete subtrees that end
+ * there; so sizes before the base are ERR_NOT_FOUND, and can be had from tiles (tiles.h).
+ *
+ * One thread appends; a hash once stored doesn't move until tree_trim(), so any number of threads may
+ * meanwhile ask about a size that they learned of through a lock, and need none for the asking.
  *
  * A size of 0 is legal for a root only: SHA-256 of nothing.
  */
@@ -25,6 +28,7 @@ struct tree_level {
 
 struct tree {
 	struct tree_level levels[TREE_LEVELS];
+	uint64_t base; /* changed by tree_start and tree_trim alone */
 	uint64_t size; /* owned by the thread that appends */
 };
 #define TREE_INIT ((struct tree){ 0 })
@@ -34,9 +38,33 @@ struct tree_path {
 	size_t n;
 };
 
+/* Where proofs take the nodes of a tree from: node @i of height @level, complete in the tree asked
+ * about, to @out. */
+struct tree_nodes {
+	enum err (*read)(void *context, unsigned level, uint64_t i, tree_hash out);
+	void *context;
+};
+/* As tree_root, tree_inclusion and tree_consistency below. */
+MUST enum err tree_nodes_root(const struct tree_nodes *nodes, uint64_t size, tree_hash root);
+MUST enum err tree_nodes_inclusion(const struct tree_nodes *nodes, uint64_t index, uint64_t size,
+				   struct tree_path *path);
+MUST enum err tree_nodes_consistency(const struct tree_nodes *nodes, uint64_t old, uint64_t size,
+				     struct tree_path *path);
+
+/* Begins an empty tree with @size leaves that are not there, but for their frontier, from the left.
+ * ERR_FORMAT when it has not the one length that fits. */
+MUST enum err tree_start(struct tree *tree, uint64_t size, const struct tree_path *frontier);
+/* The frontier of the first @size leaves, base <= size. */
+MUST enum err tree_frontier(const struct tree *tree, uint64_t size, struct tree_path *frontier);
+/* Drops what lies before @base, which is in between base and size. Nobody else may be reading.
+ * ERR_MEMORY leaves the tree as it was. */
+MUST enum err tree_trim(struct tree *tree, uint64_t base);
+/* A node, if it is kept: ERR_NOT_FOUND, silently, for one before the base. */
+enum err tree_kept(const struct tree *tree, unsigned level, uint64_t i, tree_hash out);
+
 /* ERR_MEMORY leaves the tree as it was. */
 MUST enum err tree_append(struct tree *tree, const tree_hash leaf);
-/* The hash of leaf @index, which must be in the tree. */
+/* The hash of leaf @index, which must be in the tree and not before its base. */
 const uint8_t *tree_leaf(const struct tree *tree, uint64_t index);
 /* The root of the first @size leaves; ERR_RANGE when there are fewer. */
 MUST enum err tree_root(const struct tree *tree, uint64_t size, tree_hash root);

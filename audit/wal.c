@@ -42,6 +42,7 @@ struct wal {
 	bool has_thread, stop;
 	bool settled; /* the current segment holds something durable: the next may be made */
 	bool has_next;
+	uint64_t snapshot;        /* bytes to keep free for one */
 	char why[ERR_REASON_MAX]; /* the last attempt to make it ready failed; else empty */
 	struct ready next;
 	uint64_t wanted; /* number of the segment to make ready */
@@ -223,20 +224,43 @@ static enum err go_on(struct wal *wal, const struct scan *scan)
 	return OK;
 }
 
-/* The frame once more, under the new segment's epoch and key. */
-static enum err seal_copy(struct wal *wal, const struct frame *copy, struct buf *raw)
+/* Appends a frame of the new segment to what will be its first blocks. */
+static enum err seal_next(struct wal *wal, struct slice payload, uint32_t count, struct buf *out)
 {
-	struct frame frame = *copy;
+	struct frame frame = { .epoch = wal->now.header.epoch,
+			       .sequence = wal->sequence,
+			       .first = wal->first,
+			       .count = count };
+	CLEANUP(buf) struct buf raw = BUF_INIT;
 	enum err e;
 
-	uint8_t *header = buf_add(raw, FRAME_HEADER);
-	buf_put_slice(raw, copy->payload);
-	if (!header || (e = buf_check(raw)))
+	memcpy(frame.previous, wal->previous, SHA256_SIZE);
+	uint8_t *header = buf_add(&raw, FRAME_HEADER);
+	buf_put_slice(&raw, payload);
+	if (!header || (e = buf_check(&raw)))
 		return ERR_MEMORY;
-	frame.epoch = wal->now.header.epoch;
-	if ((e = frame_seal(&frame, wal->now.key.p, raw)))
+	if ((e = frame_seal(&frame, wal->now.key.p, &raw)))
 		return e;
+	buf_put_slice(out, buf_slice(&raw));
+	wal->sequence++;
 	memcpy(wal->previous, frame.hash, SHA256_SIZE);
+	return buf_check(out);
+}
+
+static enum err seal_first(struct wal *wal, const struct scan *scan, const struct wal_start *start,
+			   struct buf *out)
+{
+	const struct frame *last = start->last;
+	enum err e;
+
+	wal->sequence = wal->now.header.sequence;
+	wal->first = last ? last->first : scan->first;
+	memcpy(wal->previous, wal->now.header.previous, SHA256_SIZE);
+	if ((e = seal_next(wal, start->snapshot, start->snapshot_entries, out)))
+		return e;
+	if (start->repeat && (e = seal_next(wal, last->payload, last->count, out)))
+		return e;
+	wal->first = scan->first;
 	return OK;
 }
 
@@ -258,19 +282,20 @@ static enum err blank_file(struct wal *wal, const struct segment *header, uint64
 }
 
 /* A new segment, whole before it gets its name, so that a crash here changes nothing. */
-static enum err begin_anew(struct wal *wal, const struct scan *scan, const struct frame *copy)
+static enum err begin_anew(struct wal *wal, const struct scan *scan, const struct wal_start *start)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct segment *header = &wal->now.header;
+	const struct frame *last = start->last;
 	uint8_t block[FRAME_BLOCK];
 	enum err e;
 
 	*header = (struct segment){ .epoch = scan->epoch + (scan->fd >= 0),
 				    .number = scan->fd < 0 ? 0 : scan->number + (scan->frames > 0),
 				    .flags = SEGMENT_RECOVERED,
-				    .sequence = copy ? copy->sequence : scan->sequence };
-	memcpy(header->previous, copy ? copy->previous : scan->previous, SHA256_SIZE);
-	if ((e = fresh_key(wal->signer, &wal->now)) || (copy && (e = seal_copy(wal, copy, &raw))))
+				    .sequence = last ? last->sequence : scan->sequence };
+	memcpy(header->previous, last ? last->previous : scan->previous, SHA256_SIZE);
+	if ((e = fresh_key(wal->signer, &wal->now)) || (e = seal_first(wal, scan, start, &raw)))
 		return e;
 	header->bytes = wal->segment_bytes;
 	if (header->bytes < FRAME_BLOCK + raw.len + WAL_SEGMENT_MIN / 2)
@@ -305,7 +330,7 @@ static enum err start_thread(struct wal *wal)
 }
 
 enum err wal_open(int dir, const struct audit_signer *signer, uint64_t segment_bytes,
-		  const struct scan *scan, bool keep, const struct frame *copy, struct wal **out)
+		  const struct scan *scan, const struct wal_start *start, struct wal **out)
 {
 	struct wal *wal = calloc(1, sizeof *wal);
 	enum err e;
@@ -323,7 +348,7 @@ enum err wal_open(int dir, const struct audit_signer *signer, uint64_t segment_b
 	if (wal->segment_bytes < WAL_SEGMENT_MIN || wal->segment_bytes > WAL_SEGMENT_MAX)
 		e = failed(ERR_USAGE, "a segment of %llu bytes", ull(wal->segment_bytes));
 	else
-		e = keep ? go_on(wal, scan) : begin_anew(wal, scan, copy);
+		e = start->keep ? go_on(wal, scan) : begin_anew(wal, scan, start);
 	if (!e && fstat(wal->now.fd, &wal->identity))
 		e = failed(ERR_IO, "the log's segment: %m");
 	wal->wanted = wal->now.header.number + 1;
@@ -355,25 +380,43 @@ void wal_close(struct wal *wal)
 uint64_t wal_budget(struct wal *wal, char why[ERR_REASON_MAX])
 {
 	pthread_mutex_lock(&wal->lock);
-	uint64_t left = wal->has_next ? wal->segment_bytes - FRAME_BLOCK : wal->bytes - wal->at;
+	uint64_t left = wal->bytes - wal->at;
+	if (wal->has_next)
+		left = wal->segment_bytes - FRAME_BLOCK - wal->snapshot;
 	memcpy(why, wal->why, ERR_REASON_MAX);
 	pthread_mutex_unlock(&wal->lock);
 	return left;
 }
 
-/* Waits for the next segment; @need says whether to. */
-static enum err await_next(struct wal *wal, bool need, bool *has)
+static enum err await_next(struct wal *wal)
 {
 	enum err e = OK;
 
 	pthread_mutex_lock(&wal->lock);
-	while (need && !wal->has_next && !*wal->why)
+	while (!wal->has_next && !*wal->why)
 		pthread_cond_wait(&wal->change, &wal->lock);
-	*has = wal->has_next;
-	if (need && !wal->has_next)
+	if (!wal->has_next)
 		e = failed(ERR_IO, "no new segment: %s", wal->why);
 	pthread_mutex_unlock(&wal->lock);
 	return e;
+}
+
+enum err wal_reserve(struct wal *wal, size_t snapshot)
+{
+	uint64_t bytes = FRAME_BYTES(snapshot);
+
+	if (bytes > wal->segment_bytes / 2 || snapshot > FRAME_PAYLOAD_MAX)
+		return failed(ERR_RANGE, "too many trees for segments of %llu bytes",
+			      ull(wal->segment_bytes));
+	pthread_mutex_lock(&wal->lock);
+	wal->snapshot = bytes;
+	pthread_mutex_unlock(&wal->lock);
+	return OK;
+}
+
+uint64_t wal_sequence(const struct wal *wal)
+{
+	return wal->sequence;
 }
 
 static size_t payload_in(uint64_t bytes)
@@ -384,26 +427,12 @@ static size_t payload_in(uint64_t bytes)
 							: FRAME_PAYLOAD_MAX;
 }
 
-enum err wal_room(struct wal *wal, size_t least, size_t *room)
-{
-	size_t here = payload_in(wal->bytes - wal->at);
-	bool next;
-	enum err e;
-
-	if ((e = await_next(wal, least > here, &next)))
-		return e;
-	size_t there = next ? payload_in(wal->segment_bytes - FRAME_BLOCK) : 0;
-	*room = here > there ? here : there;
-	return *room < least ? failed(ERR_RANGE, "a record larger than a segment") : OK;
-}
-
 /* Leaves the rest of the current segment as zeros and takes the next one. */
 static enum err rotate(struct wal *wal)
 {
-	bool has;
 	enum err e;
 
-	if ((e = await_next(wal, true, &has)))
+	if ((e = await_next(wal)))
 		return e;
 	pthread_mutex_lock(&wal->lock);
 	uint64_t epoch = wal->now.header.epoch;
@@ -425,6 +454,20 @@ static enum err rotate(struct wal *wal)
 	return OK;
 }
 
+enum err wal_room(struct wal *wal, size_t least, size_t *room, bool *fresh)
+{
+	enum err e;
+
+	*room = payload_in(wal->bytes - wal->at);
+	*fresh = least > *room;
+	if (!*fresh)
+		return OK;
+	if ((e = rotate(wal)))
+		return e;
+	*room = payload_in(wal->bytes - wal->at);
+	return *room < least ? failed(ERR_RANGE, "a record larger than a segment") : OK;
+}
+
 /* The header of a segment becomes durable together with its first frame. */
 static enum err write_header(struct wal *wal)
 {
@@ -440,8 +483,8 @@ enum err wal_write(struct wal *wal, struct buf *raw, uint32_t entries, uint32_t 
 	size_t bytes = FRAME_BYTES(raw->len - FRAME_HEADER);
 	enum err e;
 
-	if (bytes > wal->bytes - wal->at && (e = rotate(wal)))
-		return e;
+	if (bytes > wal->bytes - wal->at)
+		return failed(ERR_RANGE, "a batch larger than the room that was given");
 	struct frame frame = { .epoch = wal->now.header.epoch,
 			       .sequence = wal->sequence,
 			       .first = wal->first,

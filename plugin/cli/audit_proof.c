@@ -8,6 +8,7 @@
 #include "audit/ledger.h"
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
+#include "audit/public.h"
 #include "audit/scan.h"
 #include "config/base/io.h"
 #include "plugin/cli/audit.h"
@@ -34,6 +35,7 @@ struct search {
 	uint8_t id[16];
 	uint64_t index;
 
+	int folder; /* of the trees; -1: not opened yet */
 	struct ledger ledger;
 	struct leaf *leaf; /* of what is read; in the end, of what was found */
 	struct found found;
@@ -44,6 +46,7 @@ struct search {
 static void search_cleanup(struct search *search)
 {
 	trail_cleanup(&search->trail);
+	fd_cleanup(&search->folder);
 	ledger_free(&search->ledger);
 	free(search->leaf);
 	buf_free(&search->found.raw);
@@ -133,6 +136,7 @@ MUST static enum err walk(struct search *search)
 {
 	CLEANUP(fd) int root = open(search->trail.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEANUP(fd) int wal = -1;
+	bool begun = false;
 	CLEANUP(scan) struct scan scan = { .fd = -1 };
 	struct frame frame;
 	uint64_t leaves;
@@ -140,14 +144,16 @@ MUST static enum err walk(struct search *search)
 
 	if (root < 0)
 		return failed(ERR_IO, "%s: %m", search->trail.path);
-	if ((e = io_open_dir(root, "wal", false, &wal)))
-		return e;
-	scan_start(&scan, wal, NULL, NULL);
-	if ((e = scan_to_present(&scan)))
+	if ((e = io_open_dir(root, "wal", false, &wal)) ||
+	    (e = io_open_dir(root, "trees", false, &search->folder)) ||
+	    (e = scan_start(&scan, wal, NULL, NULL)) || (e = scan_to_present(&scan)))
 		return e;
 	while (!(e = scan_next(&scan, &frame))) {
-		if ((e = ledger_apply(&search->ledger, &frame, on_entry, search, &leaves)))
+		if ((e = ledger_apply(&search->ledger, &frame, on_entry, search, &leaves)) ||
+		    (!begun &&
+		     (e = public_walk(search->folder, &search->ledger, on_entry, search))))
 			return e;
+		begun = true;
 		scan_advance(&scan, &frame, leaves);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
@@ -195,7 +201,7 @@ MUST static enum err put_receipt(const struct search *search, const struct found
 			      "%s: record %" PRIu64 " is not under a signed head yet", tree->origin,
 			      found->index);
 	if ((e = find_certificate(tree, &key.certificate)) ||
-	    (e = tree_inclusion(&tree->tree, found->index, tree->head.size, &path)) ||
+	    (e = public_inclusion(search->folder, tree, found->index, tree->head.size, &path)) ||
 	    (e = receipt_write(&tree->head, &key, found->index, path.hash, path.n, out)) ||
 	    (e = buf_check(out)))
 		return e;
@@ -236,7 +242,7 @@ MUST static enum err make(struct search *search, struct buf *out)
 
 int cmd_audit_proof(struct cli *cli)
 {
-	CLEANUP(search) struct search search = { 0 };
+	CLEANUP(search) struct search search = { .folder = -1 };
 	CLEANUP(buf) struct buf proof = BUF_INIT;
 	const char *output = NULL;
 	const struct cli_option options[] = {

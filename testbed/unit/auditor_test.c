@@ -25,6 +25,9 @@ static uint32_t entries_n, leaves_n;
 static uint8_t previous[SHA256_SIZE];
 static struct tree tree;
 
+static void put(const struct entry *entry);
+static void batch(uint32_t extra);
+
 static void begin(void)
 {
 	struct segment segment = { .bytes = BYTES };
@@ -38,6 +41,8 @@ static void begin(void)
 	segment_seal(&segment, frame_key, block);
 	buf_put(&file, block, sizeof block);
 	ck_assert_ptr_nonnull(buf_add(&raw, FRAME_HEADER));
+	put(&(struct entry){ .kind = ENTRY_SNAPSHOT });
+	batch(0);
 }
 
 static void put(const struct entry *entry)
@@ -336,6 +341,25 @@ START_TEST(a_second_tree_of_one_origin_fails)
 }
 END_TEST
 
+START_TEST(a_second_snapshot_in_a_segment_fails)
+{
+	begin_with_two();
+	put(&(struct entry){ .kind = ENTRY_SNAPSHOT });
+	batch(0);
+	check_verdict(ERR_MISMATCH);
+}
+END_TEST
+
+START_TEST(a_part_of_a_snapshot_in_a_batch_fails)
+{
+	begin_with_two();
+	put_leaf(0, ORIGIN, 2, 2);
+	put(&(struct entry){ .kind = ENTRY_STATE, .tree = 1, .origin = slice_text(OTHER) });
+	batch(0);
+	check_verdict(ERR_MISMATCH);
+}
+END_TEST
+
 START_TEST(an_entry_that_is_none_fails)
 {
 	begin_with_two();
@@ -430,6 +454,8 @@ static void add(TCase *t)
 	tcase_add_test(t, a_tree_out_of_order_fails);
 	tcase_add_test(t, a_second_tree_of_one_origin_fails);
 	tcase_add_test(t, an_entry_that_is_none_fails);
+	tcase_add_test(t, a_second_snapshot_in_a_segment_fails);
+	tcase_add_test(t, a_part_of_a_snapshot_in_a_batch_fails);
 	tcase_add_test(t, a_live_log_passes_at_any_moment);
 	tcase_add_test(t, what_is_no_log_is_said_to_be_none);
 }

@@ -472,8 +472,8 @@ static const struct {
 } left[] = {
 	{ "ASSAYFR1", 16384, false },
 	{ "ASSAYFR1", 16384, true },
-	{ "ASSAYSG1", 4096, false },
-	{ "ASSAYSG1", 4096, true },
+	{ "ASSAYSG2", 4096, false },
+	{ "ASSAYSG2", 4096, true },
 };
 
 START_TEST(recovery_survives_the_loss_of_power_at_any_moment)

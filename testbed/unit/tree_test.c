@@ -166,8 +166,78 @@ START_TEST(a_large_tree_keeps_its_leaves)
 }
 END_TEST
 
+/* A tree that begins anywhere, from the frontier there, answers as the whole one does. */
+static void check_like_whole(struct tree *part, uint64_t base)
+{
+	struct tree_path path, wanted;
+	tree_hash root, right;
+
+	for (uint64_t n = base ? base : 1; n <= SIZES; n++) {
+		ck_assert_ok(tree_root(part, n, root));
+		ck_assert_ok(tree_root(&tree, n, right));
+		ck_assert_mem_eq(root, right, SHA256_SIZE);
+		for (uint64_t i = base; i < n; i++) {
+			ck_assert_ok(tree_inclusion(part, i, n, &path));
+			ck_assert_ok(tree_inclusion(&tree, i, n, &wanted));
+			ck_assert_uint_eq(path.n, wanted.n);
+			ck_assert_mem_eq(path.hash, wanted.hash, path.n * SHA256_SIZE);
+		}
+		if (!base)
+			continue;
+		ck_assert_ok(tree_consistency(part, base, n, &path));
+		ck_assert_ok(tree_root(&tree, base, root));
+		ck_assert_ok(tree_check_consistency(base, root, n, right, &path));
+	}
+}
+
+START_TEST(a_tree_that_begins_at_a_frontier_goes_on_like_the_whole_one)
+{
+	grow();
+	for (uint64_t base = 0; base <= SIZES; base++) {
+		struct tree part = TREE_INIT;
+		struct tree_path frontier;
+		tree_hash root;
+
+		ck_assert_ok(tree_frontier(&tree, base, &frontier));
+		ck_assert_ok(tree_start(&part, base, &frontier));
+		if (base > 2)
+			ck_assert_err(tree_root(&part, 1, root), ERR_NOT_FOUND);
+		for (uint64_t i = base; i < SIZES; i++)
+			ck_assert_ok(tree_append(&part, leaves[i]));
+		check_like_whole(&part, base);
+		frontier.n++;
+		tree_free(&part);
+		ck_assert_err(tree_start(&part, base, &frontier), ERR_FORMAT);
+	}
+	tree_free(&tree);
+}
+END_TEST
+
+START_TEST(a_tree_that_is_trimmed_goes_on_like_the_whole_one)
+{
+	struct tree part = TREE_INIT;
+
+	grow();
+	for (uint64_t i = 0; i < SIZES; i++) {
+		ck_assert_ok(tree_append(&part, leaves[i]));
+		if (i % 7 == 3)
+			ck_assert_ok(tree_trim(&part, i - i % 5));
+	}
+	for (uint64_t base = part.base; base <= SIZES; base += 3) {
+		ck_assert_ok(tree_trim(&part, base));
+		check_like_whole(&part, base);
+	}
+	ck_assert_err(tree_trim(&part, 1), ERR_RANGE);
+	ck_assert_err(tree_trim(&part, SIZES + 1), ERR_RANGE);
+	tree_free(&part);
+	tree_free(&tree);
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_test(t, a_tree_that_begins_at_a_frontier_goes_on_like_the_whole_one);
+	tcase_add_test(t, a_tree_that_is_trimmed_goes_on_like_the_whole_one);
 	tcase_add_test(t, roots_are_those_of_the_definition);
 	tcase_add_test(t, the_root_of_nothing_is_the_hash_of_nothing);
 	tcase_add_test(t, published_vectors_give_their_root);

@@ -1,0 +1,194 @@
+#include "audit/tiles.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/base/io.h"
+
+static enum err open_tile(int folder, const struct tile *tile, int *out)
+{
+	char path[TILE_PATH_MAX];
+
+	tile_path(tile, path);
+	*out = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*out >= 0)
+		return OK;
+	return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : failed(ERR_IO, "%s: %m", path);
+}
+
+/* The narrowest partial tile that is wider than @tile. */
+static enum err find_wider(int folder, struct tile *tile)
+{
+	char path[TILE_PATH_MAX];
+	unsigned best = TILE_WIDTH;
+
+	tile_path(tile, path);
+	*strrchr(path, '/') = 0;
+	int fd = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list) {
+		fd_cleanup(&fd);
+		return ERR_NOT_FOUND;
+	}
+	for (struct dirent *d; (d = readdir(list));) {
+		unsigned long width = strtoul(d->d_name, NULL, 10);
+
+		if (width > tile->width && width < best)
+			best = (unsigned)width;
+	}
+	closedir(list);
+	tile->width = best;
+	return best < TILE_WIDTH ? OK : ERR_NOT_FOUND;
+}
+
+/* Opens the tile or a wider one of its number; @tile becomes the one that was opened. */
+static enum err open_any(int folder, struct tile *tile, int *out)
+{
+	const struct tile wanted = *tile;
+	enum err e = open_tile(folder, tile, out);
+
+	if (e == ERR_NOT_FOUND && wanted.width < TILE_WIDTH) {
+		tile->width = TILE_WIDTH;
+		e = open_tile(folder, tile, out);
+	}
+	/* A few times: what was found may have been superseded meanwhile. */
+	for (int i = 0; e == ERR_NOT_FOUND && wanted.width < TILE_WIDTH && i < 3; i++) {
+		*tile = wanted;
+		if ((e = find_wider(folder, tile)))
+			tile->width = TILE_WIDTH;
+		e = open_tile(folder, tile, out);
+	}
+	if (e == ERR_NOT_FOUND) {
+		char path[TILE_PATH_MAX];
+
+		tile_path(&wanted, path);
+		return failed(ERR_MISMATCH, "%s is missing", path);
+	}
+	return e;
+}
+
+static enum err read_any(int folder, struct tile *tile, size_t max, struct buf *out)
+{
+	CLEANUP(fd) int fd = -1;
+	enum err e;
+
+	if ((e = open_any(folder, tile, &fd)))
+		return e;
+	e = io_read_all(fd, max, out);
+	if (e == ERR_RANGE) {
+		char path[TILE_PATH_MAX];
+
+		tile_path(tile, path);
+		return failed(ERR_MISMATCH, "%s is longer than a tile can be", path);
+	}
+	return e;
+}
+
+enum err tiles_hashes(int folder, const struct tile *tile, tree_hash out[TILE_WIDTH])
+{
+	CLEANUP(buf) struct buf raw = { .max = TILE_BYTES + 1 };
+	struct tile found = *tile;
+	char path[TILE_PATH_MAX];
+	enum err e = read_any(folder, &found, TILE_BYTES, &raw);
+
+	if (e)
+		return e;
+	tile_path(&found, path);
+	if (raw.len != (size_t)found.width * SHA256_SIZE)
+		return failed(ERR_MISMATCH, "%s has %zu bytes", path, raw.len);
+	memcpy(out, raw.data, (size_t)tile->width * SHA256_SIZE);
+	return OK;
+}
+
+enum err tiles_entries(int folder, const struct tile *tile, struct buf *bundle,
+		       struct slice leaves[TILE_WIDTH])
+{
+	struct tile found = *tile;
+	char path[TILE_PATH_MAX];
+	enum err e;
+
+	buf_reset(bundle);
+	if ((e = read_any(folder, &found, TILE_ENTRIES_MAX, bundle)))
+		return e;
+	tile_path(&found, path);
+	if (tile_split(buf_slice(bundle), found.width, leaves))
+		return failed(ERR_MISMATCH, "%s: %s", path, err_reason());
+	return OK;
+}
+
+enum err tiles_new(int folder, uint64_t size, struct tiles **out)
+{
+	struct tiles *tiles = calloc(1, sizeof *tiles);
+
+	if (!tiles)
+		return failed(ERR_MEMORY, "tiles");
+	tiles->folder = folder;
+	tiles->size = size;
+	*out = tiles;
+	return OK;
+}
+
+void tiles_cleanup(struct tiles **tiles)
+{
+	free(*tiles);
+	*tiles = NULL;
+}
+
+static enum err read_node(void *context, unsigned level, uint64_t i, tree_hash out)
+{
+	struct tiles *tiles = context;
+	struct tile_span span;
+	enum err e;
+
+	if (level / TILE_HEIGHT >= TILE_LEVELS)
+		return failed(ERR_RANGE, "a tree of so many leaves is not supported");
+	tile_of_node(level, i, tiles->size, &span);
+	struct tile *last = &tiles->last[span.tile.level].tile;
+	if (last->width != span.tile.width || last->number != span.tile.number) {
+		last->width = 0;
+		if ((e = tiles_hashes(tiles->folder, &span.tile,
+				      tiles->last[span.tile.level].hash)))
+			return e;
+		*last = span.tile;
+	}
+	tile_root(&tiles->last[span.tile.level].hash[span.from], span.n, out);
+	return OK;
+}
+
+struct tree_nodes tiles_nodes(struct tiles *tiles)
+{
+	return (struct tree_nodes){ read_node, tiles };
+}
+
+enum err tiles_root(int folder, uint64_t size, tree_hash root)
+{
+	CLEANUP(tiles) struct tiles *tiles = NULL;
+	enum err e = tiles_new(folder, size, &tiles);
+
+	if (e)
+		return e;
+	struct tree_nodes nodes = tiles_nodes(tiles);
+	return tree_nodes_root(&nodes, size, root);
+}
+
+enum err tiles_leaf(int folder, uint64_t index, uint64_t size, struct buf *leaf)
+{
+	CLEANUP(buf) struct buf bundle = { .max = TILE_ENTRIES_MAX + 1 };
+	struct slice leaves[TILE_WIDTH];
+	struct tile tile;
+	enum err e;
+
+	if (index >= size)
+		return failed(ERR_RANGE, "no leaf %llu in a tree of %llu",
+			      (unsigned long long)index, (unsigned long long)size);
+	(void)tile_in_tree(TILE_ENTRIES, index / TILE_WIDTH, size, &tile);
+	if ((e = tiles_entries(folder, &tile, &bundle, leaves)))
+		return e;
+	buf_put_slice(leaf, leaves[index % TILE_WIDTH]);
+	return buf_check(leaf);
+}
