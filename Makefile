@@ -80,6 +80,8 @@ $(BUILD)/assay-init: $(call static_objects,sandbox/init)
 	$(say)
 	$(Q)$(CC) $(STATIC_LDFLAGS) $^ -o $@
 
+$(BUILD)/plugin/cli/page.o: plugin/cli/verify.html
+
 include testbed/testbed.mk
 
 clean:

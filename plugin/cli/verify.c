@@ -7,12 +7,13 @@
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
+#include "plugin/cli/page.h"
 #include "sandbox/package.h"
 
 /* What the command line names, and the bytes that were read from there. */
 struct request {
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
-	const char *certificate, *origin, *partition, *policy, *learn, *tsa;
+	const char *certificate, *origin, *partition, *policy, *learn, *tsa, *html;
 	bool allow_development, allow_failure, receipt;
 	struct buf proof_file, ca_der, tsa_der, certificate_der, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
@@ -295,6 +296,21 @@ static enum err appraise_proof(struct request *r, const struct proof_report *rep
 	return e ? e : cli_write(r->cli, r->learn, 0644, buf_slice(&text));
 }
 
+/* The same evidence, for whoever has a browser and no assay. */
+static enum err write_page(const struct request *r)
+{
+	CLEANUP(buf) struct buf page = BUF_INIT;
+	const struct proof_expect *given = &r->expect;
+	enum err e;
+
+	if (!r->html)
+		return OK;
+	e = page_put(&(struct page_evidence){ r->proof, given->ca, given->keys, given->input,
+					      given->output, given->messages },
+		     &page);
+	return e ? e : cli_write(r->cli, r->html, 0644, buf_slice(&page));
+}
+
 static enum cli_exit verify(struct cli *cli, struct request *r)
 {
 	struct proof_report report = { 0 };
@@ -317,7 +333,8 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 	else
 		print_plain(&report, r, e, &cli->out);
 	proof_report_free(&report);
-	return e ? EXIT_REFUSED : EXIT_HOLDS;
+	enum cli_exit code = e ? EXIT_REFUSED : EXIT_HOLDS;
+	return (e = write_page(r)) ? cli_failed(cli, e) : code;
 }
 
 int cmd_verify(struct cli *cli)
@@ -340,6 +357,8 @@ int cmd_verify(struct cli *cli)
 			 "serial of the token whose partition it must be"),
 		CLI_TEXT("tsa", "FILE", &r.tsa,
 			 "certificate of a time-stamping authority, or its issuer"),
+		CLI_TEXT("html", "FILE", &r.html,
+			 "write a page that verifies the same in a browser"),
 		CLI_TEXT("policy", "FILE", &r.policy,
 			 "what is accepted (assay config describe appraisal)"),
 		CLI_TEXT("learn", "FILE", &r.learn,
@@ -358,9 +377,9 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
 	if (r.policy && r.learn)
 		return cli_usage(cli, "--policy or --learn: one of them expected");
-	if (r.certificate && (r.policy || r.learn || r.tsa))
-		return cli_usage(cli, "--policy, --learn and --tsa: a full proof expected, not a "
-				      "compact one");
+	if (r.certificate && (r.policy || r.learn || r.tsa || r.html))
+		return cli_usage(cli, "--policy, --learn, --tsa and --html: a full proof expected, "
+				      "not a compact one");
 	if (r.certificate && (r.messages || r.measurement || r.partition))
 		return cli_usage(cli, "a compact proof names neither stderr, measurement nor "
 				      "partition: --package, --origin");

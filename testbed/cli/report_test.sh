@@ -17,12 +17,7 @@ check() {
 	shift
 	if "$@" >"$D/said" 2>&1 </dev/null; then ok "$words"; else not_ok "$words"; sed 's/^/    /' "$D/said" | tail -5; fi
 }
-# Starts nothing in the background, and looks nothing up.
-browser() {
-	HOME=$D timeout -k 5 120 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
-		--disable-background-networking --disable-component-update --disable-sync --disable-extensions \
-		--disable-dev-shm-usage --user-data-dir="$D/profile" --hide-scrollbars "$@" 2>"$D/browser.err"
-}
+. testbed/browser.sh
 report() { "$BUILD/assay" audit report "$D/sample/log" --ca "$D/sample/ca.pem" -o "$D/report.html" "$@"; }
 show() { "$BUILD/assay" audit show "$D/sample/log" --ca "$D/sample/ca.pem" "$@"; }
 
