@@ -2,11 +2,13 @@
 #include "plugin/ask.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plugin/contact.h"
 
 #define APPS_MAX 4096
+#define BEGUN_MS 1000
 #define APPS_TRIES 3
 #define PAGES_MAX 64
 #define RESULTS_MAX 65536
@@ -133,8 +135,28 @@ enum err service_apps(const struct partition *p, app_visit *call, void *context)
 	return OK;
 }
 
-enum err service_begin(struct session *session, const struct partition *p, const char *app,
-		       CK_MECHANISM_TYPE mechanism)
+/* What was allowed a moment ago, over this link and to whoever is still logged in, is not asked again:
+ * the daemon judges the execution anew, and who runs one after the other saves a question for each. */
+static bool begun(struct session *session, const struct partition *p, const char *app,
+		  CK_MECHANISM_TYPE mechanism)
+{
+	pthread_mutex_lock(&session->lock);
+	struct begun last = session->begun;
+	pthread_mutex_unlock(&session->lock);
+	return last.contact && io_monotonic_ms() < last.until_ms && last.mechanism == mechanism &&
+	       last.generation == p->generation && !strcmp(last.app, app) &&
+	       ask_granted(session, p) == last.contact;
+}
+
+static void note_begun(struct session *session, const struct begun *what)
+{
+	pthread_mutex_lock(&session->lock);
+	session->begun = *what;
+	pthread_mutex_unlock(&session->lock);
+}
+
+static enum err ask_begin(struct session *session, const struct partition *p, const char *app,
+			  CK_MECHANISM_TYPE mechanism)
 {
 	CLEANUP(wire) struct wire_message request, answer;
 	enum wire_role role;
@@ -154,6 +176,22 @@ enum err service_begin(struct session *session, const struct partition *p, const
 	service_wake();
 	buf_reset(&answer.bytes);
 	return ask_as_role(session, p, &request, &answer, &in, &role);
+}
+
+enum err service_begin(struct session *session, const struct partition *p, const char *app,
+		       CK_MECHANISM_TYPE mechanism)
+{
+	if (*app && begun(session, p, app, mechanism))
+		return OK;
+	struct begun now = { .mechanism = mechanism,
+			     .generation = p->generation,
+			     .until_ms = io_monotonic_ms() + BEGUN_MS };
+	enum err e = ask_begin(session, p, app, mechanism);
+	if (!e)
+		now.contact = ask_granted(session, p);
+	snprintf(now.app, sizeof now.app, "%s", app);
+	note_begun(session, &now);
+	return e;
 }
 
 static void copy_label(struct payload *out, struct slice label)
@@ -180,8 +218,10 @@ enum err service_execute(struct session *session, const struct partition *p, con
 	cbor_put_bytes(&request.bytes, slice_of(NULL, 0)); /* request id */
 	cbor_put_text_slice(&request.bytes, label);
 	if ((e = put_input(&request, input)) ||
-	    (e = ask_as_role(session, p, &request, &out->message, &in, &role)))
+	    (e = ask_as_role(session, p, &request, &out->message, &in, &role))) {
+		note_begun(session, &(struct begun){ 0 });
 		return e;
+	}
 	if (cbor_take_bytes(&in, WIRE_MESSAGE_MAX, &proof) ||
 	    cbor_take_text(&in, sizeof out->label - 1, &result_label) ||
 	    wire_take_payload(&out->message, &in, WIRE_PAYLOAD_MAX, &out->bytes, &out->mapped))

@@ -11,4 +11,7 @@ MUST enum err ask_as_role(struct session *session, const struct partition *p,
 			  struct wire_message *request, struct wire_message *answer,
 			  struct slice *in, enum wire_role *role);
 
+/* The number of the link over which whoever is logged in has proved the role, and which stands; else 0. */
+uint64_t ask_granted(struct session *session, const struct partition *p);
+
 #endif

@@ -431,6 +431,11 @@ static bool hung_up(const struct link *link)
 	return p.fd < 0 || poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLRDHUP | POLLERR);
 }
 
+bool link_alive(const struct link *link)
+{
+	return !hung_up(link);
+}
+
 /* An exchange broke off: what the daemon still does with the lane is not known, so it is closed. */
 static void give_up(struct link *link, struct lane *lane)
 {

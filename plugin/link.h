@@ -22,6 +22,8 @@ void link_close(struct link *link);
  * grants. It is still to be closed. */
 void link_end(struct link *link);
 void link_abandon(struct link *link);
+/* Whether the daemon still holds its end. */
+bool link_alive(const struct link *link);
 
 const uint8_t *link_boot_id(const struct link *link);       /* 16 bytes */
 const uint8_t *link_connection_id(const struct link *link); /* 16 bytes */

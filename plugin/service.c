@@ -249,6 +249,21 @@ static enum err grant(struct session *session, const struct partition *p, bool a
 	return e;
 }
 
+uint64_t ask_granted(struct session *session, const struct partition *p)
+{
+	CLEANUP(contact) struct contact *contact = contact_get();
+	struct slot *slot = session->slot;
+
+	if (!contact || !link_alive(contact_link(contact)))
+		return 0;
+	pthread_mutex_lock(&slot->lock);
+	enum wire_role role = session_role(session);
+	bool good = role && grant_good(&slot->grant, role, contact_number(contact)) &&
+		    !strcmp(slot->granted_serial, p->serial);
+	pthread_mutex_unlock(&slot->lock);
+	return good ? contact_number(contact) : 0;
+}
+
 /* A daemon that wants a proof although it granted the role has forgotten: prove once more. */
 enum err ask_as_role(struct session *session, const struct partition *p,
 		     struct wire_message *request, struct wire_message *answer, struct slice *in,

@@ -19,6 +19,15 @@ struct failure {
 	uint64_t until_ms;
 };
 
+/* What the daemon allowed to begin, for a moment. */
+struct begun {
+	char app[WIRE_APP_MAX + 1];
+	CK_MECHANISM_TYPE mechanism;
+	uint64_t generation; /* of the partition */
+	uint64_t contact;    /* over which link */
+	uint64_t until_ms;
+};
+
 struct session {
 	CK_SESSION_HANDLE handle;
 	struct slot *slot;
@@ -29,6 +38,7 @@ struct session {
 	bool closed;
 	struct operation *operation;
 	struct failure failure;
+	struct begun begun;
 	/* A search: our objects that the HSM's are followed by. */
 	CK_OBJECT_HANDLE *found;
 	size_t found_n, found_next;

@@ -256,6 +256,35 @@ START_TEST(a_role_is_proved_once_and_again_when_asked)
 }
 END_TEST
 
+START_TEST(runs_in_a_row_ask_once_whether_they_may_begin)
+{
+	started(CKM_ASSAY_EXECUTE);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 1);
+	ran(2);
+	world_end();
+}
+END_TEST
+
+enum doubt { FAILED_RUN, OTHER_MECHANISM, LOGGED_OUT, DOUBTS };
+
+START_TEST(whoever_may_have_changed_is_asked_again)
+{
+	started(CKM_ASSAY_EXECUTE);
+	fake.execute = _i == FAILED_RUN ? ERR_NOT_FOUND : OK;
+	ck_assert_rv(sign("pay", out, sizeof out),
+		     _i == FAILED_RUN ? CKR_KEY_HANDLE_INVALID : CKR_OK);
+	if (_i == LOGGED_OUT)
+		ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
+	fake.begin = ERR_LOGIN;
+	ck_assert_rv(sign_init(_i == OTHER_MECHANISM ? CKM_ASSAY_EXECUTE_FULL : CKM_ASSAY_EXECUTE),
+		     CKR_USER_NOT_LOGGED_IN);
+	world_end();
+}
+END_TEST
+
 static unsigned revoked_before;
 static void look(void)
 {
@@ -546,6 +575,8 @@ static void add(TCase *t)
 	tcase_add_table(t, the_daemons_errors_have_their_codes, errors);
 	tcase_add_test(t, nobody_logged_in_is_recorded_and_refused_at_init);
 	tcase_add_test(t, a_role_is_proved_once_and_again_when_asked);
+	tcase_add_test(t, runs_in_a_row_ask_once_whether_they_may_begin);
+	tcase_add_loop_test(t, whoever_may_have_changed_is_asked_again, 0, DOUBTS);
 	tcase_add_loop_test(t, a_grant_ends_before_the_hsm_is_told, 0, ENDINGS);
 	tcase_add_test(t, one_session_of_two_ends_no_grant);
 	tcase_add_test(t, a_daemon_that_dies_is_an_error_of_ours_alone);
