@@ -80,6 +80,8 @@ void report_cleanup(struct report *report);
 /* The @p-th percentile (nearest rank; 1 to 100) of the runs among these samples, in microseconds; 0: no runs. */
 uint64_t report_percentile(const struct sample *samples, size_t n, unsigned p);
 
+/* Appends the tables: applications, changes, refusals, ends, types, trees with their checkpoints. */
+void report_put_tables(const struct report *report, struct buf *out);
 /* Appends the plots: executions, refusals, latencies over time. */
 void report_put_plots(const struct report *report, struct buf *out);
 
