@@ -55,8 +55,23 @@ check "and another" execute bank_a screen "$W/in" "$W/out"
 refuses "a third is not" "CKR_DEVICE_MEMORY" execute bank_a screen "$W/in" "$W/out"
 says "and that is a record" "the policy allows 2 executions in a minute" assay audit show --type refusal
 
+policy </dev/null
+check "and without limit" set_policy
+behave sleep "$W/sleep"
+begun() { assay status | grep -oE 'executions[^0-9]*[0-9]+'; }
+before=$(begun)
+execute bank_a unruly "$W/sleep" "$W/out" >"$W/said" 2>&1 &
+client=$!
+for i in $(seq 200); do
+	[ "$(begun)" = "$before" ] || break
+	sleep 0.05
+done
 policy <<<"revoked: [$(measurement "$D/samples/unruly.pkg")]"
 check "a version is revoked" set_policy
+wait $client
+# It may have waited for its cell still.
+if grep -qE "CKR_FUNCTION_CANCELED|CKR_KEY_FUNCTION_NOT_PERMITTED" "$W/said"; then ok "what runs of it is ended"; else not_ok "$(cat "$W/said")"; fi
+says "and the log says why" "unruly.* is revoked by the policy" assay audit show
 says "which is a record" "is revoked" assay audit show --type management
 refuses "it does not run" "CKR_KEY_FUNCTION_NOT_PERMITTED" execute bank_a unruly "$W/echo" "$W/out"
 refuses "nor is it loaded again" "CKR_" load bank_a_so "$D/samples/unruly.pkg"
