@@ -361,7 +361,7 @@ static bool take_run(struct init_run *wanted)
 
 int main(int argc, char **argv)
 {
-	struct init_run wanted;
+	struct init_run wanted = { 0 };
 	struct init_report report;
 
 	confine(argc, argv);

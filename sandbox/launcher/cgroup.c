@@ -73,9 +73,10 @@ static unsigned enable(int dir, unsigned bits)
 /* Version 2 kills a whole group at once, forks and all, where the kernel can (5.14). */
 static void kill_members(int dir)
 {
+	CLEANUP(fd) int all = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 	char text[4096];
 
-	if (write_text(dir, "cgroup.kill", "1") == OK)
+	if (all >= 0 && write(all, "1", 1) == 1)
 		return;
 	read_file(dir, "cgroup.procs", text, sizeof text);
 	for (char *p = text, *end; *p; p = *end ? end + 1 : end) {
@@ -139,25 +140,12 @@ static enum err sweep_orphan(int top, const char *name)
 	return e;
 }
 
-static enum err lock(int dir, const char *name)
-{
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (flock(dir, LOCK_EX | LOCK_NB) == 0)
-			return OK;
-		if (errno != EWOULDBLOCK)
-			return failed(ERR_IO, "flock of cgroup %s: %m", name);
-		usleep(5000);
-	}
-	return failed(ERR_EXISTS, "another launcher uses the cgroup %s", name);
-}
-
 /* Our group, locked; @out stays -1 when it can't be had. A launcher that ends removes it while the
  * next one waits for its lock: then what was locked is gone, and is made again. */
 static enum err open_parent(int top, const char *name, int *out)
 {
-	for (int i = 0; i < REMOVE_TRIES; i++) {
+	for (int i = 0; i < REMOVE_TRIES; i++, usleep(5000)) {
 		struct stat held, named;
-		enum err e;
 
 		bool made = mkdirat(top, name, 0755) == 0;
 		if (!made && errno != EEXIST)
@@ -166,18 +154,20 @@ static enum err open_parent(int top, const char *name, int *out)
 		int dir = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (dir < 0 && errno == ENOENT)
 			continue;
-		if (dir < 0 || (e = lock(dir, name))) {
-			if (made)
-				unlinkat(top, name, AT_REMOVEDIR);
-			return dir < 0 ? OK : e;
-		}
-		if (!fstat(dir, &held) && !fstatat(top, name, &named, AT_SYMLINK_NOFOLLOW) &&
+		bool locked = dir >= 0 && flock(dir, LOCK_EX | LOCK_NB) == 0;
+		if (locked && !fstat(dir, &held) &&
+		    !fstatat(top, name, &named, AT_SYMLINK_NOFOLLOW) &&
 		    held.st_ino == named.st_ino) {
 			*out = fd_steal(&dir);
 			return OK;
 		}
+		if (dir >= 0 && (locked || errno == EWOULDBLOCK))
+			continue;
+		if (made)
+			unlinkat(top, name, AT_REMOVEDIR);
+		return dir < 0 ? OK : failed(ERR_IO, "flock of cgroup %s: %m", name);
 	}
-	return failed(ERR_EXISTS, "the cgroup %s comes and goes", name);
+	return failed(ERR_EXISTS, "another launcher uses the cgroup %s", name);
 }
 
 static enum err add_hierarchy(struct cgroups *g, const char *path, int version, unsigned bits)
