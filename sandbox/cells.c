@@ -198,6 +198,7 @@ void cells_free(struct sandbox *box, struct cell *cell)
 	cells_end(box, cell);
 	if (cell->parked)
 		exchange_close(&cell->ahead);
+	exchange_discard(&cell->pipes);
 	fd_cleanup(&cell->control);
 	usage_close(&cell->usage);
 	*cell = (struct cell){ 0 };

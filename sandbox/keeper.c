@@ -16,7 +16,7 @@ static void park_locked(struct sandbox *box, struct cell *cell)
 	image->running++;
 	pthread_mutex_unlock(&box->lock);
 	uint64_t now = io_realtime_us();
-	enum err e = exchange_start(cell->control, &cell->wanted, NULL, &cell->ahead);
+	enum err e = exchange_start(cell->control, &cell->wanted, NULL, &cell->pipes, &cell->ahead);
 	pthread_mutex_lock(&box->lock);
 	image->running--;
 	cell->launched_us = now;

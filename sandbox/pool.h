@@ -38,8 +38,9 @@ struct cell {
 	uint64_t memory;
 	uint32_t processes;
 	unsigned runs;
-	uint64_t idle_since;    /* by box->releases */
-	struct init_run wanted; /* of its last run, or of the parked one */
+	uint64_t idle_since;         /* by box->releases */
+	struct exchange_pipes pipes; /* of its next run */
+	struct init_run wanted;      /* of its last run, or of the parked one */
 	/* Of the parked one: */
 	struct exchange_ends ahead;
 	uint64_t launched_us;

@@ -76,7 +76,7 @@ static ssize_t collect(int *fd, struct buf *to, uint64_t most, bool *full)
 	*full = false;
 	if (*fd < 0)
 		return 0;
-	if (room < READ_FIRST)
+	if (room == 0)
 		room = to->cap ? READ_STEP : READ_FIRST;
 	uint8_t *p = buf_add(to, room);
 	if (!p)
@@ -246,6 +246,14 @@ static enum exchange_end pass(struct exchange *x, uint64_t deadline)
 	}
 }
 
+void exchange_close(struct exchange_ends *ends)
+{
+	fd_cleanup(&ends->in);
+	fd_cleanup(&ends->out);
+	fd_cleanup(&ends->messages);
+	fd_cleanup(&ends->reader);
+}
+
 static enum err open_pipe(int ours, int *mine, int *other)
 {
 	int ends[2];
@@ -257,12 +265,30 @@ static enum err open_pipe(int ours, int *mine, int *other)
 	return OK;
 }
 
-void exchange_close(struct exchange_ends *ends)
+static const struct exchange_ends no_ends = { -1, -1, -1, -1 };
+
+enum err exchange_prepare(struct exchange_pipes *p)
 {
-	fd_cleanup(&ends->in);
-	fd_cleanup(&ends->out);
-	fd_cleanup(&ends->messages);
-	fd_cleanup(&ends->reader);
+	enum err e;
+
+	if (p->made)
+		return OK;
+	*p = (struct exchange_pipes){ true, no_ends, { -1, -1, -1 } };
+	if ((e = open_pipe(1, &p->ends.in, &p->theirs[0])) ||
+	    (e = open_pipe(0, &p->ends.out, &p->theirs[1])) ||
+	    (e = open_pipe(0, &p->ends.messages, &p->theirs[2])))
+		exchange_discard(p);
+	return e;
+}
+
+void exchange_discard(struct exchange_pipes *p)
+{
+	if (!p->made)
+		return;
+	exchange_close(&p->ends);
+	for (int i = 0; i < 3; i++)
+		fd_cleanup(&p->theirs[i]);
+	p->made = false;
 }
 
 /* While the program's end of the pipe is open here, so there is no SIGPIPE. A page fits into the
@@ -278,27 +304,24 @@ static enum err feed_ahead(int *in, struct slice *input)
 }
 
 enum err exchange_start(int control, const struct init_run *wanted, struct slice *input,
-			struct exchange_ends *ends)
+			struct exchange_pipes *pipes, struct exchange_ends *ends)
 {
-	int theirs[3] = { -1, -1, -1 };
 	bool large = input && input->left > READ_STEP;
 	enum err e;
 
-	*ends = (struct exchange_ends){ -1, -1, -1, -1 };
-	(void)((e = open_pipe(1, &ends->in, &theirs[0])) ||
-	       (e = open_pipe(0, &ends->out, &theirs[1])) ||
-	       (e = open_pipe(0, &ends->messages, &theirs[2])) ||
-	       (input && (e = feed_ahead(&ends->in, input))));
-	if (large && !e)
-		(void)fcntl(ends->out, F_SETPIPE_SZ, PIPE_BYTES);
-	if (!e)
-		e = io_send_message(control, slice_of(wanted, sizeof *wanted), theirs, 3);
-	if (!input && !e)
-		ends->reader = fd_steal(&theirs[0]);
-	for (int i = 0; i < 3; i++)
-		fd_cleanup(&theirs[i]);
-	if (e)
-		exchange_close(ends);
+	*ends = no_ends;
+	(void)((e = exchange_prepare(pipes)) ||
+	       (input && (e = feed_ahead(&pipes->ends.in, input))) ||
+	       (e = io_send_message(control, slice_of(wanted, sizeof *wanted), pipes->theirs, 3)));
+	if (!e) {
+		*ends = pipes->ends;
+		pipes->ends = no_ends;
+		if (large)
+			(void)fcntl(ends->out, F_SETPIPE_SZ, PIPE_BYTES);
+		if (!input)
+			ends->reader = fd_steal(&pipes->theirs[0]);
+	}
+	exchange_discard(pipes);
 	return e;
 }
 
@@ -325,6 +348,8 @@ void exchange_pass(struct exchange *x)
 	uint64_t now = io_monotonic_ms(), deadline = now + x->limits->wall_ms;
 
 	x->look_ms = earliest(x, now, x->limits->cpu_ms);
+	if (exchange_prepare(x->next))
+		x->next->made = false; /* the next run will say why */
 	if (x->ends.reader >= 0 && !hand_over(x)) {
 		x->end = EXCHANGE_LOST;
 	} else if (x->ends.in >= 0) {

@@ -26,8 +26,16 @@ struct exchange_ends {
 	int reader; /* the program's end of @in, while that waits for its input; else -1 */
 };
 
+/* Three fresh pipes for one run, best made before it comes. All zero: none. */
+struct exchange_pipes {
+	bool made;
+	struct exchange_ends ends;
+	int theirs[3];
+};
+
 struct exchange {
 	int control;
+	struct exchange_pipes *next; /* for the next run: made while the program of this one runs */
 	const struct usage *usage;
 	unsigned processors;    /* of the machine */
 	uint64_t cpu_before_us; /* used in the cell before this exchange */
@@ -41,10 +49,13 @@ struct exchange {
 	enum exchange_end end;
 };
 
-/* Starts the program, with as much of @input in its pipe as fits there, and takes that off; NULL: the
- * input comes later. Anything but OK: nothing runs, and no end is open. */
+/* Does nothing when they are there already. */
+MUST enum err exchange_prepare(struct exchange_pipes *pipes);
+void exchange_discard(struct exchange_pipes *pipes);
+/* Starts the program on @pipes, which are used up, with as much of @input in its pipe as fits there,
+ * and takes that off; NULL: the input comes later. Anything but OK: nothing runs, no end is open. */
 MUST enum err exchange_start(int control, const struct init_run *wanted, struct slice *input,
-			     struct exchange_ends *ends);
+			     struct exchange_pipes *pipes, struct exchange_ends *ends);
 /* A program that waits has neither written nor ended. Whether it really reads its input already need
  * not be known: to the program, input that comes early and input that comes late are the same. */
 bool exchange_waits(int control, const struct exchange_ends *ends);

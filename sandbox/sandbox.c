@@ -334,7 +334,7 @@ static enum err start(struct cell *cell, const struct init_run *wanted, struct e
 
 	run->start = cell->runs++ ? RUN_REUSED : RUN_FRESH;
 	run->start_us = run->launched_us = io_realtime_us();
-	return exchange_start(cell->control, wanted, &x->input, &x->ends);
+	return exchange_start(cell->control, wanted, &x->input, &cell->pipes, &x->ends);
 }
 
 /* @lost: nothing ran, since the cell had ended while it was idle, or its program did not wait. */
@@ -343,6 +343,7 @@ static enum err run_in(struct cell *cell, struct slice input, const struct limit
 		       struct run *run, bool *keep, bool *lost)
 {
 	struct exchange x = { .control = cell->control,
+			      .next = &cell->pipes,
 			      .usage = &cell->usage,
 			      .processors = cell->image->box->processors,
 			      .cpu_before_us = usage_cpu_us(&cell->usage),

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #define RUNS 2000
+#define AHEAD_MAX 16 /* descriptors of a cell, its pipes and its parked program */
 #define INPUT_LARGE ((size_t)64 << 20)
 #define FIRST_BYTES ((size_t)8 << 20) /* what talk writes first */
 
@@ -97,7 +98,8 @@ static struct state now(void)
 
 static void check_same(const struct state *a, const struct state *b)
 {
-	ck_assert_uint_eq(a->descriptors, b->descriptors);
+	/* What the keeper is about to do may differ; what is lost is lost with each run. */
+	ck_assert_uint_le(b->descriptors, a->descriptors + AHEAD_MAX);
 	ck_assert_uint_eq(a->launcher_descriptors, b->launcher_descriptors);
 	ck_assert_uint_eq(a->mounts, b->mounts);
 	ck_assert_int_eq(a->threads, b->threads);
