@@ -304,6 +304,14 @@ enum err trust_log(const struct trust *trust, const struct note *note)
 	return is_signed ? OK : failed(ERR_DENIED, "the log's keys did not sign the checkpoint");
 }
 
+bool trust_names(const struct trust *trust, const char *origin)
+{
+	for (size_t i = 0; i < trust->logs_n; i++)
+		if (!strcmp(trust->logs[i].name, origin))
+			return true;
+	return trust->logs_n == 0;
+}
+
 static void put_line(const struct note_signature *s, struct buf *out)
 {
 	CLEANUP(buf) struct buf tagged = BUF_INIT;

@@ -39,6 +39,8 @@ const struct trust_witness *trust_witness(const struct trust *trust, size_t i);
  * no line is by that log's keys; ERR_CRYPTO: one is that does not verify. */
 MUST enum err trust_log(const struct trust *trust, const struct note *note);
 
+/* Does it name this log, or none at all, and so is about any? */
+bool trust_names(const struct trust *trust, const char *origin);
 /* Appends the note's signature lines by those keys, one of each. */
 void trust_put_log_lines(const struct trust *trust, const struct note *note, struct buf *out);
 

@@ -6,6 +6,16 @@
 
 #define SIGNATURE "\xe2\x80\x94 " /* how the line of a signature starts */
 
+static enum err check_signatures(const struct trust *trust, const struct note *note,
+				 struct against_head *head)
+{
+	if (!trust || !trust_names(trust, head->origin))
+		return OK;
+	enum err e = trust_check(trust, note, &head->count);
+	head->quorum = !e;
+	return e == ERR_MISMATCH ? OK : e;
+}
+
 enum err against_add(struct against *against, const struct note *note)
 {
 	struct against_head *more = reallocarray(against->heads, against->n + 1, sizeof *more);
@@ -19,6 +29,9 @@ enum err against_add(struct against *against, const struct note *note)
 		return failed(ERR_FORMAT, "a checkpoint's origin is too long");
 	memcpy(more->origin, note->origin.p, note->origin.left);
 	memcpy(more->root, note->root, sizeof more->root);
+	enum err e = check_signatures(against->trust, note, more);
+	if (e)
+		return e;
 	against->n++;
 	return OK;
 }
@@ -135,4 +148,5 @@ enum err against_check(const struct against *against)
 void against_cleanup(struct against *against)
 {
 	free(against->heads);
+	trust_free(against->trust);
 }

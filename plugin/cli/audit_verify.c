@@ -2,11 +2,13 @@
 
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
+#include "plugin/cli/audit_witnessed.h"
 #include "plugin/cli/json.h"
 
 struct check {
 	struct trail trail;
-	struct cli_list kept; /* --against */
+	struct cli_list kept;  /* --against */
+	const char *witnesses; /* --witnesses */
 	struct against against;
 };
 
@@ -64,7 +66,7 @@ static void put_trees_json(const struct auditor_report *r, struct buf *out)
 }
 
 static void print_json(const struct auditor_report *r, const struct trail_facts *facts,
-		       struct buf *out)
+		       const struct against *against, struct buf *out)
 {
 	buf_printf(out,
 		   "{\"holds\": true, \"records\": %llu, \"batches\": %llu, \"heads\": %llu, "
@@ -73,13 +75,14 @@ static void print_json(const struct auditor_report *r, const struct trail_facts 
 		   r->live ? "true" : "false", facts->against);
 	put_trees_json(r, out);
 	buf_put_text(out, "]");
+	witnessed_print(against, r, true, out);
 	put_facts(trail_checked, facts, "checked", true, out);
 	put_facts(trail_unchecked, facts, "not_checked", true, out);
 	buf_put_text(out, "}\n");
 }
 
 static void print_plain(const struct auditor_report *r, const struct trail_facts *facts,
-			struct buf *out)
+			const struct against *against, struct buf *out)
 {
 	for (size_t i = 0; i < r->trees_n; i++) {
 		const struct auditor_tree *t = &r->trees[i];
@@ -91,6 +94,7 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 		buf_put_hex(out, SLICE(t->root));
 		buf_put_text(out, "\n");
 	}
+	witnessed_print(against, r, false, out);
 	put_facts(trail_checked, facts, "Checked", false, out);
 	put_facts(trail_unchecked, facts, "Not checked", false, out);
 	buf_printf(out,
@@ -110,6 +114,9 @@ int cmd_audit_verify(struct cli *cli)
 	const struct cli_option options[] = {
 		CLI_LIST("against", "CHECKPOINT", &check.kept,
 			 "a file with checkpoints that somebody kept: must go on from them"),
+		CLI_TEXT("witnesses", "POLICY", &check.witnesses,
+			 "a file with witnesses and a quorum (C2SP tlog-policy): a checkpoint of "
+			 "each tree, of the log or of --against, must have the quorum"),
 		TRAIL_OPTIONS(&check.trail),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
@@ -118,15 +125,19 @@ int cmd_audit_verify(struct cli *cli)
 	if (code)
 		return code;
 	if ((e = trail_find(cli, cli->args_n ? cli->args[0] : NULL, &check.trail)) ||
+	    (check.witnesses &&
+	     (e = witnessed_read(&check.trail, check.witnesses, &check.against))) ||
 	    (e = against_read_all(&check.against, &check.kept, check.trail.remembered)))
 		return cli_failed(cli, e);
 	if ((e = trail_walk(&check.trail, &check.against, NULL, NULL, &report)) ||
-	    (e = trail_settled(&check.trail, &check.against, &report))) {
+	    (e = trail_settled(&check.against, &report)) ||
+	    (e = witnessed_check(&check.against, &report))) {
 		code = trail_refuse(cli, &check.trail, e);
 	} else {
-		const struct trail_facts facts = { report.live, check.against.n };
+		const struct trail_facts facts = { report.live, check.against.n,
+						    check.trail.copy };
 
-		(cli->json ? print_json : print_plain)(&report, &facts, &cli->out);
+		(cli->json ? print_json : print_plain)(&report, &facts, &check.against, &cli->out);
 	}
 	auditor_report_free(&report);
 	return code;

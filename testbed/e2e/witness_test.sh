@@ -93,6 +93,19 @@ await "which is kept as witnessed" has_lines "$T/witnessed" 2
 log_holds "with cosignatures"
 cp "$T/witnessed" "$D/first"
 
+policy_of() { grep -vE '^quorum|^group' "$D/witnesses"; printf '%s\n' "$@"; }
+policy_of "$("$BUILD/assay" witness log "$D/certificates/bank-a.pem")" "group both all one two" "quorum both" >"$D/policy"
+says "a verifier finds the quorum" "^$origin: [0-9]+ records are vouched for by 2 witnesses" \
+	assay audit verify --witnesses "$D/policy"
+policy_of "group both all one two" "quorum both" >"$D/all"
+refuses "a policy about all logs wants it of each" "no checkpoint of it has the quorum" \
+	assay audit verify --witnesses "$D/all"
+"$BUILD/assay" witness init --state "$D/w5" --name w.example/5 >"$D/w5.vkey"
+policy_of "$("$BUILD/assay" witness log "$D/certificates/bank-a.pem")" "witness five $(cat "$D/w5.vkey")" \
+	"group three all one two five" "quorum three" >"$D/more"
+refuses "a quorum of more witnesses is not there" "no checkpoint of it has the quorum" \
+	assay audit verify --witnesses "$D/more"
+
 # By others' tools. The message, rebuilt from the note and the line: openssl checks the signature.
 cosignature_by_openssl() {
 	local note=$1 n=$2
