@@ -153,12 +153,17 @@ void ways_enter(enum program program)
 static const char *run_ours(struct sandbox_image *image, const struct limits *limits,
 			    enum run_start *start)
 {
+	static _Thread_local char why[160];
 	CLEANUP(run) struct run run = { 0 };
 
 	if (sandbox_run(image, ways_input(), limits, &run))
 		return err_reason();
-	if (run.kind != RUN_EXIT || run.code)
-		return "it failed in the cell";
+	if (run.kind != RUN_EXIT || run.code) {
+		snprintf(why, sizeof why, "it failed in the cell: kind %d, code %u: %.100s",
+			 (int)run.kind, run.code, buf_text(&run.messages));
+		why[strcspn(why, "\n|")] = '\0'; /* it becomes part of a row */
+		return why;
+	}
 	if (run.output.len != sizeof line || memcmp(run.output.data, line, sizeof line) != 0)
 		return "its output is not its input";
 	*start = run.start;
