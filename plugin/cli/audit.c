@@ -27,6 +27,7 @@ enum err trail_find(struct cli *cli, const char *directory, struct trail *trail)
 	char ca[4096] = "";
 	enum err e = OK;
 
+	trail->copy |= trail->imported != NULL;
 	if (directory && trail->imported)
 		return failed(ERR_USAGE, "a directory or --imported: one of them expected");
 	if (!trail->imported && !(directory && trail->ca) && (e = cli_config(cli, &config)))
@@ -85,24 +86,26 @@ enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err 
 /* ---- what was and was not checked ---- */
 
 struct statement {
-	enum { ALWAYS, AGAINST, ALONE, LIVE } when;
+	enum { ALWAYS, AGAINST, ALONE, LIVE, COPY, WHOLE } when;
 	const char *words;
 };
 
 static const struct statement checked[] = {
-	{ ALWAYS, "every record: its encoding, its place in its tree, and the tree's root" },
-	{ ALWAYS, "every signed head: its root, its signature, its key's certificate, and that the "
-		  "appliance's CA issued it" },
-	{ ALWAYS, "every published checkpoint: its signature, and that the log goes on from it" },
+	{ ALWAYS, "every record: its encoding, and its place in its tree" },
+	{ ALWAYS, "every tile: its hashes against the records, and against each other" },
+	{ ALWAYS,
+	  "every published checkpoint: that it is of these records, its signature, its key's "
+	  "certificate, and that the appliance's CA issued it" },
+	{ WHOLE, "the write-ahead log: that it continues the tiles, and every signed head in it" },
 	{ AGAINST, "every checkpoint given: that the log goes on from it" },
 };
 
 static const struct statement unchecked[] = {
 	{ ALONE, "whether the log as a whole was put back to an earlier day: that shows only "
 		 "against a checkpoint that somebody kept (--against)" },
-	{ ALWAYS,
-	  "records behind the last signed head (UNSIGNED): only the daemon's token can tell "
-	  "whether the daemon wrote them" },
+	{ COPY, "the write-ahead log of this copy, and so whatever came after its checkpoints" },
+	{ WHOLE, "records behind the last signed head (UNSIGNED): only the daemon's token can tell "
+		 "whether the daemon wrote them" },
 	{ LIVE, "what was written since: the log is live" },
 	{ ALWAYS, "the appliance's clock: times are its own" },
 	{ ALWAYS, "the CA's certificate itself: compare its fingerprint with the appliance's "
@@ -112,10 +115,10 @@ static const struct statement unchecked[] = {
 static const char *next(const struct statement *list, size_t n, const struct trail_facts *facts,
 			size_t *at)
 {
-	const bool holds[] = { [ALWAYS] = true,
-			       [AGAINST] = facts->against > 0,
-			       [ALONE] = facts->against == 0,
-			       [LIVE] = facts->live };
+	const bool holds[] = {
+		[ALWAYS] = true,      [AGAINST] = facts->against > 0, [ALONE] = facts->against == 0,
+		[LIVE] = facts->live, [COPY] = facts->copy,           [WHOLE] = !facts->copy
+	};
 
 	while (*at < n) {
 		const struct statement *s = &list[(*at)++];

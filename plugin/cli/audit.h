@@ -12,6 +12,7 @@
 struct trail {
 	const char *ca;       /* --ca */
 	const char *imported; /* --imported */
+	bool copy;            /* --copy, or imported */
 	struct buf ca_der;
 	char path[4096];
 	char remembered[4096]; /* the checkpoints that an import keeps; empty: none */
@@ -22,8 +23,10 @@ struct trail {
 		 "certificate of the appliance's CA; default: STATE/ca.pem"),             \
 		CLI_TEXT("imported", "DIR", &(trail)->imported,                           \
 			 "a log that `assay audit import` keeps in DIR, with the CA that" \
-			 " it has there")
-#define TRAIL_OPTIONS_N 2
+			 " it has there"),                                                \
+		CLI_FLAG("copy", &(trail)->copy,                                          \
+			 "a copy of a log that was live: to its last checkpoints")
+#define TRAIL_OPTIONS_N 3
 
 /* What an import has beside the log and ca.pem. */
 #define TRAIL_CHECKPOINTS "checkpoints"
@@ -41,10 +44,9 @@ struct against;
  * ERR_MISMATCH and ERR_CRYPTO as of auditor_verify(). @against may be NULL. */
 MUST enum err trail_walk(const struct trail *trail, struct against *against, auditor_visit *visit,
 			 void *context, struct auditor_report *report);
-/* After that: nothing is UNSIGNED, but in a log that is live, or was when it was imported; and the log
- * goes on from all of @against. */
-MUST enum err trail_settled(const struct trail *trail, const struct against *against,
-			    const struct auditor_report *report);
+/* After that: nothing is UNSIGNED, but in a log that is live; and the log goes on from all of
+ * @against. */
+MUST enum err trail_settled(const struct against *against, const struct auditor_report *report);
 
 /* Says why the log does not hold, and gives the exit code. */
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e);
@@ -54,6 +56,7 @@ enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err 
 struct trail_facts {
 	bool live;      /* the log was being written */
 	size_t against; /* checkpoints that somebody kept, and that it is a continuation of */
+	bool copy;      /* only to its checkpoints */
 };
 const char *trail_checked(const struct trail_facts *facts, size_t *at);
 const char *trail_unchecked(const struct trail_facts *facts, size_t *at);

@@ -142,11 +142,11 @@ MUST static enum err check(struct import *import)
 	if (snprintf(trail->path, sizeof trail->path, "%s/" INCOMING, import->to) >=
 	    (int)sizeof trail->path)
 		return failed(ERR_RANGE, "%s: a path that is too long", import->to);
-	trail->imported = import->to;
+	trail->copy = true;
 	if ((e = trail_published(trail, &import->published)) || (e = check_newer(import)) ||
 	    (e = trail_walk(trail, &import->against, NULL, NULL, &import->report)))
 		return e;
-	return trail_settled(trail, &import->against, &import->report);
+	return trail_settled(&import->against, &import->report);
 }
 
 MUST static enum err remember(struct import *import)
@@ -190,30 +190,14 @@ MUST static enum err put_in_place(struct import *import)
 	return swap(import);
 }
 
-static uint64_t unsigned_in(const struct auditor_report *report)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < report->trees_n; i++)
-		if (report->trees[i].size > 1)
-			n += report->trees[i].size - report->trees[i].signed_size;
-	return n;
-}
-
 static void print(const struct import *import, struct buf *out)
 {
-	uint64_t n = unsigned_in(&import->report);
-
 	buf_printf(out,
-		   "The log holds, and is in %s: %llu records in %zu trees%s.\n"
+		   "The log holds, to its last checkpoints, and is in %s: %llu records in %zu "
+		   "trees%s.\n"
 		   "Read it with: assay audit show|verify|report --imported %s\n",
 		   import->to, (unsigned long long)import->report.records, import->report.trees_n,
 		   import->first ? "" : "; it goes on from what was there", import->to);
-	if (n)
-		buf_printf(out,
-			   "%llu of them are UNSIGNED, and count for nothing: the copy was "
-			   "made before their head was signed.\n",
-			   (unsigned long long)n);
 }
 
 int cmd_audit_import(struct cli *cli)

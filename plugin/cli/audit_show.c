@@ -67,8 +67,7 @@ static enum err show_record(void *context, const char *origin, uint64_t index, s
 static enum err show_once(struct show *show, struct cli *cli, size_t most,
 			  struct auditor_report *report)
 {
-	enum err e = auditor_verify(show->trail.path, buf_slice(&show->trail.ca_der), show_record,
-				    show, report);
+	enum err e = trail_walk(&show->trail, NULL, show_record, show, report);
 
 	if (interrupted)
 		return OK;
@@ -144,7 +143,7 @@ static enum err show_all(struct show *show, struct cli *cli)
 	if (!e)
 		e = show_once(show, cli, show->limit.given ? show->limit.value : SIZE_MAX, &report);
 	if (!e && !show->follow)
-		e = trail_settled(&show->trail, NULL, &report);
+		e = trail_settled(NULL, &report);
 	auditor_report_free(&report);
 	return e || !show->follow ? e : follow(show, cli);
 }

@@ -42,9 +42,10 @@ MUST static enum err walk(struct work *work)
 
 	e = trail_walk(&work->trail, &work->against, on_record, report, &report->audited);
 	if (!e)
-		e = trail_settled(&work->trail, &work->against, &report->audited);
+		e = trail_settled(&work->against, &report->audited);
 	report->holds = !e;
-	report->facts = (struct trail_facts){ report->audited.live, work->against.n };
+	report->facts =
+		(struct trail_facts){ report->audited.live, work->against.n, work->trail.copy };
 	if (e)
 		snprintf(report->reason, sizeof report->reason, "%s", err_reason());
 	return is_verdict(e) ? OK : e;
