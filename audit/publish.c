@@ -23,6 +23,9 @@ struct publisher {
 	struct scan scan;
 	struct shelf **shelves; /* by tree number */
 	size_t n;
+	/* Released heads, as they were when it was decided how far to read, by tree number. */
+	struct head **heads;
+	size_t heads_n;
 	uint64_t oldest;           /* segment; those before it are retired */
 	char said[ERR_REASON_MAX]; /* the last failure, told once */
 };
@@ -38,11 +41,21 @@ static void forget(struct publisher *p)
 	p->ready = false;
 }
 
+static void drop_heads(struct publisher *p)
+{
+	for (size_t i = 0; i < p->heads_n; i++)
+		head_drop(p->heads[i]);
+	free(p->heads);
+	p->heads = NULL;
+	p->heads_n = 0;
+}
+
 void publish_free(struct publisher *p)
 {
 	if (!p)
 		return;
 	forget(p);
+	drop_heads(p);
 	free(p);
 }
 
@@ -210,15 +223,28 @@ static enum err retire(struct audit *audit)
 	return io_sync_dir(audit->dir);
 }
 
+/* How far to read, and the heads of just that; while tiles are written, others are released. */
+static enum err decide(struct audit *audit, uint64_t *until)
+{
+	struct publisher *p = audit->tiler;
+
+	drop_heads(p);
+	pthread_mutex_lock(&audit->lock);
+	*until = audit->released_sequence;
+	p->heads = calloc(audit->trees_n ? audit->trees_n : 1, sizeof *p->heads);
+	for (; p->heads && p->heads_n < audit->trees_n; p->heads_n++)
+		p->heads[p->heads_n] = head_hold(audit->trees[p->heads_n]->head);
+	pthread_mutex_unlock(&audit->lock);
+	return p->heads ? OK : failed(ERR_MEMORY, "the list of heads");
+}
+
 static enum err tiles_round(struct audit *audit)
 {
+	uint64_t until;
 	enum err e;
 
-	pthread_mutex_lock(&audit->lock);
-	uint64_t until = audit->released_sequence;
-	pthread_mutex_unlock(&audit->lock);
-	if ((!audit->tiler->ready && (e = begin(audit))) || (e = read_until(audit, until)) ||
-	    (e = settle_all(audit->tiler)))
+	if ((e = decide(audit, &until)) || (!audit->tiler->ready && (e = begin(audit))) ||
+	    (e = read_until(audit, until)) || (e = settle_all(audit->tiler)))
 		return e;
 	tell(audit);
 	return OK;
@@ -260,37 +286,29 @@ static enum err publish_head(struct audit *audit, const struct head *head)
 	return e;
 }
 
-static void publish_tree(struct audit *audit, struct audit_tree *tree, const struct shelf *shelf)
+static void publish_tree(struct audit *audit, const struct head *head, const struct shelf *shelf)
 {
-	struct head *head = NULL;
+	struct audit_tree *tree = head->tree;
 	enum err e;
 
 	pthread_mutex_lock(&audit->lock);
-	if (tree->in_public && tree->head && tree->head->signed_head.size > tree->published &&
-	    tree->head->signed_head.size <= shelf_settled(shelf))
-		head = head_hold(tree->head);
+	bool due = tree->in_public && head->signed_head.size > tree->published;
 	pthread_mutex_unlock(&audit->lock);
-	if (!head)
+	if (!due)
 		return;
 	if ((e = check_tiles(shelf, &head->signed_head)) || (e = publish_head(audit, head)))
 		log_warning("audit: no new checkpoint of %s: %s", tree->book->origin, err_reason());
 	else
 		tree->published = head->signed_head.size;
-	head_drop(head);
 }
 
 static void checkpoints(struct audit *audit)
 {
-	for (size_t i = 0; i < audit->tiler->n; i++) {
-		struct audit_tree *tree = NULL;
+	struct publisher *p = audit->tiler;
 
-		pthread_mutex_lock(&audit->lock);
-		if (i < audit->trees_n)
-			tree = audit->trees[i];
-		pthread_mutex_unlock(&audit->lock);
-		if (tree)
-			publish_tree(audit, tree, audit->tiler->shelves[i]);
-	}
+	for (size_t i = 0; i < p->n && i < p->heads_n; i++)
+		if (p->heads[i])
+			publish_tree(audit, p->heads[i], p->shelves[i]);
 }
 
 /* --- the thread --- */

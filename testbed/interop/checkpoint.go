@@ -5,9 +5,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -19,43 +16,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
-
-// A verifier for signatures of type 0x02, which package note leaves to others.
-type ecdsaVerifier struct {
-	name string
-	id   uint32
-	key  *ecdsa.PublicKey
-}
-
-func (v *ecdsaVerifier) Name() string    { return v.name }
-func (v *ecdsaVerifier) KeyHash() uint32 { return v.id }
-func (v *ecdsaVerifier) Verify(msg, sig []byte) bool {
-	digest := sha256.Sum256(msg)
-	return ecdsa.VerifyASN1(v.key, digest[:], sig)
-}
-
-func newVerifier(name string, der []byte) (*ecdsaVerifier, error) {
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := certificate.PublicKey.(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("not an ECDSA key")
-	}
-	id := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	return &ecdsaVerifier{name, binary.BigEndian.Uint32(id[:]), key}, nil
-}
-
-var failed bool
-
-func report(good bool, words string) {
-	if !good {
-		failed = true
-		fmt.Print("not ")
-	}
-	fmt.Println("ok " + words)
-}
 
 // The hashes of the tree, as tlog stores them.
 type store []tlog.Hash

@@ -1,6 +1,7 @@
-# Evidence for tools written by others.
-$(BUILD)/interop/sample: $(BUILD)/testbed/interop/sample.o $(call lib,audit config/base)
+# Evidence, and logs, for tools written by others.
+$(BUILD)/interop/%: $(BUILD)/testbed/interop/%.o $(call lib,audit config/base)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ -lcrypto
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcrypto
 
-unit: $(BUILD)/interop/sample
+unit: $(BUILD)/interop/sample $(BUILD)/interop/log

@@ -26,7 +26,7 @@ install_tools() (
 
 build_checkpoint() {
 	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=${GOCACHE:-$build/go} GOFLAGS="" \
-		go build -o "$work/checkpoint" checkpoint.go
+		go build -o "$work/checkpoint" checkpoint.go verifier.go
 }
 
 make_samples() {
