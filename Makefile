@@ -27,7 +27,7 @@ LIBS = $(foreach f,$(LIB_FOLDERS),$(BUILD)/lib$(subst /,-,$(f)).a)
 lib = $(foreach f,$(1),$(BUILD)/lib$(subst /,-,$(f)).a)
 
 MODULE = $(BUILD)/assay.so
-PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-feeder $(BUILD)/assay-launcher $(BUILD)/assay-init
+PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-feeder $(BUILD)/assay-tpm $(BUILD)/assay-launcher $(BUILD)/assay-init
 
 all: $(MODULE) $(PROGRAMS) samples
 
@@ -67,6 +67,10 @@ $(BUILD)/assay-probe: $(BUILD)/plugin/daemon/probe/main.o $(call lib,pkcs11 conf
 $(BUILD)/assay-feeder: $(BUILD)/plugin/daemon/feeder/main.o $(call lib,config/base)
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcurl
+
+$(BUILD)/assay-tpm: $(BUILD)/plugin/daemon/tpm/main.o $(call lib,audit config/base)
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -ltss2-esys -ltss2-mu -ltss2-rc -ltss2-tctildr -lcrypto
 
 $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sandbox pkcs11 config config/base)
 	$(say)

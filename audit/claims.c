@@ -87,7 +87,7 @@ static void put_components(struct buf *out, const struct leaf *leaf)
 
 static void put_hsm(struct buf *out, const struct leaf_hsm *hsm)
 {
-	cbor_put_map(out, 1);
+	cbor_put_map(out, hsm->tpm.left ? 2 : 1);
 	cbor_put_text(out, CLAIM_HSM_NAME);
 	cbor_put_map(out, 5);
 	cbor_put_text(out, "flags");
@@ -100,6 +100,10 @@ static void put_hsm(struct buf *out, const struct leaf_hsm *hsm)
 	cbor_put_text_slice(out, hsm->firmware);
 	cbor_put_text(out, "manufacturer");
 	cbor_put_text_slice(out, hsm->manufacturer);
+	if (!hsm->tpm.left)
+		return;
+	cbor_put_text(out, CLAIM_TPM_NAME);
+	cbor_put_bytes(out, hsm->tpm);
 }
 
 static void put_times(struct buf *out, const struct leaf *leaf)

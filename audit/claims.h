@@ -8,7 +8,8 @@
 /* What the forms of single claims have in common for their writer and their reader. */
 #define CLAIM_ALG_SHA256 1           /* Named Information registry */
 #define CLAIM_MEASURED_COMPONENT 295 /* CoAP content format, RFC 10013 */
-#define CLAIM_HSM_NAME "hsm"         /* of the submodule */
+#define CLAIM_HSM_NAME "hsm"         /* of the submodules */
+#define CLAIM_TPM_NAME "tpm"
 
 enum claim_kind {
 	CLAIM_TEXT,

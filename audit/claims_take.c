@@ -117,17 +117,31 @@ static enum err take_named(struct slice *in, const char *name, struct slice *tex
 	return e ? e : cbor_take_text(in, HSM_TEXT_MAX, text);
 }
 
-static enum err take_hsm(struct slice *in, struct leaf_hsm *hsm)
+static enum err take_tpm(struct slice *in, struct leaf_hsm *hsm)
 {
 	enum err e;
 
-	if ((e = take_map(in, 1)) || (e = take_this_text(in, CLAIM_HSM_NAME)) ||
-	    (e = take_map(in, 5)) || (e = take_this_text(in, "flags")) ||
-	    (e = cbor_take_uint(in, &hsm->flags)) || (e = take_named(in, "model", &hsm->model)) ||
+	if ((e = take_this_text(in, CLAIM_TPM_NAME)) ||
+	    (e = cbor_take_bytes(in, LEAF_TPM_MAX, &hsm->tpm)))
+		return e;
+	return hsm->tpm.left ? OK : failed(ERR_FORMAT, "an empty quote");
+}
+
+static enum err take_hsm(struct slice *in, struct leaf_hsm *hsm)
+{
+	size_t submodules;
+	enum err e;
+
+	if ((e = cbor_take_map(in, 2, &submodules)) || (e = submodules ? OK : ERR_FORMAT) ||
+	    (e = take_this_text(in, CLAIM_HSM_NAME)) || (e = take_map(in, 5)) ||
+	    (e = take_this_text(in, "flags")) || (e = cbor_take_uint(in, &hsm->flags)) ||
+	    (e = take_named(in, "model", &hsm->model)) ||
 	    (e = take_named(in, "serial", &hsm->serial)) ||
 	    (e = take_named(in, "firmware", &hsm->firmware)))
 		return e;
-	return take_named(in, "manufacturer", &hsm->manufacturer);
+	if ((e = take_named(in, "manufacturer", &hsm->manufacturer)))
+		return e;
+	return submodules == 2 ? take_tpm(in, hsm) : OK;
 }
 
 static enum err take_times(struct slice *in, struct leaf *leaf)

@@ -53,15 +53,18 @@ enum err ecdsa_from_der(struct slice der, uint8_t raw[ECDSA_RAW])
 		       : failed(ERR_FORMAT, "an ECDSA signature that is not DER");
 }
 
-enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE], struct slice raw)
+static void key_cleanup(EVP_PKEY **key)
+{
+	EVP_PKEY_free(*key);
+}
+
+static enum err verify(EVP_PKEY *key, const uint8_t digest[SHA256_SIZE], struct slice raw,
+		       const char *whose)
 {
 	CLEANUP(buf) struct buf der = BUF_INIT;
-	CLEANUP(x509) X509 *x = NULL;
-	EVP_PKEY *key;
-	enum err e;
+	enum err e = ecdsa_to_der(raw, &der);
 
-	if ((e = x509_parse(certificate, &x)) || (e = x509_key(x, &key)) ||
-	    (e = ecdsa_to_der(raw, &der)))
+	if (e)
 		return e;
 	CLEANUP(context) EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
 	if (!c || EVP_PKEY_verify_init(c) != 1)
@@ -69,8 +72,38 @@ enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE
 	if (EVP_PKEY_verify(c, der.data, der.len, digest, SHA256_SIZE) != 1) {
 		(void)x509_reason();
 		return failed(ERR_CRYPTO,
-			      "the signature is not by the certificate's key, or what it "
-			      "signs was changed");
+			      "the signature is not by %s key, or what it signs was changed",
+			      whose);
 	}
 	return OK;
+}
+
+enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE], struct slice raw)
+{
+	CLEANUP(x509) X509 *x = NULL;
+	EVP_PKEY *key;
+	enum err e;
+
+	if ((e = x509_parse(certificate, &x)) || (e = x509_key(x, &key)))
+		return e;
+	return verify(key, digest, raw, "the certificate's");
+}
+
+enum err ecdsa_verify_point(const uint8_t point[ECDSA_POINT], const uint8_t digest[SHA256_SIZE],
+			    struct slice raw)
+{
+	char group[] = SN_X9_62_prime256v1;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)point,
+						  ECDSA_POINT),
+		OSSL_PARAM_construct_end(),
+	};
+	CLEANUP(context) EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	CLEANUP(key) EVP_PKEY *key = NULL;
+
+	if (!c || EVP_PKEY_fromdata_init(c) != 1 ||
+	    EVP_PKEY_fromdata(c, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		return failed(ERR_CRYPTO, "a public key: %s", x509_reason());
+	return verify(key, digest, raw, "this");
 }

@@ -60,10 +60,13 @@ struct leaf_component {
 	uint8_t sha256[SHA256_SIZE];
 };
 
+/* Claim 266: submodules. */
 struct leaf_hsm {
 	struct slice manufacturer, model, serial, firmware;
 	uint64_t flags;
+	struct slice tpm; /* empty, or a TPM's quote (quote.h), a submodule beside the HSM */
 };
+#define LEAF_TPM_MAX 4096
 
 struct leaf {
 	enum leaf_type type;

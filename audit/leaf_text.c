@@ -174,6 +174,10 @@ static void show_hsm(struct writer *w, const struct leaf_hsm *hsm)
 	put_text(w, "serial", hsm->serial);
 	put_text(w, "firmware", hsm->firmware);
 	put_number(w, "flags", hsm->flags);
+	if (!hsm->tpm.left)
+		return;
+	put_name(w, "tpm_quote");
+	put_hex(w, hsm->tpm);
 }
 
 static void show_component(struct writer *w, const struct leaf_component *c)

@@ -5,6 +5,7 @@
 
 #include "audit/certificate.h"
 #include "audit/leaf_text.h"
+#include "audit/quote.h"
 #include "audit/timestamp.h"
 #include "audit/verifier.h"
 
@@ -235,6 +236,24 @@ static enum err check_tcb_receipt(struct verifier *v)
 			    (const char *)r.origin.p);
 }
 
+/* The TPM speaks for the record that its quote stands in, and for no other. */
+static enum err check_quote(struct verifier *v)
+{
+	struct receipt r;
+	enum err e;
+
+	if (!v->tcb || !v->tcb->hsm.tpm.left)
+		return verifier_skip(v, "no TPM's quote came with the proof");
+	if (!v->parts.tcb_receipt.left)
+		return failed(ERR_MISMATCH,
+			      "a TPM's quote came without the receipt of the TCB record");
+	if ((e = receipt_read(v->parts.tcb_receipt, &r)) ||
+	    (e = quote_verify(v->tcb, r.certificate)))
+		return e;
+	return verifier_say(v, "over the registers of the boot, by the key that the TCB record "
+			       "names");
+}
+
 /* How a run ended is told last: a proof of a failure is as good as any. */
 static const struct verifier_step steps[] = {
 	{ "format", check_format },
@@ -249,6 +268,7 @@ static const struct verifier_step steps[] = {
 	{ "certificate", check_certificate },
 	{ "time stamp", check_timestamp },
 	{ "tcb receipt", check_tcb_receipt },
+	{ "tpm", check_quote },
 	{ "input", verifier_input },
 	{ "output", verifier_output },
 	{ "stderr", verifier_messages },

@@ -21,6 +21,7 @@ static const struct {
 	{ "init", "executed from the descriptor that was hashed" },
 	{ "configuration", "the daemon's configuration in force" },
 	{ "as-installed:", "the front end as installed: whether it is what ran is not known" },
+	{ "tpm:", "what the TPM signed: registers of the boot, and its key" },
 	{ "kernel:", "the kernel's own words on itself: self-reported" },
 	{ "cpu:", "the kernel's words on the processor: self-reported" },
 	{ "machine:", "the kernel's words on the machine: self-reported" },

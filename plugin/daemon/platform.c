@@ -17,8 +17,8 @@
 #define FACT_MAX ((size_t)4 << 20)
 #define FOLDER_NAMES_MAX 4096
 
-static enum err add_digest(struct platform *parts, const char *name, const char *version,
-			   const uint8_t digest[SHA256_SIZE])
+enum err platform_add_digest(struct platform *parts, const char *name, const char *version,
+			     const uint8_t digest[SHA256_SIZE])
 {
 	size_t i = parts->n;
 
@@ -33,13 +33,13 @@ static enum err add_digest(struct platform *parts, const char *name, const char 
 	return OK;
 }
 
-static enum err add_bytes(struct platform *parts, const char *name, const char *version,
-			  struct slice bytes)
+enum err platform_add(struct platform *parts, const char *name, const char *version,
+		      struct slice bytes)
 {
 	uint8_t digest[SHA256_SIZE];
 
 	sha256_once(bytes, digest);
-	return add_digest(parts, name, version, digest);
+	return platform_add_digest(parts, name, version, digest);
 }
 
 static enum err hash_fd(int fd, const char *path, uint8_t digest[SHA256_SIZE])
@@ -68,7 +68,7 @@ static enum err add_file(struct platform *parts, const char *name, const char *p
 	if (fd < 0)
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", path);
 	enum err e = hash_fd(fd, path, digest);
-	return e ? e : add_digest(parts, name, "", digest);
+	return e ? e : platform_add_digest(parts, name, "", digest);
 }
 
 struct mapping {
@@ -164,7 +164,7 @@ static enum err add_mapping(void *context, const struct mapping *m)
 	enum err e = check_same_file(fd, m);
 	if (e || (e = hash_fd(fd, m->path, digest)))
 		return e;
-	return add_digest(to->parts, name, "", digest);
+	return platform_add_digest(to->parts, name, "", digest);
 }
 
 /* ---- what the kernel says, from the list ---- */
@@ -182,7 +182,7 @@ static enum err add_fact(struct platform *parts, const char *name, struct slice 
 		plain = isprint(bytes.p[i]);
 	if (plain)
 		snprintf(words, sizeof words, "%.*s", (int)n, bytes.p);
-	return add_bytes(parts, name, words, bytes);
+	return platform_add(parts, name, words, bytes);
 }
 
 static enum err fact_FILE(const char *path, struct buf *out)
@@ -339,9 +339,9 @@ enum err platform_measure(const struct daemon *daemon, struct platform *parts)
 
 	parts->n = 0;
 	if ((e = walk_mappings(add_mapping, &mapped)) ||
-	    (e = add_digest(parts, "launcher", "", facts->launcher)) ||
-	    (e = add_digest(parts, "init", "", facts->init)) ||
-	    (e = add_digest(parts, "configuration", "", daemon->config->digest)) ||
+	    (e = platform_add_digest(parts, "launcher", "", facts->launcher)) ||
+	    (e = platform_add_digest(parts, "init", "", facts->init)) ||
+	    (e = platform_add_digest(parts, "configuration", "", daemon->config->digest)) ||
 	    (e = add_facts(parts)))
 		return e;
 	return add_front_end(daemon, parts);

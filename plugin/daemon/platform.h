@@ -27,6 +27,11 @@ struct platform {
 
 /* ERR_MISMATCH: a file was replaced since it was mapped, so that what runs can't be measured. */
 MUST enum err platform_measure(const struct daemon *daemon, struct platform *out);
+/* Adds a part, by its bytes or its digest; @version may be empty. ERR_LIMIT: there are too many. */
+MUST enum err platform_add(struct platform *platform, const char *name, const char *version,
+			   struct slice bytes);
+MUST enum err platform_add_digest(struct platform *platform, const char *name, const char *version,
+				  const uint8_t digest[SHA256_SIZE]);
 /* A number for what is mapped now: cheap, and another one when something was loaded since. */
 MUST enum err platform_fingerprint(uint64_t *out);
 /* Is the component of that name a program or library, so that a change must be accepted? */

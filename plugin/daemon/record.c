@@ -41,9 +41,12 @@ static void fill_hsm(const struct daemon *daemon, struct leaf *leaf)
 	const struct token_info *info = attest_token(daemon->attest);
 
 	leaf->has_hsm = true;
-	leaf->hsm = (struct leaf_hsm){ slice_text(info->manufacturer), slice_text(info->model),
-				       slice_text(info->serial), slice_text(info->firmware),
-				       info->flags };
+	leaf->hsm = (struct leaf_hsm){ slice_text(info->manufacturer),
+				       slice_text(info->model),
+				       slice_text(info->serial),
+				       slice_text(info->firmware),
+				       info->flags,
+				       { 0 } };
 }
 
 static void fill_caller(const struct record_caller *caller, struct leaf *leaf)

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/accepted.h"
 #include "plugin/daemon/platform.h"
+#include "plugin/daemon/quoting.h"
 #include "plugin/daemon/record.h"
 
 void tcb_init(struct tcb *tcb)
@@ -39,14 +41,45 @@ void tcb_record_cleanup(struct tcb_record **record)
 	tcb_record_release(STEAL(*record));
 }
 
-static enum err write_record(struct daemon *daemon, const struct platform *platform,
+/* What the TPM says of the boot, where one is configured: the registers become parts like others, and
+ * the quote is for this record alone. */
+static enum err add_quote(struct daemon *daemon, struct leaf *leaf, struct platform *platform,
+			  struct buf *quote)
+{
+	uint8_t challenge[SHA256_SIZE], registers[QUOTE_REGISTERS][SHA256_SIZE];
+	struct slice origin = slice_text(attest_origin(daemon->attest));
+	struct quote_parts parts;
+	struct audit_key key;
+	enum err e;
+
+	if (!*daemon->config->tpm_tcti)
+		return OK;
+	attest_appliance_key(daemon->attest, &key);
+	if ((e = quote_challenge(leaf->cti, origin, key.certificate, challenge)) ||
+	    (e = quoting_ask(daemon->config, daemon->self, challenge, quote, registers)) ||
+	    (e = quote_read(buf_slice(quote), &parts)) ||
+	    (e = platform_add(platform, QUOTE_KEY, "", parts.public)))
+		return e;
+	for (unsigned i = 0; i < QUOTE_REGISTERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, QUOTE_REGISTER, i);
+		if ((e = platform_add_digest(platform, name, "", registers[i])))
+			return e;
+	}
+	leaf->hsm.tpm = buf_slice(quote);
+	return OK;
+}
+
+static enum err write_record(struct daemon *daemon, struct platform *platform,
 			     struct tcb_record *record)
 {
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
+	CLEANUP(buf) struct buf quote = BUF_INIT;
 	struct leaf leaf;
 	enum err e = record_fill(daemon, NULL, NULL, LEAF_TCB, &leaf);
 
-	if (e)
+	if (e || (e = add_quote(daemon, &leaf, platform, &quote)))
 		return e;
 	memcpy(leaf.components, platform->list, platform->n * sizeof *platform->list);
 	leaf.components_n = platform->n;
@@ -64,6 +97,7 @@ static void put_in_force(struct tcb *tcb, struct tcb_record *record, uint64_t ma
 	struct tcb_record *old = tcb->current;
 	tcb->current = record;
 	tcb->mapped = mapped;
+	tcb->measured_ms = io_monotonic_ms();
 	pthread_mutex_unlock(&tcb->lock);
 	tcb_record_release(old);
 }
@@ -121,13 +155,16 @@ static enum err renew(struct daemon *daemon)
 	return OK;
 }
 
-static bool is_measured(struct tcb *tcb)
+/* A quote is of the moment when it was made. */
+static bool is_measured(const struct config *config, struct tcb *tcb)
 {
-	uint64_t mapped;
+	uint64_t mapped, now_ms = io_monotonic_ms();
 	enum err e = platform_fingerprint(&mapped);
 
 	pthread_mutex_lock(&tcb->lock);
 	bool same = !e && tcb->current && tcb->mapped == mapped;
+	if (*config->tpm_tcti && now_ms - tcb->measured_ms >= config->tpm_quote_seconds * 1000)
+		same = false;
 	pthread_mutex_unlock(&tcb->lock);
 	return same;
 }
@@ -147,7 +184,7 @@ static void hold(struct tcb *tcb, enum err e)
 
 enum err tcb_renew(struct daemon *daemon)
 {
-	if (is_measured(&daemon->tcb))
+	if (is_measured(daemon->config, &daemon->tcb))
 		return OK;
 	enum err e = renew(daemon);
 	hold(&daemon->tcb, e);

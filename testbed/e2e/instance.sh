@@ -157,7 +157,7 @@ instance_make() {
 	umask 022
 	chmod 0755 "$D"
 	install -d -m 0755 "$D/bin" "$D/samples"
-	install -m 0755 "$BUILD"/{assay,assayd,assay-probe,assay-feeder,assay-launcher,assay-init,assay.so} "$D/bin"
+	install -m 0755 "$BUILD"/{assay,assayd,assay-probe,assay-feeder,assay-tpm,assay-launcher,assay-init,assay.so} "$D/bin"
 	install -m 0644 "$BUILD"/samples/*.{pkg,xml} "$D/samples"
 	install -d -m 0700 -o $DAEMON_UID -g $DAEMON_UID "$D/state"
 	install -d -m 0755 -o $DAEMON_UID -g $CLIENT_GID "$D/run"
