@@ -287,6 +287,9 @@ static bool is_offence(const struct call *call, const struct row *row, enum err 
 		return false;
 	if (call->astray)
 		return row->who == ROLE || row->number == REQ_BEGIN;
+	/* An ATTACH with a secret that is guessed; an execution's own end is in its record. */
+	if (e == ERR_DENIED)
+		return row && row->who != ROLE;
 	return e == ERR_FORMAT || e == ERR_UNSUPPORTED;
 }
 

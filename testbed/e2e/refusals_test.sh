@@ -19,6 +19,14 @@ def hello(s):
     s.send(b"\x83\x01\x01\x40")
     s.recv(65536)
 
+def guess():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(5)
+    s.connect(path)
+    s.send(b"\x82\x02\x58\x20" + os.urandom(32))
+    s.recv(65536)
+    s.close()
+
 def storm(n):
     while sent[0] < most and time.monotonic() < end:
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -37,6 +45,7 @@ def storm(n):
             pass
         s.close()
 
+guess()
 threads = [threading.Thread(target=storm, args=(n,)) for n in range(24)]
 for t in threads: t.start()
 for t in threads: t.join()
@@ -53,6 +62,7 @@ sent=$(grep -oE '[0-9]+' "$D/sent")
 if [ "${sent:-0}" -ge 200 ]; then ok "a storm of $sent requests"; else not_ok "no storm: $(cat "$D/sent")"; fi
 says "a malformed request is a record" "malformed|arguments|expected" assay audit show --type refusal
 says "an unknown one too" "request 2[0-9][0-9] is not known" assay audit show --type refusal
+says "a guess at another's link too" "no link with that secret" assay audit show --type refusal
 says "and one for another partition" "not an enrolled partition" assay audit show --type refusal
 check "the daemon ends" assay stop
 # 256 at once, one every ten seconds, and at the end one for each cause that was counted.
