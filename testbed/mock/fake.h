@@ -5,6 +5,7 @@
 #include "testbed/unit/server.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "testbed/mock/mock.h"
 
@@ -20,7 +21,7 @@
 struct fake {
 	enum err begin, execute, load; /* what these are answered */
 	unsigned login_wanted;         /* so many requests more are told ERR_LOGIN */
-	bool broken;                   /* the next EXECUTE ends the connection */
+	atomic_bool broken;            /* the next EXECUTE ends the connection */
 	bool slow;                     /* EXECUTE waits for fake_go, once it has posted fake_runs */
 	bool two_apps, suspended;
 	bool paged;         /* two applications, in two answers */
