@@ -83,42 +83,13 @@ enum err against_read_all(struct against *against, const struct cli_list *paths,
 	return e;
 }
 
-/* As a counter carries: each bit of @seen that is set has a peak of that height. */
-static void add_leaf(struct against_head *head, struct slice raw)
-{
-	unsigned level = 0;
-	tree_hash hash;
-
-	leaf_hash(raw, hash);
-	for (; head->seen >> level & 1; level++)
-		tree_node(head->peaks[level], hash, hash);
-	memcpy(head->peaks[level], hash, sizeof hash);
-	head->seen++;
-}
-
 void against_record(struct against *against, const char *origin, uint64_t index, struct slice raw)
 {
 	for (size_t i = 0; i < against->n; i++) {
 		struct against_head *head = &against->heads[i];
 
-		if (head->seen == index && index < head->size && !strcmp(head->origin, origin))
-			add_leaf(head, raw);
-	}
-}
-
-static void root_of(const struct against_head *head, tree_hash root)
-{
-	bool first = true;
-
-	sha256_once(slice_of(NULL, 0), root);
-	for (unsigned level = 0; level < TREE_LEVELS; level++) {
-		if (!(head->seen >> level & 1))
-			continue;
-		if (first)
-			memcpy(root, head->peaks[level], sizeof(tree_hash));
-		else
-			tree_node(head->peaks[level], root, root);
-		first = false;
+		if (head->seen.size == index && index < head->size && !strcmp(head->origin, origin))
+			peaks_add(&head->seen, raw);
 	}
 }
 
@@ -129,13 +100,13 @@ enum err against_check(const struct against *against)
 	for (size_t i = 0; i < against->n; i++) {
 		const struct against_head *head = &against->heads[i];
 
-		if (head->seen < head->size)
+		if (head->seen.size < head->size)
 			return failed(ERR_MISMATCH,
 				      "%s had %llu records once, and has %llu now: records were "
 				      "removed, or this is an older log",
 				      head->origin, (unsigned long long)head->size,
-				      (unsigned long long)head->seen);
-		root_of(head, root);
+				      (unsigned long long)head->seen.size);
+		peaks_root(&head->seen, root);
 		if (memcmp(root, head->root, sizeof root))
 			return failed(ERR_MISMATCH,
 				      "%s: its first %llu records are others than they once were: "

@@ -8,16 +8,15 @@
 #include "audit/auditor.h"
 #include "audit/note.h"
 #include "audit/trust.h"
-#include "audit/tree.h"
+#include "plugin/cli/audit_peaks.h"
 #include "plugin/cli/cli.h"
 
 struct against_head {
 	char origin[AUDITOR_ORIGIN];
 	uint64_t size;
 	tree_hash root;
-	uint64_t seen;                /* so many records went into the roots below */
-	tree_hash peaks[TREE_LEVELS]; /* of the complete subtrees that @seen is made of */
-	bool quorum;                  /* it meets the policy; then by whom, and when last: */
+	struct peaks seen; /* the records that were told so far */
+	bool quorum;       /* it meets the policy; then by whom, and when last: */
 	struct trust_count count;
 };
 

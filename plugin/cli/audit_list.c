@@ -92,25 +92,6 @@ enum err list_add(struct list *list, const struct list_tree *tree, const struct 
 	return list->text.len < TEXT_IN_MEMORY ? OK : flush_text(list);
 }
 
-void list_hold_back(struct list *list)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct list_line *line = &list->lines[i];
-
-		if (line->index == 0 || line->index < list->trees[line->tree].signed_size)
-			list->lines[kept++] = *line;
-	}
-	list->n = kept;
-	for (size_t i = 0; i < list->trees_n; i++) {
-		struct list_tree *tree = &list->trees[i];
-		uint64_t ready = tree->signed_size > 1 ? tree->signed_size : 1;
-
-		tree->next = tree->next < ready ? tree->next : ready;
-	}
-}
-
 static int by_time(const void *one, const void *other)
 {
 	const struct list_line *a = one, *b = other;

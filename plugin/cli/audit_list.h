@@ -6,6 +6,7 @@
 #define PLUGIN_CLI_AUDIT_LIST_H
 
 #include "audit/auditor.h"
+#include "plugin/cli/audit_peaks.h"
 #include "plugin/cli/audit_record.h"
 
 struct list_tree {
@@ -13,6 +14,7 @@ struct list_tree {
 	int64_t newest;       /* the latest time in it: its records never go back behind */
 	uint64_t next;        /* index of the first record that was not seen yet */
 	uint64_t signed_size; /* so many of its records are under a signed head */
+	struct peaks seen;    /* of a tree that is followed: the records that were seen */
 };
 
 struct list_line {
@@ -37,9 +39,6 @@ struct list {
 struct list_tree *list_tree(struct list *list, const char *origin);
 /* Puts a record of the tree that list_tree() gave last into the list. */
 MUST enum err list_add(struct list *list, const struct list_tree *tree, const struct leaf *leaf);
-/* Takes back what is not under a signed head yet, for the next time that the log is read. A tree's
- * first record has no head of its own. */
-void list_hold_back(struct list *list);
 /* Writes the last @most of them to stdout, by way of @out, and empties the list. */
 MUST enum err list_print(struct list *list, size_t most, struct buf *out);
 void list_cleanup(struct list *list);

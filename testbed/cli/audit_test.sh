@@ -114,15 +114,20 @@ await '"signed"' "$D/followed"
 echo "the first line" >&7
 await "the first line" "$D/followed"
 echo "the second line" >&7
-if await "the second line" "$D/followed"; then ok "records show as they come in"; else not_ok "records show as they come in"; fi
+await "the second line" "$D/followed"
+seq -f "line %g" 300 >&7
+if await "line 300" "$D/followed"; then ok "records show as they come in"; else not_ok "records show as they come in"; fi
 kill -INT $follower
 wait $follower
 rc=$?
 check "interrupted, it ends as it should" [ $rc -eq 0 -a ! -s "$D/follow.err" ]
 check "each once, in order, and signed" python3 -c 'import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
-sys.exit([r["reason"] for r in rows[1:]] != ["the first line", "the second line"] or
-         not all(r["signed"] for r in rows))' "$D/followed"
+many = [r for r in rows if r["reason"].startswith("line ")]
+trees = {o: [r["pos"] for r in many if r["origin"] == o] for o in {r["origin"] for r in many}}
+sys.exit([r["reason"] for r in rows[1:3]] != ["the first line", "the second line"] or
+         sorted(int(r["reason"][5:]) for r in many) != list(range(1, 301)) or
+         any(p != sorted(p) for p in trees.values()) or not all(r["signed"] for r in rows))' "$D/followed"
 exec 7>&-
 wait $writer
 
