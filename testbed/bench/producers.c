@@ -146,7 +146,7 @@ static void report(struct producer *all, unsigned n, double seconds)
 	free(us);
 }
 
-static void run(struct producer *all, unsigned n, unsigned seconds)
+static void run(struct producer *all, unsigned n, unsigned ms)
 {
 	pthread_barrier_init(&ready, NULL, n + 1);
 	end = UINT64_MAX;
@@ -157,7 +157,7 @@ static void run(struct producer *all, unsigned n, unsigned seconds)
 			die("no thread");
 	}
 	uint64_t began = now_ns();
-	end = began + seconds * UINT64_C(1000000000);
+	end = began + ms * UINT64_C(1000000);
 	pthread_barrier_wait(&ready);
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(all[i].thread, NULL);
@@ -182,16 +182,16 @@ static void encode(void)
 int main(int argc, char **argv)
 {
 	static struct producer all[PRODUCERS_MAX];
-	int n = argc > 4 ? atoi(argv[1]) : 0, seconds = argc > 4 ? atoi(argv[3]) : 0;
+	int n = argc > 4 ? atoi(argv[1]) : 0, ms = argc > 4 ? atoi(argv[3]) : 0;
 	int partitions = argc > 5 ? atoi(argv[5]) : 1;
 
 	bytes = argc > 4 ? (size_t)atoi(argv[2]) : 0;
-	if (n < 1 || n > PRODUCERS_MAX || seconds < 1 || partitions < 1 ||
-	    partitions > PARTITIONS_MAX || bytes < BYTES_MIN || bytes > BYTES_MAX)
-		die("usage: %s PRODUCERS BYTES SECONDS WHERE [PARTITIONS]", argv[0]);
+	if (n < 1 || n > PRODUCERS_MAX || ms < 1 || partitions < 1 || partitions > PARTITIONS_MAX ||
+	    bytes < BYTES_MIN || bytes > BYTES_MAX)
+		die("usage: %s PRODUCERS BYTES MILLISECONDS WHERE [PARTITIONS]", argv[0]);
 	encode();
 	store.open(argv[4], (unsigned)n, (unsigned)partitions);
-	run(all, (unsigned)n, (unsigned)seconds);
+	run(all, (unsigned)n, (unsigned)ms);
 	store.close();
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* producers.h - records from many producers at once, each of which waits until its own is durable: one
  * program for each kind of store, all with the same records and the same clock.
  *
- *   log_STORE PRODUCERS BYTES SECONDS WHERE [PARTITIONS]
+ *   log_STORE PRODUCERS BYTES MILLISECONDS WHERE [PARTITIONS]
  *
  * prints "records-a-second p50 p99 records sync-p50", times in microseconds; the last is that of the
  * program's own fdatasync, 0 where it calls none.
