@@ -22,7 +22,7 @@ STATIC_LDFLAGS = -static -no-pie -Wl,-z,relro,-z,now -Wl,--gc-sections
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(wildcard $(foreach d,$(1),$(d)/*.c)))
 
-LIB_FOLDERS = config/base config sandbox audit pkcs11 plugin plugin/daemon plugin/cli
+LIB_FOLDERS = config/base config sandbox audit audit/library pkcs11 plugin plugin/daemon plugin/cli
 LIBS = $(foreach f,$(LIB_FOLDERS),$(BUILD)/lib$(subst /,-,$(f)).a)
 lib = $(foreach f,$(1),$(BUILD)/lib$(subst /,-,$(f)).a)
 
@@ -72,7 +72,7 @@ $(BUILD)/assay-tpm: $(BUILD)/plugin/daemon/tpm/main.o $(call lib,audit config/ba
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -ltss2-esys -ltss2-mu -ltss2-rc -ltss2-tctildr -lcrypto
 
-$(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit sandbox pkcs11 config config/base)
+$(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit/library audit sandbox pkcs11 config config/base)
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
 

@@ -108,7 +108,7 @@ auditor() { env -i setpriv --reuid 65534 --regid 65534 --clear-groups "$D/bin/as
 chmod 0644 "$W"/*
 exits 0 "the compact proof holds" "The proof holds" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/screen.pkg"
 exits 1 "the compact proof of another application" "application does not match" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --package "$D/samples/unruly.pkg"
-exits 2 "a compact proof needs a certificate" "is a compact proof: --certificate FILE is missing" auditor verify "$W/compact" --ca "$D/ca.pem"
+exits 2 "a compact proof needs a certificate" "is a compact proof: the partition.s certificate is missing" auditor verify "$W/compact" --ca "$D/ca.pem"
 exits 1 "a compact proof is no receipt" "no receipt of a load" auditor verify "$W/compact" --ca "$D/ca.pem" --certificate "$D/admin/bank-a.pem" --receipt
 exits 0 "the proof holds" "The proof holds" auditor verify "$W/proof" --ca "$D/ca.pem" --input "$W/in" --output "$W/output" \
 	--stderr "$W/stderr" --keys "$W/keys" --measurement "$measured"

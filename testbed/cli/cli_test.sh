@@ -125,14 +125,14 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /de
 openssl x509 -in "$D/ca.pem" -outform DER -out "$D/ca.der"
 expect 1 "The proof does not hold" "" verify "$D/good.yaml" --ca "$D/ca.pem"
 expect 1 '"holds": false' "" verify "$D/good.yaml" --ca "$D/ca.der" --json
-expect 1 "" "a certificate in PEM or DER expected" verify "$D/good.yaml" --ca "$D/good.yaml"
+expect 2 "" "the CA.s certificate: not a certificate in PEM or DER" verify "$D/good.yaml" --ca "$D/good.yaml"
 expect 2 "" "64 hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --measurement 12
 expect 2 "" "hexadecimal digits expected" verify "$D/good.yaml" --ca "$D/ca.pem" --nonce zz
-expect 2 "" "keys is missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
+expect 2 "" "commitment keys are missing" verify "$D/good.yaml" --ca "$D/ca.pem" --output "$D/good.yaml"
 expect 2 "" "a compact proof names neither" verify "$D/good.yaml" --ca "$D/ca.pem" --certificate "$D/ca.pem" --partition 17
 printf '\xd2\x84' >"$D/compact"
-expect 2 "" "is a compact proof: --certificate FILE is missing" verify "$D/compact" --ca "$D/ca.pem"
-expect 2 "" "is a compact proof: --certificate" verify "$D/compact" --ca "$D/ca.pem" --receipt
+expect 2 "" "is a compact proof: the partition.s certificate is missing" verify "$D/compact" --ca "$D/ca.pem"
+expect 2 "" "is a compact proof: the partition.s certificate is missing" verify "$D/compact" --ca "$D/ca.pem" --receipt
 mkdir "$D/log"
 expect 3 "" "$D/log: " audit verify "$D/log" --ca "$D/ca.pem"
 
