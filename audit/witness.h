@@ -42,6 +42,17 @@ enum witness_verdict {
 enum witness_verdict witness_judge(const struct trust *logs, const struct witness_request *request,
 				   const struct witness_seen *seen);
 
+/* Do witnesses vouch for a tree's head that somebody holds? @file is a checkpoint of just that head, or
+ * a request whose proof leads from it to a later checkpoint. ERR_MISMATCH: they are not of one tree,
+ * or the quorum is not there; as trust_check() and witness_request_read() otherwise. */
+struct witness_head {
+	struct slice origin;
+	uint64_t size;
+	uint8_t root[SHA256_SIZE];
+};
+MUST enum err witness_vouches(const struct trust *trust, struct slice file,
+			      const struct witness_head *head, struct trust_count *count);
+
 /* The two answers that a client of the protocol reads. Appends to @note the lines of @answer that are
  * by @key and verify for the note's text; ERR_NOT_FOUND when there is none, ERR_FORMAT or ERR_CRYPTO
  * when it is no answer. */

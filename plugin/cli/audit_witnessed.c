@@ -8,11 +8,24 @@
 #include "config/base/io.h"
 #include "plugin/cli/json.h"
 
-static enum err add_one(int trees, const char *origin, struct against *against)
+enum err trail_witnessed(const struct trail *trail, const char *origin, struct buf *note)
+{
+	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int trees = -1;
+	enum err e;
+
+	if (root < 0)
+		return failed(ERR_IO, "%s: %m", trail->path);
+	return (e = io_open_dir(root, "trees", false, &trees))
+		       ? e
+		       : public_witnessed(trees, origin, note);
+}
+
+static enum err add_one(const struct trail *trail, const char *origin, struct against *against)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct note note;
-	enum err e = public_witnessed(trees, origin, &raw);
+	enum err e = trail_witnessed(trail, origin, &raw);
 
 	if (e)
 		return e == ERR_NOT_FOUND ? OK : e;
@@ -24,16 +37,10 @@ static enum err add_one(int trees, const char *origin, struct against *against)
 static enum err add_own(const struct trail *trail, struct against *against)
 {
 	CLEANUP(public_list) struct public_list list = { 0 };
-	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(fd) int trees = -1;
-	enum err e;
+	enum err e = trail_published(trail, &list);
 
-	if (root < 0)
-		return failed(ERR_IO, "%s: %m", trail->path);
-	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = trail_published(trail, &list)))
-		return e;
 	for (size_t i = 0; !e && i < list.n; i++)
-		e = add_one(trees, list.items[i].origin, against);
+		e = add_one(trail, list.items[i].origin, against);
 	return e;
 }
 

@@ -7,6 +7,10 @@
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
 
+/* The newest checkpoint of a tree that the log's own policy found enough witnesses for;
+ * ERR_NOT_FOUND: there is none. */
+MUST enum err trail_witnessed(const struct trail *trail, const char *origin, struct buf *note);
+
 /* Reads the policy, and adds the witnessed checkpoints that the log itself keeps. Before any other
  * checkpoint is added, and before the log is read. */
 MUST enum err witnessed_read(const struct trail *trail, const char *policy,

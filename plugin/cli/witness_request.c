@@ -1,9 +1,12 @@
 #include <string.h>
 
 #include "audit/leaf.h"
+#include "audit/proof.h"
 #include "audit/public.h"
+#include "audit/receipt.h"
 #include "audit/witness.h"
 #include "plugin/cli/audit.h"
+#include "plugin/cli/audit_witnessed.h"
 
 /* The tree that the checkpoint is of, grown from the log's records as they are read. */
 struct growing {
@@ -24,8 +27,9 @@ static enum err grow(void *context, const char *origin, uint64_t index, struct s
 	return tree_append(&growing->tree, hash);
 }
 
-/* The one published checkpoint in whose origin @name occurs. */
-static enum err find_checkpoint(const struct public_list *list, const char *name, struct slice *out)
+/* The one tree with a published checkpoint in whose origin @name occurs. */
+static enum err find_tree(const struct public_list *list, const char *name,
+			  const struct public_found **out)
 {
 	size_t found = 0;
 
@@ -35,7 +39,7 @@ static enum err find_checkpoint(const struct public_list *list, const char *name
 		/* A whole origin may be a part of another one. */
 		bool whole = !strcmp(list->items[i].origin, name);
 		if (!found++ || whole)
-			*out = buf_slice(&list->items[i].note);
+			*out = &list->items[i];
 		if (whole)
 			return OK;
 	}
@@ -56,7 +60,7 @@ static enum err prove(const struct trail *trail, const struct note *note, uint64
 	if (old == 0)
 		return OK;
 	if (old > note->size)
-		return failed(ERR_USAGE, "old: the checkpoint has %llu records only",
+		return failed(ERR_USAGE, "the checkpoint has %llu records only",
 			      (unsigned long long)note->size);
 	e = auditor_verify(trail->path, buf_slice(&trail->ca_der), grow, &growing, &report);
 	auditor_report_free(&report);
@@ -66,18 +70,40 @@ static enum err prove(const struct trail *trail, const struct note *note, uint64
 	return e;
 }
 
-static enum err write_request(struct cli *cli, const struct trail *trail, uint64_t old)
+/* The size of the tree that a proof's receipt is about. */
+static enum err read_size(const char *path, uint64_t *size)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct proof_parts parts;
+	struct receipt receipt;
+	enum err e;
+
+	if ((e = cli_read(path, PROOF_MAX, &raw)))
+		return e;
+	if ((e = proof_read(buf_slice(&raw), &parts)) ||
+	    (e = receipt_read(parts.receipt, &receipt)))
+		return failed(e, "%s: %s", path, err_reason());
+	*size = receipt.size;
+	return OK;
+}
+
+static enum err write_request(struct cli *cli, const struct trail *trail, uint64_t old,
+			      const char *proof)
 {
 	CLEANUP(public_list) struct public_list list = { 0 };
-	struct slice checkpoint = { 0 };
+	CLEANUP(buf) struct buf witnessed = BUF_INIT;
+	const struct public_found *found = NULL;
 	struct tree_path path;
 	struct note note;
 	enum err e;
 
 	/* Before the log is read: it only grows. */
-	if ((e = trail_published(trail, &list)) ||
-	    (e = find_checkpoint(&list, cli->args[0], &checkpoint)) ||
-	    (e = note_read(checkpoint, &note)) || (e = prove(trail, &note, old, &path)))
+	if ((e = trail_published(trail, &list)) || (e = find_tree(&list, cli->args[0], &found)) ||
+	    (proof && ((e = read_size(proof, &old)) ||
+		       (e = trail_witnessed(trail, found->origin, &witnessed)))))
+		return e;
+	struct slice checkpoint = buf_slice(proof ? &witnessed : &found->note);
+	if ((e = note_read(checkpoint, &note)) || (e = prove(trail, &note, old, &path)))
 		return e;
 	return witness_request_write(old, &path, checkpoint, &cli->out);
 }
@@ -85,10 +111,14 @@ static enum err write_request(struct cli *cli, const struct trail *trail, uint64
 int cmd_witness_request(struct cli *cli)
 {
 	CLEANUP(trail) struct trail trail = { 0 };
-	const char *directory = NULL;
+	const char *directory = NULL, *proof = NULL;
 	struct cli_number old = { 0 };
 	const struct cli_option options[] = {
 		CLI_NUMBER("old", "SIZE", &old, "what the witness last signed; default: nothing"),
+		CLI_TEXT(
+			"proof", "PROOF", &proof,
+			"from the tree of this proof to the newest witnessed checkpoint: for assay "
+			"verify --checkpoint"),
 		CLI_TEXT("log", "DIR", &directory, "a copy of a log, in place of the configured"),
 		TRAIL_OPTIONS(&trail),
 	};
@@ -97,7 +127,10 @@ int cmd_witness_request(struct cli *cli)
 
 	if (code)
 		return code;
-	if ((e = trail_find(cli, directory, &trail)) || (e = write_request(cli, &trail, old.value)))
+	if (old.given && proof)
+		return cli_usage(cli, "--old or --proof: one of them expected");
+	if ((e = trail_find(cli, directory, &trail)) ||
+	    (e = write_request(cli, &trail, old.value, proof)))
 		return cli_failed(cli, e);
 	return EXIT_HOLDS;
 }

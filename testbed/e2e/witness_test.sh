@@ -106,6 +106,19 @@ policy_of "$("$BUILD/assay" witness log "$D/certificates/bank-a.pem")" "witness 
 refuses "a quorum of more witnesses is not there" "no checkpoint of it has the quorum" \
 	assay audit verify --witnesses "$D/more"
 
+# A proof, and whether witnesses vouch for the log that it is from: a checkpoint of a later tree, and the
+# way there.
+check "the full proof is fetched" fetch bank_a "$(result_label "$D/work/proof.bin")" proof "$D/work/proof"
+vouched() { assay witness request "$origin" --proof "$D/work/proof" >"$D/vouched" 2>/dev/null; }
+await "the log shows how it goes on to a witnessed checkpoint" vouched
+says "the proof holds, and witnesses vouch for its log" "^ok +witnesses +2 of them cosigned" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/policy" --checkpoint "$D/vouched"
+refuses "not by a policy that wants more of them" "witnesses cosigned the checkpoint, and the policy" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/more" --checkpoint "$D/vouched"
+sed '/^— w.example/d' "$D/vouched" >"$D/alone"
+refuses "nor when nobody cosigned" "0 of 2 witnesses" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/policy" --checkpoint "$D/alone"
+
 # By others' tools. The message, rebuilt from the note and the line: openssl checks the signature.
 cosignature_by_openssl() {
 	local note=$1 n=$2
@@ -129,7 +142,7 @@ go_opens() {
 	mkdir -p "$folder"
 	cp "$1" "$folder/checkpoint"
 	openssl x509 -in "$D/certificates/bank-a.pem" -outform DER -out "$folder/certificate.der"
-	GOCACHE=$D/gocache GO111MODULE=off GOPATH=/usr/share/gocode go run testbed/interop/checkpoint.go "$folder"
+	GOCACHE=$D/gocache GO111MODULE=off GOPATH=/usr/share/gocode go run testbed/interop/{checkpoint,verifier}.go "$folder"
 }
 says "Go's sumdb opens the cosigned note" "^ok sumdb/note accepts the checkpoint" go_opens "$D/first"
 

@@ -290,6 +290,40 @@ START_TEST(only_the_witness_own_line_is_taken_from_its_answer)
 }
 END_TEST
 
+START_TEST(witnesses_vouch_for_an_older_head_by_a_later_checkpoint)
+{
+	struct scene s;
+	struct trust *none = NULL, *stranger = NULL;
+	struct trust_count count;
+	struct witness_head head = { slice_text(APPLIANCE_ORIGIN), 5, { 0 } };
+	CLEANUP(buf) struct buf note = BUF_INIT;
+
+	scene_open(&s, 5);
+	ck_assert_ok(trust_read(slice_text("quorum none\n"), "p", true, &none));
+	ck_assert_ok(trust_read(slice_text("witness w w.example/0+740fad11+BDtqJ7zOtqQtYqOo0CpvDXNl"
+					   "MhV3HeJDpjrASKGLWdop\nquorum w\n"),
+				"p", true, &stranger));
+	ck_assert_ok(tree_root(&s.log.tree, 5, head.root));
+	appliance_note(&s.log, APPLIANCE_ORIGIN, &note);
+	ck_assert_ok(witness_vouches(none, buf_slice(&note), &head, &count));
+	ck_assert_err(witness_vouches(stranger, buf_slice(&note), &head, &count), ERR_MISMATCH);
+	appliance_grow(&s.log, 6);
+	prepare(&s, &s.log, 5);
+	ck_assert_ok(witness_vouches(none, buf_slice(&s.body), &head, &count));
+	head.root[0] ^= 1;
+	ck_assert_err(witness_vouches(none, buf_slice(&s.body), &head, &count), ERR_MISMATCH);
+	head.root[0] ^= 1;
+	head.size = 4;
+	ck_assert_err(witness_vouches(none, buf_slice(&s.body), &head, &count), ERR_MISMATCH);
+	head.size = 5;
+	head.origin = slice_text("another");
+	ck_assert_err(witness_vouches(none, buf_slice(&s.body), &head, &count), ERR_MISMATCH);
+	trust_free(none);
+	trust_free(stranger);
+	scene_close(&s);
+}
+END_TEST
+
 START_TEST(a_size_is_one_line)
 {
 	static const char *const others[] = { "", "7", "\n", "7\n7\n", "07\n", " 7\n", "7 \n" };
@@ -315,6 +349,7 @@ static void add(TCase *t)
 	tcase_add_table(t, other_requests_are_refused, refused);
 	tcase_add_test(t, a_proof_has_at_most_63_lines);
 	tcase_add_test(t, only_the_witness_own_line_is_taken_from_its_answer);
+	tcase_add_test(t, witnesses_vouch_for_an_older_head_by_a_later_checkpoint);
 	tcase_add_test(t, a_size_is_one_line);
 }
 
