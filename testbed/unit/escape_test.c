@@ -151,7 +151,9 @@ static void run_without(const char *steps, const char *name, const char *place)
 	pid_t pid = faults_launch(&(struct faults){ .without = steps }, &sock);
 	enum err e = sandbox_attach(sock, &weak);
 	ck_assert_msg(e == OK, "%s", err_reason());
-	run_family(weak, name, place);
+	/* What was written may run, where no kernel's MDWE stands behind seccomp. */
+	if (strcmp(name, "code") != 0 || !strstr(sandbox_facts(weak)->absent, "mdwe"))
+		run_family(weak, name, place);
 	sandbox_close(weak);
 	faults_ended(pid);
 }
