@@ -2,8 +2,8 @@
  * left at every moment (testbed/crash/cut.h) is opened. Whatever had been released is there, at its
  * index, signed and published heads hold, and the log goes on. With syncs taken away, it must not.
  *
- * ASSAY_STATES is how many disks are tried for each moment where not all can be (make soak: many),
- * ASSAY_SEED where the draw begins.
+ * Which disks are tried is drawn: some of each history, evenly; with ASSAY_STATES (make soak) all, and
+ * so many for each moment that leaves too many. ASSAY_SEED is where the draw begins.
  */
 #include "testbed/unit/promised.h"
 
@@ -69,12 +69,36 @@ static void end(void)
 	promised_end();
 }
 
+/* Bytes that are left in the last segment in use; 0: none is. */
+static size_t room_left(void)
+{
+	static uint8_t bytes[PROMISED_SEGMENT];
+	size_t room = 0;
+
+	for (unsigned number = 0;; number++) {
+		char file[128];
+
+		snprintf(file, sizeof file, "%s/wal/%08u", log_path, number);
+		CLEANUP(fd) int fd = open(file, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && number < 8)
+			continue; /* retired */
+		if (fd < 0 || io_read_at(fd, 0, bytes, sizeof bytes) || !bytes[0])
+			return room;
+		for (room = 0; !bytes[sizeof bytes - 1 - room];)
+			room++;
+	}
+}
+
 /* A log that is closed, with its segment nearly full. */
 static void write_before(void)
 {
+	size_t room;
+
 	ck_assert_ok(promised_open(log_path));
-	for (int i = 0; i < 6; i++)
+	do {
 		write_records(1, true);
+		room = room_left();
+	} while (room < 40000 || room > 80000);
 	audit_close(audit);
 	moments[0] = moments[moments_n - 1];
 	moments[0].at = 0;
@@ -251,11 +275,17 @@ static void explain(const struct cut *cut, const bool *keep, enum verdict verdic
 
 static bool must_hold, with_anchor;
 static size_t enough = SIZE_MAX; /* disks that do not hold: the search ends */
+static bool counting;            /* only how many would be tried */
+static size_t wanted, candidates;
+static size_t first; /* moment that is tried */
 
 static void try_state(const struct cut *cut, const bool *keep, size_t tear, size_t bytes)
 {
 	struct disk disk;
 
+	candidates += counting;
+	if (counting || draw((uint32_t)candidates) >= wanted)
+		return;
 	cut_state(cut, keep, tear, bytes, &disk);
 	if (tried.loses + tried.refuses < enough && is_new(&disk, cut->at)) {
 		signer_remove(disk_path);
@@ -338,19 +368,28 @@ static void try_moment(size_t at, size_t sector)
 	cut_free(&cut);
 }
 
-static void try_history(void)
+static void try_moments(void)
+{
+	for (size_t at = first; at <= history.n; at++) {
+		try_moment(at, 512);
+		try_moment(at, 4096);
+	}
+}
+
+/* About so many disks; the same one comes more than once. */
+static void try_history(size_t disks)
 {
 	const char *more = getenv("ASSAY_STATES"), *from = getenv("ASSAY_SEED");
 
 	states = more ? (unsigned)atoi(more) : states;
 	seed = from ? strtoull(from, NULL, 10) : seed;
-	(void)fprintf(stderr, "%zu operations, %u states, seed %llu\n", history.n, states,
-		      (unsigned long long)seed);
-	for (size_t at = 0; at <= history.n; at++) {
-		try_moment(at, 512);
-		try_moment(at, 4096);
-	}
-	(void)fprintf(stderr, "%zu disks tried: %zu hold, %zu lose, %zu refuse\n", tried.states,
+	(void)fprintf(stderr, "%zu operations, seed %llu: ", history.n, (unsigned long long)seed);
+	counting = true;
+	try_moments();
+	counting = false;
+	wanted = more ? candidates : 2 * disks;
+	try_moments();
+	(void)fprintf(stderr, "%zu disks tried, %zu hold, %zu lose, %zu refuse\n", tried.states,
 		      tried.holds, tried.loses, tried.refuses);
 }
 
@@ -370,8 +409,8 @@ START_TEST(a_new_log_survives_the_loss_of_power_at_any_moment)
 	audit_close(audit);
 	take_history();
 	check_complete();
-	try_history();
-	ck_assert_uint_gt(tried.holds, 50);
+	try_history(70);
+	ck_assert_uint_gt(tried.holds, 30);
 	end();
 }
 END_TEST
@@ -399,8 +438,8 @@ START_TEST(a_log_survives_the_loss_of_power_at_any_moment)
 	audit_close(audit);
 	take_history();
 	check_complete();
-	try_history();
-	ck_assert_uint_gt(tried.holds, 100);
+	try_history(70);
+	ck_assert_uint_gt(tried.holds, 30);
 	end();
 }
 END_TEST
@@ -423,8 +462,28 @@ START_TEST(publication_survives_the_loss_of_power_at_any_moment)
 	}
 	take_history();
 	check_complete();
-	try_history();
+	try_history(70);
 	ck_assert_uint_gt(tried.holds, 30);
+	end();
+}
+END_TEST
+
+/* More than one segment at a time is let go of. */
+START_TEST(retirement_survives_the_loss_of_power_at_any_moment)
+{
+	start();
+	must_hold = with_anchor = true;
+	write_before();
+	shim_watch(place);
+	ck_assert_ok(promised_open(log_path));
+	for (int i = 0; i < 12; i++)
+		write_records(PROMISED_TREES, true);
+	audit_close(audit);
+	take_history();
+	check_complete();
+	first = history.n < 90 ? 0 : history.n - 90;
+	try_history(50);
+	ck_assert_uint_gt(tried.holds, 20);
 	end();
 }
 END_TEST
@@ -489,8 +548,8 @@ START_TEST(recovery_survives_the_loss_of_power_at_any_moment)
 	write_records(PROMISED_TREES, false);
 	take_history();
 	audit_close(audit);
-	try_history();
-	ck_assert_uint_gt(tried.holds, 10);
+	try_history(30);
+	ck_assert_uint_gt(tried.holds, 2);
 	end();
 }
 END_TEST
@@ -504,11 +563,11 @@ static const struct {
 START_TEST(without_syncs_released_records_are_lost)
 {
 	start();
-	enough = 60;
+	enough = 20;
 	write_history(without[_i].ignored);
 	take_history();
 	audit_close(audit);
-	try_history();
+	try_history(40);
 	ck_assert_uint_gt(without[_i].loses ? tried.loses : tried.refuses, 0);
 	end();
 }
@@ -518,12 +577,12 @@ START_TEST(a_log_that_lost_records_is_refused_where_they_are_remembered)
 {
 	start();
 	with_anchor = true;
-	enough = 60;
+	enough = 20;
 	write_history(SHIM_BIT(SHIM_FDATASYNC));
 	take_history();
 	audit_close(audit);
 	skip_auditor = true;
-	try_history();
+	try_history(40);
 	ck_assert_uint_eq(tried.loses, 0);
 	ck_assert_uint_gt(tried.refuses, 0);
 	end();
@@ -536,6 +595,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_new_log_survives_the_loss_of_power_at_any_moment);
 	tcase_add_test(t, a_log_survives_the_loss_of_power_at_any_moment);
 	tcase_add_test(t, publication_survives_the_loss_of_power_at_any_moment);
+	tcase_add_test(t, retirement_survives_the_loss_of_power_at_any_moment);
 	tcase_add_table(t, recovery_survives_the_loss_of_power_at_any_moment, left);
 	tcase_add_table(t, without_syncs_released_records_are_lost, without);
 	tcase_add_test(t, a_log_that_lost_records_is_refused_where_they_are_remembered);
