@@ -334,6 +334,57 @@ START_TEST(files_of_shredded_days_are_removed_a_few_at_a_time)
 }
 END_TEST
 
+#define SEALERS 4
+#define ROUNDS 40
+
+static void *sealer(void *number)
+{
+	const struct seal_part part = { "input", slice_text("a payment") };
+	uint8_t digest[SHA256_SIZE];
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		const uint8_t cti[SEALS_CTI] = { *(uint8_t *)number, (uint8_t)i };
+
+		ck_assert_ok(seals_put(&seals, SERIAL, cti, buf_slice(&certificate), 30, &part, 1,
+				       digest));
+	}
+	return NULL;
+}
+
+/* Whoever seals while somebody shreds gets a payload that is whole, or gone with its key. */
+START_TEST(sealing_and_shredding_at_a_time_leave_nothing_half)
+{
+	pthread_t threads[SEALERS];
+	uint8_t numbers[SEALERS], digest[SHA256_SIZE];
+	unsigned whole = 0;
+	size_t n;
+
+	for (uint8_t i = 0; i < SEALERS; i++) {
+		numbers[i] = i;
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, sealer, &numbers[i]), 0);
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		enum err e = ring_shred(ring(), any, NULL, false, "for a test", &n);
+
+		ck_assert_msg(!e || e == ERR_NOT_FOUND, "%s", err_reason());
+		ck_assert_ok(seals_sweep(&seals, SERIAL, 1000));
+	}
+	for (unsigned i = 0; i < SEALERS; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < SEALERS * ROUNDS; i++) {
+		const uint8_t cti[SEALS_CTI] = { (uint8_t)(i / ROUNDS), (uint8_t)(i % ROUNDS) };
+		CLEANUP(buf) struct buf cms = BUF_INIT;
+		enum err e = seals_get(&seals, SERIAL, cti, &cms);
+
+		ck_assert_msg(!e || e == ERR_NOT_FOUND, "%s", err_reason());
+		whole += !e;
+	}
+	ck_assert_ok(seals_sweep(&seals, SERIAL, 1000));
+	shell("test $(find sealed -type f | wc -l) = %u", whole);
+	ck_assert_ok(put(200, digest));
+}
+END_TEST
+
 START_TEST(changed_cut_or_exchanged_file_is_refused)
 {
 	uint8_t sealed[SHA256_SIZE], found[SHA256_SIZE];
@@ -380,6 +431,7 @@ static void add(TCase *t)
 	tcase_add_test(t, day_that_comes_again_keeps_its_key);
 	tcase_add_test(t, days_are_shredded_when_their_time_is_over);
 	tcase_add_test(t, files_of_shredded_days_are_removed_a_few_at_a_time);
+	tcase_add_test(t, sealing_and_shredding_at_a_time_leave_nothing_half);
 	tcase_add_loop_test(t, changed_cut_or_exchanged_file_is_refused, 0, 3);
 	tcase_add_test(t, payload_over_the_limit_is_refused_before_anything_is_written);
 }
