@@ -29,7 +29,10 @@ lib = $(foreach f,$(1),$(BUILD)/lib$(subst /,-,$(f)).a)
 MODULE = $(BUILD)/assay.so
 PROGRAMS = $(BUILD)/assay $(BUILD)/assayd $(BUILD)/assay-probe $(BUILD)/assay-feeder $(BUILD)/assay-tpm $(BUILD)/assay-launcher $(BUILD)/assay-init
 
-all: $(MODULE) $(PROGRAMS) samples
+# For programs of relying parties: nothing of the inside is visible.
+VERIFY = $(BUILD)/libassay-verify.so.1 $(BUILD)/libassay-verify.a
+
+all: $(MODULE) $(PROGRAMS) $(VERIFY) samples
 
 define archive
 $(call lib,$(1)): $(call objects,$(1))
@@ -76,6 +79,18 @@ $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit/li
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
 
+$(BUILD)/libassay-verify.so.1: $(call objects,audit/library) $(call lib,audit config config/base) audit/library/assay-verify.map
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,--no-undefined -Wl,-soname,$(@F) -Wl,--gc-sections \
+		-Wl,--version-script,audit/library/assay-verify.map $(filter %.o %.a,$^) -o $@ -lcrypto -lyaml
+
+$(BUILD)/libassay-verify.a: $(call objects,audit/library) $(call lib,audit config config/base)
+	$(say)
+	$(Q)ld -r $^ -o $(@:.a=.o)
+	$(Q)objcopy --wildcard --keep-global-symbol 'assay_*' $(@:.a=.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $(@:.a=.o)
+
 $(BUILD)/assay-launcher: $(call static_objects,sandbox/launcher sandbox config/base)
 	$(say)
 	$(Q)$(CC) $(STATIC_LDFLAGS) $^ -o $@
@@ -88,8 +103,23 @@ $(BUILD)/plugin/cli/page.o: plugin/cli/verify.html
 
 include testbed/testbed.mk
 
+# PREFIX and DESTDIR as usual. Programs of the appliance go to one directory that belongs to root.
+PREFIX ?= /usr/local
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/assay $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(MODULE) $(PROGRAMS) $(DESTDIR)$(PREFIX)/lib/assay
+	ln -sf ../lib/assay/assay $(DESTDIR)$(PREFIX)/bin/assay
+	install -m 0755 $(BUILD)/libassay-verify.so.1 $(DESTDIR)$(PREFIX)/lib
+	ln -sf libassay-verify.so.1 $(DESTDIR)$(PREFIX)/lib/libassay-verify.so
+	install -m 0644 $(BUILD)/libassay-verify.a $(DESTDIR)$(PREFIX)/lib
+	install -m 0644 audit/library/assay-verify.h $(DESTDIR)$(PREFIX)/include
+	install -m 0644 audit/library/assay_verify.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e "s|@VERSION@|$$($(BUILD)/assay version | cut -d' ' -f2)|" \
+		audit/library/assay-verify.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/assay-verify.pc
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
+.PHONY: all install clean
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
