@@ -1,10 +1,13 @@
 #include "plugin/cli/verify.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "audit/proof.h"
 #include "plugin/cli/cli.h"
+#include "plugin/cli/json.h"
 #include "plugin/cli/page.h"
+#include "plugin/cli/verify_witnesses.h"
 #include "sandbox/package.h"
 
 #define POLICY_MAX ((size_t)1 << 20)
@@ -14,12 +17,14 @@ struct request {
 	struct cli *cli;
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
 	const char *certificate, *origin, *partition, *policy, *learn, *tsa, *html;
+	const char *witnesses, *checkpoint;
 	bool allow_development, allow_failure, receipt;
 	struct buf proof, ca_raw, certificate_raw, tsa_raw, policy_raw, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
 	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct assay_expect expect;
 	struct assay_outcome *outcome;
+	struct vouchers vouchers;
 };
 
 static void request_cleanup(struct request *r)
@@ -32,6 +37,7 @@ static void request_cleanup(struct request *r)
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		buf_free(bufs[i]);
 	assay_outcome_free(r->outcome);
+	vouchers_cleanup(&r->vouchers);
 }
 
 /* An empty file is given all the same, and so has an address. */
@@ -105,6 +111,7 @@ static enum err read_request(struct request *r, const char *proof)
 	    (e = read_file(r->output, CLI_FILE_MAX, &r->output_raw, &expect->output)) ||
 	    (e = read_file(r->messages, CLI_FILE_MAX, &r->messages_raw, &expect->messages)) ||
 	    (e = read_file(r->keys, PROOF_MAX, &r->keys_raw, &expect->keys)) ||
+	    (e = vouchers_read(r->witnesses, r->checkpoint, &r->vouchers)) ||
 	    (e = read_measurement(r)))
 		return e;
 	return read_nonce(r);
@@ -137,6 +144,40 @@ static enum err write_page(const struct request *r)
 	return e ? e : cli_write(r->cli, r->html, 0644, buf_slice(&page));
 }
 
+/* What the witnesses say, behind what was said of the proof itself. */
+static void print_vouchers(enum err e, size_t witnesses, bool json, struct buf *out)
+{
+	char words[ERR_REASON_MAX];
+
+	if (e)
+		snprintf(words, sizeof words, "%s", err_reason());
+	else
+		snprintf(words, sizeof words,
+			 "%zu cosigned a checkpoint that goes on from this tree", witnesses);
+	if (json && out->len > 2) {
+		out->len -= 2; /* "}" and the newline */
+		buf_printf(out, ", \"witnesses\": {\"vouch\": %s", e ? "false" : "true");
+		json_put_field(out, "words", slice_text(words), false);
+		buf_put_text(out, "}}\n");
+	} else {
+		buf_put_text(out, e ? "Witnesses do not vouch for its log: "
+				    : "Witnesses vouch for its log: ");
+		plain_put_text(out, slice_text(words));
+		buf_put_text(out, "\n");
+	}
+}
+
+static enum cli_exit ask_vouchers(struct cli *cli, const struct request *r)
+{
+	size_t witnesses = 0;
+
+	if (!r->vouchers.trust)
+		return EXIT_HOLDS;
+	enum err e = vouchers_check(&r->vouchers, buf_slice(&r->proof), &witnesses);
+	print_vouchers(e, witnesses, cli->json, &cli->out);
+	return e ? EXIT_REFUSED : EXIT_HOLDS;
+}
+
 static enum cli_exit verify(struct cli *cli, struct request *r)
 {
 	enum assay_verdict verdict =
@@ -152,11 +193,12 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 		verify_print_json(verdict, r->outcome, &cli->out);
 	else
 		verify_print_plain(verdict, r->outcome, r->certificate != NULL, &cli->out);
-	if (verdict == ASSAY_HOLDS)
+	enum cli_exit code = verdict == ASSAY_HOLDS ? ask_vouchers(cli, r) : EXIT_REFUSED;
+	if (code == EXIT_HOLDS)
 		e = write_policy(r);
 	if (e || (e = write_page(r)))
 		return cli_failed(cli, e);
-	return verdict == ASSAY_HOLDS ? EXIT_HOLDS : EXIT_REFUSED;
+	return code;
 }
 
 int cmd_verify(struct cli *cli)
@@ -185,6 +227,11 @@ int cmd_verify(struct cli *cli)
 			 "what is accepted (assay config describe appraisal)"),
 		CLI_TEXT("learn", "FILE", &r.learn,
 			 "write a policy that accepts proofs like this one"),
+		CLI_TEXT(
+			"witnesses", "POLICY", &r.witnesses,
+			"a quorum (C2SP tlog-policy) that must vouch for the log, by --checkpoint"),
+		CLI_TEXT("checkpoint", "FILE", &r.checkpoint,
+			 "a cosigned checkpoint, with its proof (assay witness request --proof)"),
 		CLI_FLAG("receipt", &r.receipt, "a load's receipt is checked, no execution"),
 		CLI_FLAG("allow-failure", &r.allow_failure, "accept the proof of a failed run"),
 		CLI_FLAG("allow-dev", &r.allow_development, "accept development evidence"),
@@ -199,9 +246,11 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
 	if (r.policy && r.learn)
 		return cli_usage(cli, "--policy or --learn: one of them expected");
-	if (r.certificate && (r.learn || r.html))
-		return cli_usage(cli, "--learn and --html: a full proof expected, not a compact "
-				      "one");
+	if (!r.witnesses != !r.checkpoint)
+		return cli_usage(cli, "--witnesses and --checkpoint belong together");
+	if (r.certificate && (r.learn || r.html || r.witnesses))
+		return cli_usage(cli, "--learn, --html and --witnesses: a full proof expected, "
+				      "not a compact one");
 	enum err e = read_request(&r, cli->args[0]);
 	return e ? cli_failed(cli, e) : verify(cli, &r);
 }

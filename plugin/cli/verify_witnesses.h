@@ -1,12 +1,19 @@
-/* verify_witnesses.h - do enough witnesses vouch for the log that a proof is from? */
+/* verify_witnesses.h - do enough witnesses vouch for the log that a proof is from? One thread. */
 #ifndef PLUGIN_CLI_VERIFY_WITNESSES_H
 #define PLUGIN_CLI_VERIFY_WITNESSES_H
 
-#include "audit/proof.h"
+#include "audit/trust.h"
 
-/* Adds a check to the report of a proof that holds: of the files of --witnesses and --checkpoint.
- * Errors are those of reading them, and of witness_vouches(). */
-MUST enum err verify_witnesses(const char *policy, const char *checkpoint, struct slice proof,
-			       struct proof_report *report);
+/* The files of --witnesses and --checkpoint. */
+struct vouchers {
+	struct trust *trust; /* NULL: nobody is asked */
+	struct buf checkpoint;
+};
+MUST enum err vouchers_read(const char *policy, const char *checkpoint, struct vouchers *out);
+void vouchers_cleanup(struct vouchers *vouchers);
+
+/* For a proof that holds (or a result that has one): do they vouch for the tree that its receipt is
+ * about? Whatever is not OK is a verdict, and its reason. */
+MUST enum err vouchers_check(const struct vouchers *vouchers, struct slice file, size_t *witnesses);
 
 #endif

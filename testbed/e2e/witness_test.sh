@@ -111,7 +111,7 @@ refuses "a quorum of more witnesses is not there" "no checkpoint of it has the q
 check "the full proof is fetched" fetch bank_a "$(result_label "$D/work/proof.bin")" proof "$D/work/proof"
 vouched() { assay witness request "$origin" --proof "$D/work/proof" >"$D/vouched" 2>/dev/null; }
 await "the log shows how it goes on to a witnessed checkpoint" vouched
-says "the proof holds, and witnesses vouch for its log" "^ok +witnesses +2 of them cosigned" \
+says "the proof holds, and witnesses vouch for its log" "^Witnesses vouch for its log: 2 cosigned" \
 	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/policy" --checkpoint "$D/vouched"
 refuses "not by a policy that wants more of them" "witnesses cosigned the checkpoint, and the policy" \
 	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/more" --checkpoint "$D/vouched"
