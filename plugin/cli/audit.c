@@ -50,18 +50,35 @@ static int by_origin(const void *one, const void *other)
 	return strcmp(a->origin, b->origin);
 }
 
-enum err trail_published(const struct trail *trail, struct public_list *out)
+MUST static enum err open_trees(const struct trail *trail, int *out)
 {
 	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(fd) int trees = -1;
-	enum err e;
 
 	if (root < 0)
 		return failed(ERR_IO, "%s: %m", trail->path);
-	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = public_read(trees, out)))
+	return io_open_dir(root, "trees", false, out);
+}
+
+enum err trail_published(const struct trail *trail, struct public_list *out)
+{
+	CLEANUP(fd) int trees = -1;
+	enum err e;
+
+	if ((e = open_trees(trail, &trees)) || (e = public_read(trees, out)))
 		return failed(e, "%s: %s", trail->path, err_reason());
 	qsort(out->items, out->n, sizeof *out->items, by_origin);
 	return OK;
+}
+
+enum err trail_signed(const struct trail *trail, const struct public_list *list)
+{
+	CLEANUP(fd) int trees = -1;
+	enum err e = open_trees(trail, &trees);
+
+	for (size_t i = 0; !e && i < list->n; i++)
+		if (list->items[i].note.len)
+			e = public_verify(&list->items[i], trees, buf_slice(&trail->ca_der));
+	return e;
 }
 
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e)

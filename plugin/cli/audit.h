@@ -38,6 +38,8 @@ void trail_cleanup(struct trail *trail);
 
 /* The checkpoints that the log shows, by origin. Read them before the log, which only grows. */
 MUST enum err trail_published(const struct trail *trail, struct public_list *out);
+/* Are they signed by their trees' keys, whose certificates the CA issued? ERR_CRYPTO. */
+MUST enum err trail_signed(const struct trail *trail, const struct public_list *list);
 
 struct against;
 /* Checks the whole log, with a bar on a terminal, and tells @visit (NULL: nobody) every record.

@@ -8,6 +8,7 @@
 struct work {
 	struct trail trail;
 	struct cli_list kept; /* --against */
+	size_t kept_n;        /* checkpoints in them */
 	struct against against;
 	struct report report;
 };
@@ -41,14 +42,29 @@ MUST static enum err walk(struct work *work)
 	enum err e;
 
 	e = trail_walk(&work->trail, &work->against, on_record, report, &report->audited);
-	if (!e)
-		e = trail_settled(&work->against, &report->audited);
+	if (!e && !(e = trail_settled(&work->against, &report->audited)))
+		e = trail_signed(&work->trail, &report->checkpoints);
 	report->holds = !e;
 	report->facts =
-		(struct trail_facts){ report->audited.live, work->against.n, work->trail.copy };
+		(struct trail_facts){ report->audited.live, work->kept_n, work->trail.copy };
 	if (e)
 		snprintf(report->reason, sizeof report->reason, "%s", err_reason());
 	return is_verdict(e) ? OK : e;
+}
+
+/* Before the log is read, which only grows: those that the page shows are checked like others. */
+MUST static enum err read_checkpoints(struct work *work)
+{
+	struct public_list *list = &work->report.checkpoints;
+	struct note note;
+	enum err e = trail_published(&work->trail, list);
+
+	for (size_t i = 0; !e && i < list->n; i++) {
+		/* One that is damaged is for the walk to tell. */
+		if (list->items[i].note.len && !note_read(buf_slice(&list->items[i].note), &note))
+			e = against_add(&work->against, &note);
+	}
+	return e;
 }
 
 MUST static enum err gather(struct work *work)
@@ -60,8 +76,8 @@ MUST static enum err gather(struct work *work)
 	sha256_once(buf_slice(&work->trail.ca_der), report->ca_sha256);
 	if ((e = against_read_all(&work->against, &work->kept, work->trail.remembered)))
 		return e;
-	if ((e = report_start(report)) || (e = walk(work)) ||
-	    (e = trail_published(&work->trail, &report->checkpoints)))
+	work->kept_n = work->against.n;
+	if ((e = read_checkpoints(work)) || (e = report_start(report)) || (e = walk(work)))
 		return e;
 	report_settle(report);
 	return OK;

@@ -53,6 +53,15 @@ static void put_title(const struct report *report, struct buf *out)
 	buf_put_text(out, "</header>\n");
 }
 
+static size_t published(const struct report *report)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->checkpoints.n; i++)
+		n += report->checkpoints.items[i].note.len > 0;
+	return n;
+}
+
 static void put_verdict(const struct report *report, struct buf *out)
 {
 	buf_printf(out, "<section class=\"verdict %s\" id=\"verdict\">\n",
@@ -62,10 +71,10 @@ static void put_verdict(const struct report *report, struct buf *out)
 		html_put_number(out, report->audited.records);
 		buf_put_text(out, " records in ");
 		html_put_number(out, report->audited.trees_n);
-		buf_put_text(out, " trees, ");
-		html_put_number(out, report->audited.heads);
-		buf_put_text(out, " signed heads: all of them were checked for this report; <a "
-				  "href=\"#unchecked\">what was not</a> is said below.");
+		buf_put_text(out, " trees, under ");
+		html_put_number(out, published(report));
+		buf_put_text(out, " signed checkpoints: all of them were checked for this report; "
+				  "<a href=\"#unchecked\">what was not</a> is said below.");
 	} else {
 		buf_put_text(out, "<h2>The log does not hold</h2>\n<p>");
 		html_put(out, report->reason);
