@@ -123,6 +123,7 @@ static const struct statement unchecked[] = {
 	{ COPY, "the write-ahead log of this copy, and so whatever came after its checkpoints" },
 	{ WHOLE, "records behind the last signed head (UNSIGNED): only the daemon's token can tell "
 		 "whether the daemon wrote them" },
+	{ WHOLE, "signed heads of segments that are gone: the last checkpoint stands for them" },
 	{ LIVE, "what was written since: the log is live" },
 	{ ALWAYS, "the appliance's clock: times are its own" },
 	{ ALWAYS, "the CA's certificate itself: compare its fingerprint with the appliance's "

@@ -69,10 +69,12 @@ static void print_json(const struct auditor_report *r, const struct trail_facts 
 		       const struct against *against, struct buf *out)
 {
 	buf_printf(out,
-		   "{\"holds\": true, \"records\": %llu, \"batches\": %llu, \"heads\": %llu, "
-		   "\"torn_bytes\": %llu, \"live\": %s, \"against\": %zu, \"trees\": [",
-		   ull(r->records), ull(r->batches), ull(r->heads), ull(r->torn_bytes),
-		   r->live ? "true" : "false", facts->against);
+		   "{\"holds\": true, \"records\": %llu, \"tiles\": %llu, \"batches\": %llu, "
+		   "\"heads\": %llu, \"torn_bytes\": %llu, \"live\": %s, \"copy\": %s, "
+		   "\"against\": %zu, \"trees\": [",
+		   ull(r->records), ull(r->tiles), ull(r->batches), ull(r->heads),
+		   ull(r->torn_bytes), r->live ? "true" : "false", facts->copy ? "true" : "false",
+		   facts->against);
 	put_trees_json(r, out);
 	buf_put_text(out, "]");
 	witnessed_print(against, r, true, out);
@@ -97,10 +99,15 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 	witnessed_print(against, r, false, out);
 	put_facts(trail_checked, facts, "Checked", false, out);
 	put_facts(trail_unchecked, facts, "Not checked", false, out);
-	buf_printf(out,
-		   "The log holds: %llu records in %llu batches, %llu signed heads; %llu bytes of "
-		   "a torn tail.\n",
-		   ull(r->records), ull(r->batches), ull(r->heads), ull(r->torn_bytes));
+	if (!facts->copy)
+		buf_printf(
+			out,
+			"Of its write-ahead log: %llu batches, %llu signed heads, %llu bytes of a "
+			"torn tail.\n",
+			ull(r->batches), ull(r->heads), ull(r->torn_bytes));
+	buf_printf(out, "The log holds%s: %llu records in %zu trees and %llu tiles.\n",
+		   facts->copy ? " to its last checkpoints" : "", ull(r->records), r->trees_n,
+		   ull(r->tiles));
 	if (facts->against)
 		buf_printf(out, "It goes on from %s%zu checkpoint%s given.\n",
 			   facts->against > 1 ? "all " : "the ", facts->against,
@@ -134,8 +141,7 @@ int cmd_audit_verify(struct cli *cli)
 	    (e = witnessed_check(&check.against, &report))) {
 		code = trail_refuse(cli, &check.trail, e);
 	} else {
-		const struct trail_facts facts = { report.live, check.against.n,
-						    check.trail.copy };
+		const struct trail_facts facts = { report.live, check.against.n, check.trail.copy };
 
 		(cli->json ? print_json : print_plain)(&report, &facts, &check.against, &cli->out);
 	}
