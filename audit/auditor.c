@@ -1,4 +1,4 @@
-#include "audit/auditor.h"
+#include "audit/auditor_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,39 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include "audit/certificate.h"
 #include "audit/note.h"
-#include "audit/public.h"
 #include "audit/scan.h"
-#include "audit/tilecheck.h"
 #include "audit/tiles.h"
 #include "config/base/io.h"
 
 #define CHAIN_AGAIN_S 3600 /* how far apart records lie for the certificate to be looked at anew */
-
-/* What the auditor knows of a tree besides the ledger. */
-struct seen {
-	int64_t newest;  /* time of its newest record */
-	int64_t checked; /* the certificate was valid then */
-	bool chain_ok;
-};
-
-struct walk {
-	const struct auditor_options *options;
-	struct slice ca;
-	auditor_visit *visit;
-	void *context;
-	int trees; /* the folder */
-	struct public_list published;
-	struct ledger ledger;
-	struct seen *seen; /* by tree number */
-	size_t seen_n;
-	struct leaf leaf; /* too large for a stack */
-	uint64_t batches;
-	struct auditor_report *report;
-};
 
 static unsigned long long ull(uint64_t v)
 {
@@ -63,7 +38,7 @@ static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 	return OK;
 }
 
-static enum err check_chain(struct walk *walk, const struct ledger_tree *tree)
+enum err walk_chain(struct walk *walk, const struct ledger_tree *tree)
 {
 	struct seen *seen = &walk->seen[tree->number];
 	enum err e;
@@ -91,7 +66,7 @@ static enum err on_leaf(struct walk *walk, const struct ledger_tree *tree,
 			      tree->origin, ull(entry->index));
 	walk->seen[tree->number].newest = walk->leaf.time;
 	/* A tree's first head comes later than its first record, and maybe never. */
-	if (!walk->seen[tree->number].chain_ok && (e = check_chain(walk, tree)))
+	if (!walk->seen[tree->number].chain_ok && (e = walk_chain(walk, tree)))
 		return e;
 	if (!walk->visit)
 		return OK;
@@ -102,7 +77,7 @@ static enum err on_head(struct walk *walk, const struct ledger_tree *tree)
 {
 	enum err e;
 
-	if ((e = check_chain(walk, tree)))
+	if ((e = walk_chain(walk, tree)))
 		return e;
 	/* Under the certificate of before or of now: the entry that brings a new one comes in
 	 * between batches, and heads follow a batch later. */
@@ -128,176 +103,6 @@ static enum err on_entry(void *context, struct ledger_tree *tree, const struct e
 	return failed(ERR_FORMAT, "an entry of an unknown kind");
 }
 
-/* --- tiles --- */
-
-static struct auditor_tree *report_tree(const struct walk *walk, const char *origin)
-{
-	struct auditor_report *report = walk->report;
-
-	for (size_t i = 0; i < report->trees_n; i++)
-		if (!strcmp(report->trees[i].origin, origin))
-			return &report->trees[i];
-	return NULL;
-}
-
-static enum err add_tree(struct walk *walk, const char *origin, struct auditor_tree **out)
-{
-	struct auditor_report *report = walk->report;
-	struct auditor_tree *more;
-
-	if ((*out = report_tree(walk, origin)))
-		return OK;
-	more = reallocarray(report->trees, report->trees_n + 1, sizeof *more);
-	if (!more)
-		return failed(ERR_MEMORY, "the report");
-	report->trees = more;
-	*out = &more[report->trees_n++];
-	**out = (struct auditor_tree){ 0 };
-	snprintf((*out)->origin, sizeof(*out)->origin, "%s", origin);
-	return OK;
-}
-
-/* Which trees have tiles, and how far they must reach: to the checkpoint, and to where the
- * write-ahead log begins. */
-static enum err plan_tiles(struct walk *walk)
-{
-	struct auditor_tree *tree;
-	enum err e;
-
-	for (size_t i = 0; i < walk->ledger.n; i++) {
-		if ((e = add_tree(walk, walk->ledger.trees[i]->origin, &tree)))
-			return e;
-		tree->logged = tree->tiled = walk->ledger.trees[i]->tree.size;
-	}
-	for (size_t i = 0; i < walk->published.n; i++) {
-		const struct public_found *found = &walk->published.items[i];
-		struct note note;
-
-		if (!found->note.len)
-			continue;
-		if (note_read(buf_slice(&found->note), &note))
-			return failed(ERR_MISMATCH, "the checkpoint of %s: %s", found->origin,
-				      err_reason());
-		if ((e = add_tree(walk, found->origin, &tree)))
-			return e;
-		tree->checkpoint = note.size;
-		tree->tiled = note.size > tree->tiled ? note.size : tree->tiled;
-	}
-	return OK;
-}
-
-static enum err root_is(const struct tilecheck_tree *tree, uint64_t size, const tree_hash wanted,
-			const char *whose)
-{
-	tree_hash root;
-	enum err e = tiles_root(tree->folder, size, root);
-
-	if (e)
-		return failed(e, "%s: %s", tree->origin, err_reason());
-	return memcmp(root, wanted, SHA256_SIZE)
-		       ? failed(ERR_MISMATCH, "%s: its tiles are not those of %s", tree->origin,
-				whose)
-		       : OK;
-}
-
-static enum err check_roots(const struct walk *walk, const struct tilecheck_tree *tree)
-{
-	const struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
-	tree_hash root;
-	enum err e;
-
-	if (book && book->tree.base &&
-	    ((e = tree_root(&book->tree, book->tree.base, root)) ||
-	     (e = root_is(tree, book->tree.base, root, "the log's beginning"))))
-		return e;
-	for (size_t i = 0; i < walk->published.n; i++) {
-		const struct public_found *found = &walk->published.items[i];
-		struct note note;
-
-		if (strcmp(found->origin, tree->origin) || !found->note.len)
-			continue;
-		if ((e = note_read(buf_slice(&found->note), &note)) ||
-		    (e = root_is(tree, note.size, note.root, "the checkpoint")))
-			return e;
-	}
-	return OK;
-}
-
-/* A key's certificate is good for all that it signed for. */
-static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
-{
-	struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
-	enum err e;
-
-	if (!book || !tree->size)
-		return OK;
-	walk->seen[book->number].newest = tree->oldest;
-	if ((e = check_chain(walk, book)))
-		return e;
-	walk->seen[book->number].newest = tree->newest;
-	return check_chain(walk, book);
-}
-
-static enum err open_trees(const struct walk *walk, struct tilecheck_tree *to)
-{
-	for (size_t i = 0; i < walk->report->trees_n; i++) {
-		const struct auditor_tree *tree = &walk->report->trees[i];
-
-		to[i] = (struct tilecheck_tree){ .folder = -1,
-						 .origin = tree->origin,
-						 .size = tree->tiled,
-						 .visited = walk->options->copy ? tree->tiled
-										: tree->logged };
-		enum err e =
-			tree->tiled ? public_folder(walk->trees, tree->origin, false, &to[i].folder)
-				    : OK;
-		if (e)
-			return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e,
-				      "%s: its tiles are gone: %s", tree->origin, err_reason());
-	}
-	return OK;
-}
-
-static unsigned threads_of(const struct auditor_options *options)
-{
-	long n = options->threads ? (long)options->threads : sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (unsigned)n;
-}
-
-static enum err check_tiles(struct walk *walk)
-{
-	const struct auditor_options *o = walk->options;
-	struct tilecheck_result result;
-	size_t n;
-	enum err e;
-
-	if ((e = plan_tiles(walk)))
-		return e;
-	n = walk->report->trees_n;
-	struct tilecheck_tree *trees = calloc(n ? n : 1, sizeof *trees);
-	if (!trees)
-		return failed(ERR_MEMORY, "the audit");
-	for (size_t i = 0; i < n; i++)
-		trees[i].folder = -1;
-	if (!(e = open_trees(walk, trees)))
-		e = tilecheck_run(trees, n, threads_of(o), o->visit, o->context, o->progress,
-				  o->progress_context, &result);
-	for (size_t i = 0; i < n; i++) {
-		if (!e && trees[i].size && !(e = check_roots(walk, &trees[i])))
-			e = take_times(walk, &trees[i]);
-		fd_cleanup(&trees[i].folder);
-	}
-	free(trees);
-	if (!e) {
-		walk->report->tiles = result.tiles;
-		walk->report->tile_bytes = result.bytes;
-	}
-	return e;
-}
-
-/* --- the write-ahead log --- */
-
 /* Its first frame says where it begins; the tiles are checked up to there before it is read on. */
 static enum err walk_log(struct walk *walk, struct scan *scan)
 {
@@ -308,14 +113,14 @@ static enum err walk_log(struct walk *walk, struct scan *scan)
 
 	while (!(e = scan_next(scan, &frame))) {
 		if ((e = ledger_apply(&walk->ledger, &frame, on_entry, walk, &leaves)) ||
-		    (!begun && (e = check_tiles(walk))))
+		    (!begun && (e = walk_tiles(walk))))
 			return e;
 		begun = true;
 		scan_advance(scan, &frame, leaves);
 		walk->batches += !frame_is_snapshot(&frame);
 	}
 	if (e == ERR_NOT_FOUND && !begun)
-		return check_tiles(walk);
+		return walk_tiles(walk);
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
@@ -328,7 +133,7 @@ static enum err check_chains(struct walk *walk)
 
 		if (!tree->tree.size)
 			return failed(ERR_MISMATCH, "%s: a tree without records", tree->origin);
-		if (!walk->seen[i].chain_ok && (e = check_chain(walk, tree)))
+		if (!walk->seen[i].chain_ok && (e = walk_chain(walk, tree)))
 			return e;
 	}
 	return OK;
@@ -351,7 +156,7 @@ static enum err fill_report(struct walk *walk, const struct scan *scan)
 		return failed(ERR_MEMORY, "the report");
 	for (size_t i = 0; i < ledger->n; i++) {
 		const struct ledger_tree *tree = ledger->trees[i];
-		const struct auditor_tree *found = report_tree(walk, tree->origin);
+		const struct auditor_tree *found = walk_report(walk, tree->origin);
 		struct auditor_tree *to = &trees[i];
 
 		if (found)
@@ -411,7 +216,7 @@ static enum err verify_log(struct walk *walk, int wal)
 static enum err verify_copy(struct walk *walk)
 {
 	struct auditor_report *report = walk->report;
-	enum err e = check_tiles(walk);
+	enum err e = walk_tiles(walk);
 
 	for (size_t i = 0; i < walk->published.n && !e; i++)
 		e = public_verify(&walk->published.items[i], walk->trees, walk->ca);
@@ -454,7 +259,7 @@ static enum err check_against(struct walk *walk)
 	if ((e = note_read(walk->options->against, &note)))
 		return failed(e, "the checkpoint to compare with: %s", err_reason());
 	snprintf(origin, sizeof origin, "%.*s", (int)note.origin.left, note.origin.p);
-	if (!(tree = report_tree(walk, origin)))
+	if (!(tree = walk_report(walk, origin)))
 		return failed(ERR_MISMATCH, "%s: there was such a tree, and the log has none",
 			      origin);
 	if ((e = public_signed(&note, origin, walk->trees, ledger_find(&walk->ledger, origin),

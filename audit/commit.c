@@ -430,10 +430,24 @@ static enum err write_and_sync(struct audit *audit, struct batch *batch)
 	return signing;
 }
 
-/* Lets go of hashes of leaves that can be had from tiles. A tree that can't be trimmed for want of
- * memory is trimmed another time. */
+/* Nobody waits for it, neither we for readers: what can't be trimmed now is after a later batch. */
+static bool trim_tree(struct audit_tree *tree, uint64_t tiled)
+{
+	if (tiled < tree->book->tree.base + TRIM_EVERY)
+		return true;
+	if (pthread_rwlock_trywrlock(&tree->trimming))
+		return false;
+	enum err e = tree_trim(&tree->book->tree, tiled);
+	pthread_rwlock_unlock(&tree->trimming);
+	return e == OK;
+}
+
+/* Lets go of hashes of leaves that can be had from tiles. */
 static void trim(struct audit *audit)
 {
+	unsigned long round = atomic_load(&audit->rounds);
+	bool all = true;
+
 	for (size_t i = 0;; i++) {
 		struct audit_tree *tree = NULL;
 		uint64_t tiled = 0;
@@ -443,18 +457,13 @@ static void trim(struct audit *audit)
 			tree = audit->trees[i];
 			tiled = tree->tiled < tree->released ? tree->tiled : tree->released;
 		}
-		audit->trimmed = audit->rounds;
 		pthread_mutex_unlock(&audit->lock);
 		if (!tree)
-			return;
-		if (tiled < tree->book->tree.base + TRIM_EVERY)
-			continue;
-		pthread_rwlock_wrlock(&tree->trimming);
-		enum err e = tree_trim(&tree->book->tree, tiled);
-		pthread_rwlock_unlock(&tree->trimming);
-		if (e)
-			return;
+			break;
+		all &= trim_tree(tree, tiled);
 	}
+	if (all)
+		audit->trimmed = round;
 }
 
 static enum err commit(struct audit *audit)
@@ -467,7 +476,7 @@ static enum err commit(struct audit *audit)
 	else
 		release(audit, &batch);
 	batch_free(&batch);
-	if (audit->trimmed != audit->rounds)
+	if (audit->trimmed != atomic_load(&audit->rounds))
 		trim(audit);
 	return e;
 }

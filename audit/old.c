@@ -18,12 +18,9 @@ static enum err open_tiles(struct nodes *nodes)
 	struct audit *audit = nodes->tree->audit;
 	enum err e;
 
-	pthread_mutex_lock(&audit->lock);
-	uint64_t tiled = nodes->tree->tiled;
-	pthread_mutex_unlock(&audit->lock);
 	if ((e = public_folder(audit->trees_dir, nodes->tree->book->origin, false, &nodes->folder)))
 		return e;
-	return tiles_new(nodes->folder, tiled, &nodes->tiles);
+	return tiles_new(nodes->folder, nodes->tree->tiled, &nodes->tiles);
 }
 
 static enum err read_node(void *context, unsigned level, uint64_t i, tree_hash out)

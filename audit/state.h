@@ -52,8 +52,9 @@ struct audit_tree {
 	struct key *key; /* NULL until audit_tree() gave one */
 	/* Index of the next leaf; read without the lock as a guess. */
 	_Atomic uint64_t next;
-	uint64_t released;  /* leaves that are durable and signed */
-	uint64_t tiled;     /* leaves that are in durable tiles */
+	uint64_t released; /* leaves that are durable and signed */
+	/* Leaves that are in durable tiles; only grows, and read without the lock too. */
+	_Atomic uint64_t tiled;
 	bool wants_head;    /* holds leaves that nobody signed before the log was opened */
 	struct head *head;  /* the last one released; may be NULL */
 	uint64_t published; /* size of the checkpoint; the publisher's, after opening */

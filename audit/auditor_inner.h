@@ -1,0 +1,41 @@
+/* auditor_inner.h - the inside of one audit, shared by auditor.c (the write-ahead log) and
+ * auditor_tiles.c. Not for others.
+ */
+#ifndef AUDIT_AUDITOR_INNER_H
+#define AUDIT_AUDITOR_INNER_H
+
+#include "audit/auditor.h"
+#include "audit/public.h"
+
+/* What the auditor knows of a tree besides the ledger. */
+struct seen {
+	int64_t newest;  /* time of its newest record */
+	int64_t checked; /* the certificate was valid then */
+	bool chain_ok;
+};
+
+struct walk {
+	const struct auditor_options *options;
+	struct slice ca;
+	auditor_visit *visit;
+	void *context;
+	int trees; /* the folder */
+	struct public_list published;
+	struct ledger ledger;
+	struct seen *seen; /* by tree number */
+	size_t seen_n;
+	struct leaf leaf; /* too large for a stack */
+	uint64_t batches;
+	struct auditor_report *report;
+};
+
+/* auditor.c: is the certificate of a tree's key good for the time of its newest record? */
+MUST enum err walk_chain(struct walk *walk, const struct ledger_tree *tree);
+
+/* auditor_tiles.c: checks the tiles of all trees, as far as their checkpoints and to where the ledger
+ * begins. */
+MUST enum err walk_tiles(struct walk *walk);
+/* A tree in the report; NULL: there is none such. */
+struct auditor_tree *walk_report(const struct walk *walk, const char *origin);
+
+#endif
