@@ -152,4 +152,12 @@ check "stop" as_admin "$D/bin/assay" stop
 says "the log names who stopped it" "management +administrator +daemon told to stop by user $ADMIN_UID" assay audit show
 says "the log goes on from what was kept" "It goes on from all [0-9]+ checkpoints given" assay audit verify --against "$W/kept"
 says "offline, and of a copy" "The log holds" bash -c "cp -r $D/state/log $W/log && $D/bin/assay audit verify $W/log --ca $D/ca.pem"
+says "the record of a run is proved again" "execution +user +screen" bash -c "id=\$(ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit show \
+	--json --status ok | sed -n 's/.*\"cti\":\"\([0-9a-f]*\)\".*/\1/p' | head -1)
+	ASSAY_CONFIG=$D/assay.yaml $D/bin/assay audit proof \$id -o $W/again"
+chmod 0644 "$W/again"
+exits 0 "which holds, for anybody" "The proof holds" auditor verify "$W/again" --ca "$D/ca.pem" --measurement "$measured"
+exits 0 "a copy is imported" "The log holds, to its last checkpoints" "$D/bin/assay" audit import "$W/log" "$W/imported" --ca "$D/ca.pem"
+check "and reported on" "$D/bin/assay" audit report --imported "$W/imported" -o "$W/report.html"
+check "with what ran" grep -q "Payment screening" "$W/report.html"
 done_testing
