@@ -418,7 +418,8 @@ static enum err write_and_sync(struct audit *audit, struct batch *batch)
 	if ((e = make_heads(audit, batch)))
 		return e;
 	sign_start(audit, batch);
-	e = batch->entries ? wal_sync(audit->wal) : OK;
+	if (!(e = batch->entries ? wal_sync(audit->wal) : OK))
+		e = open_in_place(audit);
 	char why[ERR_REASON_MAX];
 	snprintf(why, sizeof why, "%s", err_reason());
 	signing = sign_finish(audit); /* the heads are in other hands until it returns */

@@ -21,6 +21,38 @@ static enum err sync_parent(int root)
 	return parent < 0 ? failed(ERR_IO, "the directory above the log: %m") : io_sync_dir(parent);
 }
 
+static bool same_file(int dir, const char *name, int fd)
+{
+	struct stat named, opened;
+
+	return !fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) && !fstat(fd, &opened) &&
+	       named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
+}
+
+enum err open_in_place(const struct audit *audit)
+{
+	if (same_file(audit->above, audit->name, audit->root) &&
+	    same_file(audit->root, "wal", audit->dir))
+		return OK;
+	return failed(ERR_STATE, "the log's directory was moved, removed or replaced");
+}
+
+static enum err remember_place(struct audit *audit, const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	size_t start = n;
+	while (start && path[start - 1] != '/')
+		start--;
+	audit->name = strndup(path + start, n - start);
+	audit->above = openat(audit->root, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!audit->name || audit->above < 0)
+		return failed(ERR_IO, "the directory above the log: %m");
+	return open_in_place(audit);
+}
+
 static enum err open_directories(struct audit *audit, const char *path, bool make)
 {
 	enum err e;
@@ -28,7 +60,7 @@ static enum err open_directories(struct audit *audit, const char *path, bool mak
 	if ((e = io_open_dir(AT_FDCWD, path, make, &audit->root)) ||
 	    (e = io_open_dir(audit->root, "wal", make, &audit->dir)))
 		return make ? e : failed(ERR_MISMATCH, "the log was removed: %s", err_reason());
-	if (make && (e = sync_parent(audit->root)))
+	if ((e = remember_place(audit, path)) || (make && (e = sync_parent(audit->root))))
 		return e;
 	if (mkdirat(audit->root, "trees", 0755) && errno != EEXIST)
 		return failed(ERR_IO, "%s/trees: %m", path);
@@ -108,7 +140,7 @@ enum err audit_open(const struct audit_options *options, struct audit_recovery *
 	audit->signer = options->signer;
 	audit->queue_max = options->queue_max ? options->queue_max : QUEUE_DEFAULT;
 	audit->issuer = strdup(options->issuer);
-	audit->root = audit->dir = audit->trees_dir = audit->lock_fd = -1;
+	audit->root = audit->dir = audit->trees_dir = audit->lock_fd = audit->above = -1;
 	audit->last = &audit->first;
 	audit->pending_last = &audit->pending;
 	make_locks(audit);
@@ -164,6 +196,8 @@ void audit_close(struct audit *audit)
 	fd_cleanup(&audit->dir);
 	fd_cleanup(&audit->trees_dir);
 	fd_cleanup(&audit->root);
+	fd_cleanup(&audit->above);
+	free(audit->name);
 	fd_cleanup(&audit->lock_fd);
 	free(audit->issuer);
 	free(audit);

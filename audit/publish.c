@@ -207,20 +207,21 @@ static void tell(struct audit *audit)
 	pthread_mutex_unlock(&audit->lock);
 }
 
-/* Oldest first, so that a crash in between leaves no gap. */
+/* Oldest first, and each for good before the next, so that a crash in between leaves no gap. */
 static enum err retire(struct audit *audit)
 {
 	struct publisher *p = audit->tiler;
 	char name[24];
+	enum err e;
 
-	if (p->oldest == p->scan.number)
-		return OK;
 	for (; p->oldest < p->scan.number; p->oldest++) {
 		snprintf(name, sizeof name, SCAN_NAME, (unsigned long long)p->oldest);
 		if (unlinkat(audit->dir, name, 0))
 			return failed(ERR_IO, "segment %s: %m", name);
+		if ((e = io_sync_dir(audit->dir)))
+			return e;
 	}
-	return io_sync_dir(audit->dir);
+	return OK;
 }
 
 /* How far to read, and the heads of just that; while tiles are written, others are released. */

@@ -85,6 +85,8 @@ struct audit {
 	char *issuer;
 	size_t queue_max;
 	int root, dir, trees_dir, lock_fd; /* path, path/wal, path/trees, path/lock */
+	int above;                         /* the directory that holds path, as @name */
+	char *name;
 	struct ledger ledger;
 	struct wal *wal;
 	struct publisher *tiler; /* the publisher's, after opening */
@@ -152,6 +154,9 @@ MUST enum err old_inclusion(struct audit_tree *tree, uint64_t index, uint64_t si
 /* And the proof that the first @old of @size leaves, all of them released, stayed as they were. */
 MUST enum err old_consistency(struct audit_tree *tree, uint64_t old, uint64_t size,
 			      struct tree_path *path);
+
+/* open.c: ERR_STATE when the log's directories were moved, removed or replaced under us. */
+MUST enum err open_in_place(const struct audit *audit);
 
 /* recovery.c: reads the log into audit->ledger and opens audit->wal. */
 MUST enum err recovery_run(struct audit *audit, const struct audit_options *options,

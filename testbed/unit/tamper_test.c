@@ -3,7 +3,7 @@
  */
 #include "testbed/unit/promised.h"
 
-#include <dirent.h>
+#include <stdarg.h>
 
 #include "testbed/crash/shim.h"
 
@@ -302,6 +302,38 @@ START_TEST(a_live_segment_of_another_length_stops_the_log)
 }
 END_TEST
 
+static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
+{
+	char words[200], command[400];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(words, sizeof words, format, list);
+	va_end(list);
+	snprintf(command, sizeof command, "cd '%s' && %s", place, words);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *const moves[] = {
+	"mv log away",
+	"cp -a log copy && mv log away && mv copy log",
+	"mv log/wal log/away",
+	"cp -a log/wal copy && mv log/wal log/away && mv copy log/wal",
+};
+
+START_TEST(a_live_log_that_is_moved_or_swapped_stops)
+{
+	start();
+	ck_assert_ok(promised_open(log_path));
+	write_log(2);
+	run("%s", moves[_i]);
+	ck_assert_err(promised_write(1, false), ERR_IO);
+	ck_assert_err(promised_write(1, false), ERR_IO);
+	audit_close(audit);
+	end();
+}
+END_TEST
+
 /* --- the clock --- */
 
 START_TEST(a_clock_that_jumps_back_changes_nothing_else)
@@ -369,6 +401,7 @@ static void add(TCase *t)
 	tcase_add_test(t, files_of_two_versions_do_not_make_one_log);
 	tcase_add_test(t, the_last_batch_damaged_after_its_release_is_refused);
 	tcase_add_table(t, a_live_segment_of_another_length_stops_the_log, sizes);
+	tcase_add_table(t, a_live_log_that_is_moved_or_swapped_stops, moves);
 	tcase_add_test(t, a_clock_that_jumps_back_changes_nothing_else);
 	tcase_add_test(t, an_hsm_error_in_the_middle_of_a_batch_holds_all_of_it_back);
 }
