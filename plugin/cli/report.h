@@ -34,6 +34,7 @@ struct report_app {
 /* A change to keys, policy, applications, or the daemon itself. */
 struct report_act {
 	int64_t time;
+	uint64_t order; /* as the log has them */
 	enum leaf_type type;
 	char origin[AUDITOR_ORIGIN], role[16], subject[257], words[257];
 };

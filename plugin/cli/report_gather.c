@@ -125,9 +125,10 @@ MUST static enum err add_execution(struct report *report, const struct leaf *lea
 
 static void add_act(struct report *report, const char *origin, const struct leaf *leaf)
 {
-	struct report_act *act = &report->acts[report->acts_n++ % REPORT_ACTS_MAX];
+	struct report_act *act = &report->acts[report->acts_n % REPORT_ACTS_MAX];
 
 	memset(act, 0, sizeof *act);
+	act->order = report->acts_n++;
 	act->time = leaf->time;
 	act->type = leaf->type;
 	COPY(act->origin, slice_text(origin));
@@ -195,7 +196,9 @@ static int acts_by_time(const void *one, const void *other)
 {
 	const struct report_act *a = one, *b = other;
 
-	return a->time < b->time ? -1 : a->time > b->time;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
 }
 
 static int apps_by_name(const void *one, const void *other)

@@ -28,9 +28,15 @@ static void put_head(struct buf *out)
 
 /* ---- top ---- */
 
+/* Its own tree has the shortest origin: those of partitions begin with it. */
 static const char *appliance_of(const struct report *report)
 {
-	return report->audited.trees_n ? report->audited.trees[0].origin : "";
+	const char *shortest = report->audited.trees_n ? report->audited.trees[0].origin : "";
+
+	for (size_t i = 1; i < report->audited.trees_n; i++)
+		if (strlen(report->audited.trees[i].origin) < strlen(shortest))
+			shortest = report->audited.trees[i].origin;
+	return shortest;
 }
 
 static void put_title(const struct report *report, struct buf *out)

@@ -147,13 +147,16 @@ static void put_grid(const struct plot *plot, double step, double top, struct bu
 	}
 }
 
-static void put_tick(int64_t when, int64_t *day, bool times, double x, struct buf *out)
+/* A day has its date under the first of its ticks. */
+static void put_tick(int64_t when, int64_t every, int64_t *day, double x, struct buf *out)
 {
 	char clock[16], date[32];
 	time_t t = (time_t)when;
+	bool times = every < 86400;
 	struct tm tm;
 
-	if (!gmtime_r(&t, &tm) || !strftime(clock, sizeof clock, "%H:%M", &tm) ||
+	if (!gmtime_r(&t, &tm) ||
+	    !strftime(clock, sizeof clock, every < 60 ? "%H:%M:%S" : "%H:%M", &tm) ||
 	    !strftime(date, sizeof date, "%e %b %Y", &tm))
 		return;
 	buf_printf(out, "<line class=\"tick\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>", x,
@@ -182,7 +185,7 @@ static void put_time_axis(const struct axis *axis, struct buf *out)
 		every *= 2;
 	int64_t first = axis->start + (every - axis->start % every) % every;
 	for (int64_t t = first; t < axis->start + span; t += every)
-		put_tick(t, &day, every < 86400,
+		put_tick(t, every, &day,
 			 x_of(axis, (double)(t - axis->start) / (double)axis->width), out);
 }
 

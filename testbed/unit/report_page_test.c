@@ -115,5 +115,5 @@ static void add(TCase *t)
 
 int main(void)
 {
-	return check_run("page", add);
+	return check_run("report_page", add);
 }
