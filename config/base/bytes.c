@@ -30,6 +30,13 @@ bool slice_is(struct slice s, const char *text)
 	return slice_equal(s, slice_text(text));
 }
 
+bool slice_starts(struct slice s, const char *text)
+{
+	size_t n = strlen(text);
+
+	return s.left >= n && !memcmp(s.p, text, n);
+}
+
 int slice_compare(struct slice a, struct slice b)
 {
 	size_t n = a.left < b.left ? a.left : b.left;

@@ -35,6 +35,7 @@ struct slice slice_text(const char *text); /* without its last 0 */
 struct slice buf_slice(const struct buf *b);
 bool slice_equal(struct slice a, struct slice b); /* not constant time: not for secrets */
 bool slice_is(struct slice s, const char *text);
+bool slice_starts(struct slice s, const char *text); /* or is it */
 /* Compares like memcmp, a shorter string that is a prefix coming first. */
 int slice_compare(struct slice a, struct slice b);
 

@@ -31,11 +31,9 @@ static const struct {
 static size_t group_of(struct slice name)
 {
 	for (size_t i = 0; i < GROUPS_N; i++) {
-		size_t n = strlen(groups[i].name);
-		bool open = groups[i].name[n - 1] == ':';
+		bool open = groups[i].name[strlen(groups[i].name) - 1] == ':';
 
-		if (open ? name.left > n && !memcmp(name.p, groups[i].name, n)
-			 : slice_is(name, groups[i].name))
+		if (open ? slice_starts(name, groups[i].name) : slice_is(name, groups[i].name))
 			return i;
 	}
 	return GROUPS_N;
@@ -169,10 +167,7 @@ static enum err read_proof(struct parts *parts)
 
 int part_order(const struct part *a, const struct part *b)
 {
-	struct slice x = a->name, y = b->name;
-	int order = memcmp(x.p, y.p, x.left < y.left ? x.left : y.left);
-
-	return order ? order : (x.left > y.left) - (x.left < y.left);
+	return slice_compare(a->name, b->name);
 }
 
 static int by_name(const void *a, const void *b)

@@ -358,8 +358,7 @@ bool platform_is_program(struct slice name)
 		if (slice_is(name, exact[i]))
 			return true;
 	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-		if (name.left > strlen(prefixes[i]) &&
-		    !memcmp(name.p, prefixes[i], strlen(prefixes[i])))
+		if (slice_starts(name, prefixes[i]))
 			return true;
 	return false;
 }
