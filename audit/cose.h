@@ -19,8 +19,8 @@
 #define COSE_HEADER_X5CHAIN 33
 #define COSE_HEADER_X5T 34
 #define COSE_HEADER_TIMESTAMP 270 /* 3161-ctt, RFC 9921 */
-#define COSE_HEADER_VDS 395 /* verifiable data structure: 1 = RFC 9162 SHA-256 */
-#define COSE_HEADER_VDP 396 /* its proofs */
+#define COSE_HEADER_VDS 395       /* verifiable data structure: 1 = RFC 9162 SHA-256 */
+#define COSE_HEADER_VDP 396       /* its proofs */
 #define COSE_HEADER_TREE_SIZE (-70101)
 
 #define COSE_KID 8

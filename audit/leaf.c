@@ -113,3 +113,9 @@ const char *leaf_type_name(enum leaf_type type)
 
 	return type >= LEAF_EXECUTION && type <= LEAF_TCB ? names[type] : "unknown";
 }
+
+enum err leaf_read(struct slice raw, struct leaf **out)
+{
+	*out = malloc(sizeof **out);
+	return *out ? leaf_decode(raw, *out) : failed(ERR_MEMORY, "no memory for a leaf");
+}

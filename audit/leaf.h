@@ -136,6 +136,8 @@ MUST enum err leaf_components_digest(const struct leaf *leaf, uint8_t digest[SHA
 void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE]);
 
 /* For CLEANUP(leaf): frees one that was allocated. A leaf is large: keep it off small stacks. */
+/* The same into memory of its own, for leaf_cleanup(): a leaf is large for a stack. */
+MUST enum err leaf_read(struct slice raw, struct leaf **out);
 void leaf_cleanup(struct leaf **leaf);
 const char *leaf_type_name(enum leaf_type type); /* "execution" */
 

@@ -18,9 +18,9 @@ static enum err check_format(struct verifier *v)
 	if (e || (e = leaf_decode(v->parts.leaf, v->leaf)))
 		return failed(e, "the proof is damaged or not a proof: %s", err_reason());
 	if (v->parts.tcb_leaf.left) {
-		if (!(v->tcb = v->report->tcb = malloc(sizeof *v->tcb)))
-			return failed(ERR_MEMORY, "no memory for a leaf");
-		if ((e = leaf_decode(v->parts.tcb_leaf, v->tcb)))
+		e = leaf_read(v->parts.tcb_leaf, &v->report->tcb);
+		v->tcb = v->report->tcb;
+		if (e)
 			return failed(e, "the TCB record is damaged: %s", err_reason());
 	} else if (v->parts.tcb_receipt.left) {
 		return failed(ERR_FORMAT, "the proof is damaged: a TCB receipt without its record");

@@ -7,14 +7,11 @@
 
 /* verify.html, as it was when this was built. */
 __asm__(".section .rodata\n"
-	".type page_template, %object\n"
 	"page_template:\n"
 	".incbin \"plugin/cli/verify.html\"\n"
-	"page_template_end:\n"
 	".byte 0\n"
 	".previous\n");
 extern const char page_template[] __attribute__((visibility("hidden")));
-extern const char page_template_end[] __attribute__((visibility("hidden")));
 
 /* The lists that this program has, and the page must not have a second time. */
 static void put_lists(struct buf *out)
@@ -87,7 +84,7 @@ static enum err put_until(struct slice *rest, const char *mark, struct buf *out)
 
 enum err page_put(const struct page_evidence *evidence, struct buf *out)
 {
-	struct slice rest = slice_of(page_template, (size_t)(page_template_end - page_template));
+	struct slice rest = slice_text(page_template);
 	enum err e;
 
 	if ((e = put_until(&rest, "@LISTS@", out)))

@@ -88,8 +88,8 @@ static struct part *add(struct parts *parts)
 
 static enum err add_components(struct parts *parts, struct slice raw)
 {
-	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
-	enum err e = leaf ? leaf_decode(raw, leaf) : failed(ERR_MEMORY, "a leaf");
+	CLEANUP(leaf) struct leaf *leaf = NULL;
+	enum err e = leaf_read(raw, &leaf);
 
 	for (size_t i = 0; !e && i < leaf->components_n; i++) {
 		const struct leaf_component *from = &leaf->components[i];

@@ -22,8 +22,7 @@ static enum err write_stamped(struct cli *cli, struct proof_parts parts, const c
 			      const char *to)
 {
 	CLEANUP(buf)
-	struct buf response = BUF_INIT,
-		   token = BUF_INIT, receipt = BUF_INIT, proof = BUF_INIT;
+	struct buf response = BUF_INIT, token = BUF_INIT, receipt = BUF_INIT, proof = BUF_INIT;
 	enum err e;
 
 	if ((e = cli_read(from, TIMESTAMP_MAX, &response)) ||

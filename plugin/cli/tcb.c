@@ -35,9 +35,7 @@ static enum err take_platform(struct slice in, struct platform *out)
 	for (size_t i = 0; i < out->differing_n; i++)
 		if ((e = cbor_take_text(&in, WIRE_MESSAGE_MAX, &out->differing[i])))
 			return e;
-	if (!(out->leaf = malloc(sizeof *out->leaf)))
-		return failed(ERR_MEMORY, "a leaf");
-	if ((e = leaf_decode(out->leaf_raw, out->leaf)))
+	if ((e = leaf_read(out->leaf_raw, &out->leaf)))
 		return e;
 	return leaf_components_digest(out->leaf, out->digest);
 }
@@ -169,19 +167,17 @@ static void explain_application(const struct leaf *leaf, struct buf *out)
 
 static enum err explain_platform(const struct leaf *leaf, struct slice raw, struct buf *out)
 {
-	CLEANUP(leaf) struct leaf *tcb = malloc(sizeof *tcb);
+	CLEANUP(leaf) struct leaf *tcb = NULL;
 	uint8_t digest[SHA256_SIZE];
 	enum err e;
 
-	if (!tcb)
-		return failed(ERR_MEMORY, "a leaf");
 	buf_put_text(out, "on the platform ");
 	buf_put_hex(out, SLICE(leaf->tcb));
 	if (!raw.left) {
 		buf_put_text(out, ", whose record did not come with the proof\n");
 		return OK;
 	}
-	if ((e = leaf_decode(raw, tcb)) || (e = leaf_components_digest(tcb, digest)))
+	if ((e = leaf_read(raw, &tcb)) || (e = leaf_components_digest(tcb, digest)))
 		return e;
 	if (memcmp(digest, leaf->tcb, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "the TCB record is not the one that the proof names");
@@ -192,15 +188,13 @@ static enum err explain_platform(const struct leaf *leaf, struct slice raw, stru
 
 static enum err explain(struct slice raw, struct buf *out)
 {
-	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
+	CLEANUP(leaf) struct leaf *leaf = NULL;
 	struct slice output, messages, keys;
 	struct proof_parts parts;
 	enum err e;
 
-	if (!leaf)
-		return failed(ERR_MEMORY, "a leaf");
 	(void)!proof_result_read(raw, &raw, &output, &messages, &keys);
-	if ((e = proof_read(raw, &parts)) || (e = leaf_decode(parts.leaf, leaf)))
+	if ((e = proof_read(raw, &parts)) || (e = leaf_read(parts.leaf, &leaf)))
 		return e;
 	explain_application(leaf, out);
 	if ((e = explain_platform(leaf, parts.tcb_leaf, out)))

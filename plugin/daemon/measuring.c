@@ -27,15 +27,11 @@ static enum err put_differing(struct call *call, const struct leaf *leaf)
 enum err request_PLATFORM(struct call *call)
 {
 	CLEANUP(tcb_record) struct tcb_record *record = tcb_hold(&call->daemon->tcb);
-	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
+	CLEANUP(leaf) struct leaf *leaf = NULL;
 	struct buf *out = &call->results.bytes;
 	enum err e = call_arguments(call, 0);
 
-	if (e)
-		return e;
-	if (!leaf)
-		return failed(ERR_MEMORY, "a leaf");
-	if ((e = leaf_decode(buf_slice(&record->leaf), leaf)))
+	if (e || (e = leaf_read(buf_slice(&record->leaf), &leaf)))
 		return e;
 	cbor_put_bytes(out, buf_slice(&record->leaf));
 	cbor_put_bytes(out, buf_slice(&record->receipt));

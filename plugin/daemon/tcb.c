@@ -217,14 +217,12 @@ enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
 		    const uint8_t digest[SHA256_SIZE])
 {
 	CLEANUP(tcb_record) struct tcb_record *record = tcb_hold(&daemon->tcb);
-	CLEANUP(leaf) struct leaf *leaf = malloc(sizeof *leaf);
+	CLEANUP(leaf) struct leaf *leaf = NULL;
 	enum err e;
 
-	if (!leaf)
-		return failed(ERR_MEMORY, "a leaf");
 	if (memcmp(record->digest, digest, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "another platform is in force: see assay tcb show");
-	if ((e = leaf_decode(buf_slice(&record->leaf), leaf)) ||
+	if ((e = leaf_read(buf_slice(&record->leaf), &leaf)) ||
 	    (e = accept_leaf(daemon, caller, leaf, digest)))
 		return e;
 	pthread_mutex_lock(&daemon->tcb.lock);

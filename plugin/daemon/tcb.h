@@ -29,7 +29,7 @@ struct tcb_record {
 struct tcb {
 	pthread_mutex_t lock; /* guards what follows */
 	struct tcb_record *current;
-	uint64_t mapped;   /* a fingerprint of which files were mapped */
+	uint64_t mapped; /* a fingerprint of which files were mapped */
 	uint64_t measured_ms;
 	char held[ERR_REASON_MAX]; /* why nothing runs; empty: it may */
 };

@@ -102,7 +102,7 @@ refused() {
 refused "a changed input" input 100 "the input does not match"
 refused "a changed output" output 20 "the output does not match"
 refused "changed keys" keys -40 "does not match|holds none|damaged"
-refused "a changed CA" ca -10 "another CA than the one given"
+refused "a changed CA" ca -10 "another CA than the one given|certificate"
 refused "a changed record" proof 120 "."
 refused "a changed end of the proof" proof -3 "."
 refused "a changed head of the proof" proof 3 "no assay-proof-1"

@@ -107,12 +107,13 @@ static enum err read_registers(struct tpm *tpm)
 
 static enum err quote(struct tpm *tpm, const uint8_t challenge[SHA256_SIZE])
 {
-	const TPMT_SIG_SCHEME scheme = { .scheme = TPM2_ALG_NULL };
+	TPMT_SIG_SCHEME way = { 0 };
 	TPM2B_DATA asked = { .size = SHA256_SIZE };
 
+	way.scheme = TPM2_ALG_NULL;
 	memcpy(asked.buffer, challenge, SHA256_SIZE);
 	return check(Esys_Quote(tpm->esys, tpm->key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-				&asked, &scheme, &registers, &tpm->attest, &tpm->signature),
+				&asked, &way, &registers, &tpm->attest, &tpm->signature),
 		     "the TPM's quote");
 }
 
