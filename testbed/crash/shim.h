@@ -27,8 +27,10 @@ struct shim_plan {
 	unsigned after; /* so many of them are left alone first */
 	unsigned times; /* so many are struck; 0: all from there on */
 	int error;      /* what they fail with; 0: they don't */
-	bool half;      /* the first one, a write, writes a part, and only then comes the error; all of them, where there is no error */
-	bool last;      /* kill -9 right after the call */
+	/* The first one, a write, writes a part, and only then comes the error; all of them, where
+	 * there is no error. */
+	bool half;
+	bool last; /* kill -9 right after the call */
 };
 
 /* Watches from here on; forgets what was planned, counted and recorded before. */
