@@ -139,7 +139,7 @@ static unsigned step_of(unsigned step)
 START_TEST(a_new_log_survives_each_call_that)
 {
 	start();
-	sweep(&ways[_i], step_of(5));
+	sweep(&ways[_i], step_of(11));
 	end();
 }
 END_TEST
@@ -151,7 +151,7 @@ START_TEST(a_log_survives_each_call_that)
 	for (int i = 0; i < 7; i++)
 		ck_assert_ok(promised_write(1, true));
 	audit_close(audit);
-	sweep(&ways[_i], step_of(2));
+	sweep(&ways[_i], step_of(5));
 	end();
 }
 END_TEST
