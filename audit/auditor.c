@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "audit/note.h"
 #include "audit/scan.h"
 #include "audit/tiles.h"
@@ -22,6 +22,9 @@ static unsigned long long ull(uint64_t v)
 
 static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 {
+	struct chain chain;
+	size_t at;
+
 	if (tree->number >= walk->seen_n) {
 		struct seen *more = reallocarray(walk->seen, tree->number + 1, sizeof *more);
 
@@ -32,7 +35,7 @@ static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 		walk->seen_n = tree->number + 1;
 	}
 	walk->seen[tree->number].chain_ok = false;
-	if (!slice_equal(buf_slice(&tree->ca), walk->ca))
+	if (chain_read(buf_slice(&tree->ca), &chain) || chain_find(&chain, walk->ca, &at))
 		return failed(ERR_CRYPTO, "%s belongs to another appliance: its CA is not this one",
 			      tree->origin);
 	return OK;
@@ -41,12 +44,14 @@ static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 enum err walk_chain(struct walk *walk, const struct ledger_tree *tree)
 {
 	struct seen *seen = &walk->seen[tree->number];
+	struct chain chain;
 	enum err e;
 
 	if (seen->chain_ok && llabs(seen->newest - seen->checked) < CHAIN_AGAIN_S)
 		return OK;
-	if ((e = certificate_verify(buf_slice(&tree->certificate), walk->ca, tree->origin,
-				    seen->newest)))
+	if ((e = chain_read(buf_slice(&tree->ca), &chain)) ||
+	    (e = chain_verify(buf_slice(&tree->certificate), &chain, walk->ca, tree->origin,
+			      seen->newest)))
 		return failed(e, "%s: its key's certificate: %s", tree->origin, err_reason());
 	seen->checked = seen->newest;
 	seen->chain_ok = true;

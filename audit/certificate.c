@@ -19,16 +19,6 @@ static void key_cleanup(EVP_PKEY **key)
 	EVP_PKEY_free(*key);
 }
 
-static void store_cleanup(X509_STORE **store)
-{
-	X509_STORE_free(*store);
-}
-
-static void storectx_cleanup(X509_STORE_CTX **c)
-{
-	X509_STORE_CTX_free(*c);
-}
-
 static void names_cleanup(GENERAL_NAMES **names)
 {
 	GENERAL_NAMES_free(*names);
@@ -61,6 +51,20 @@ enum err x509_parse(struct slice der, X509 **out)
 		return failed(ERR_CRYPTO, "bytes after the end of a certificate");
 	*out = STEAL(x);
 	return OK;
+}
+
+enum err x509_put(X509 *certificate, struct buf *out)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509(certificate, &der);
+
+	if (n <= 0 || n > CERTIFICATE_MAX) {
+		OPENSSL_free(der);
+		return failed(ERR_CRYPTO, "certificate of %d bytes: %s", n, x509_reason());
+	}
+	buf_put(out, der, (size_t)n);
+	OPENSSL_free(der);
+	return buf_check(out);
 }
 
 enum err x509_key(X509 *certificate, EVP_PKEY **key)
@@ -275,7 +279,6 @@ enum err certificate_make(const struct certificate_spec *spec, const struct audi
 {
 	CLEANUP(x509) X509 *issuer = NULL;
 	CLEANUP(x509) X509 *x = X509_new();
-	uint8_t *der = NULL;
 	enum err e;
 
 	if (!x)
@@ -286,40 +289,10 @@ enum err certificate_make(const struct certificate_spec *spec, const struct audi
 	/* A key or a point that was mixed up shows here, and not in years. */
 	if (X509_verify(x, X509_get0_pubkey(spec->ca ? x : issuer)) != 1)
 		return failed(ERR_CRYPTO, "a new certificate does not verify: %s", x509_reason());
-	int n = i2d_X509(x, &der);
-	if (n <= 0 || n > CERTIFICATE_MAX) {
-		OPENSSL_free(der);
-		return failed(ERR_CRYPTO, "certificate of %d bytes: %s", n, x509_reason());
-	}
-	buf_put(out, der, (size_t)n);
-	OPENSSL_free(der);
-	return buf_check(out);
+	return x509_put(x, out);
 }
 
-/* ---- checking ---- */
-
-static enum err check_chain(X509 *x, X509 *ca, int64_t at)
-{
-	CLEANUP(store) X509_STORE *store = X509_STORE_new();
-	CLEANUP(storectx) X509_STORE_CTX *c = X509_STORE_CTX_new();
-
-	if (!store || !c || X509_STORE_add_cert(store, ca) != 1 ||
-	    X509_STORE_CTX_init(c, store, x, NULL) != 1)
-		return failed(ERR_CRYPTO, "certificate chain: %s", x509_reason());
-	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(c);
-	X509_VERIFY_PARAM_set_time(param, (time_t)at);
-	X509_VERIFY_PARAM_set_flags(param,
-				    X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
-	X509_VERIFY_PARAM_set_depth(param, 0);
-	if (X509_verify_cert(c) != 1) {
-		int code = X509_STORE_CTX_get_error(c);
-
-		(void)x509_reason();
-		return failed(ERR_CRYPTO, "the certificate is not one of the appliance's CA: %s",
-			      X509_verify_cert_error_string(code));
-	}
-	return OK;
-}
+/* ---- what it says ---- */
 
 /* What the one URI in subjectAltName names; empty: none, or more. */
 static struct slice origin_of(const GENERAL_NAMES *names)
@@ -338,12 +311,15 @@ static struct slice origin_of(const GENERAL_NAMES *names)
 		       : slice_text("");
 }
 
-static bool names_origin(X509 *x, const char *origin)
+enum err x509_names_origin(X509 *x, const char *origin)
 {
 	CLEANUP(names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	struct slice found = origin_of(names);
 
-	return found.left && (!origin || slice_is(found, origin));
+	return found.left && (!origin || slice_is(found, origin))
+		       ? OK
+		       : failed(ERR_CRYPTO, "the certificate is not for the log %s",
+				origin ? origin : "of an appliance");
 }
 
 enum err certificate_origin(struct slice certificate, struct buf *out)
@@ -361,30 +337,11 @@ enum err certificate_origin(struct slice certificate, struct buf *out)
 	return buf_check(out);
 }
 
-enum err certificate_verify(struct slice certificate, struct slice ca, const char *origin,
-			    int64_t at)
-{
-	CLEANUP(x509) X509 *x = NULL;
-	CLEANUP(x509) X509 *authority = NULL;
-	enum err e;
-
-	if ((e = x509_parse(certificate, &x)) || (e = x509_parse(ca, &authority)) ||
-	    (e = check_chain(x, authority, at)))
-		return e;
-	if (X509_check_ca(x) != 0 || X509_get_key_usage(x) != KU_DIGITAL_SIGNATURE)
-		return failed(ERR_CRYPTO, "the certificate is not one for signing evidence");
-	if (!names_origin(x, origin))
-		return failed(ERR_CRYPTO, "the certificate is not for the log %s",
-			      origin ? origin : "of an appliance");
-	return OK;
-}
-
 /* ---- files ---- */
 
 enum err certificate_from_file(struct slice contents, struct buf *der)
 {
 	CLEANUP(x509) X509 *x = NULL;
-	uint8_t *bytes = NULL;
 
 	if (contents.left > 4 * CERTIFICATE_MAX)
 		return failed(ERR_RANGE, "a certificate file of %zu bytes", contents.left);
@@ -398,12 +355,8 @@ enum err certificate_from_file(struct slice contents, struct buf *der)
 	}
 	CLEANUP(bio) BIO *bio = BIO_new_mem_buf(contents.p, (int)contents.left);
 	x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	int n = x ? i2d_X509(x, &bytes) : -1;
-	if (n <= 0)
-		return failed(ERR_CRYPTO, "not a certificate in PEM or DER: %s", x509_reason());
-	buf_put(der, bytes, (size_t)n);
-	OPENSSL_free(bytes);
-	return buf_check(der);
+	return x ? x509_put(x, der)
+		 : failed(ERR_CRYPTO, "not a certificate in PEM or DER: %s", x509_reason());
 }
 
 void certificate_put_pem(struct slice certificate, struct buf *out)

@@ -27,11 +27,6 @@ MUST enum err certificate_make(const struct certificate_spec *spec,
 			       const struct audit_signer *signer, unsigned long handle,
 			       struct buf *out);
 
-/* Was @certificate issued by @ca for signing for @origin (NULL: any), and valid at the time @at
- * (seconds since 1970)? ERR_CRYPTO says in words what does not hold. */
-MUST enum err certificate_verify(struct slice certificate, struct slice ca, const char *origin,
-				 int64_t at);
-
 /* Appends the log origin that the certificate names, whoever issued it. */
 MUST enum err certificate_origin(struct slice certificate, struct buf *out);
 /* ERR_UNSUPPORTED for any other kind of key than P-256. */

@@ -46,7 +46,7 @@ struct compact {
 	uint8_t leaf_hash[SHA256_SIZE];
 };
 MUST enum err compact_read(struct slice raw, struct compact *out);
-/* Checks kid and signature against the certificate; its chain is certificate_verify()'s. */
+/* Checks kid and signature against the certificate; its chain is chain_verify()'s. */
 MUST enum err compact_verify(const struct compact *compact, struct slice certificate);
 
 #endif

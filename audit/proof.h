@@ -39,7 +39,8 @@ MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out
 
 /* What the verifier expects; NULL or has_ false: not checked, and the report says so. */
 struct proof_expect {
-	struct slice ca;            /* DER certificate of the appliance's CA: required */
+	struct slice ca; /* DER certificate of the appliance's CA, or of one above it: required */
+	struct slice chain; /* of a compact proof's certificate (chain.h); empty: @ca issued it */
 	const uint8_t *measurement; /* 32 bytes: the application that must have run */
 	const uint8_t *image;  /* 32 bytes: its image, which is all that a compact proof names */
 	const char *origin;    /* the log, and so the partition and its generation */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "audit/note.h"
 #include "audit/tiles.h"
 #include "config/base/io.h"
@@ -262,13 +262,16 @@ static enum err by_published(const struct note *note, const char *origin, int tr
 			     struct slice ca)
 {
 	CLEANUP(fd) int folder = -1;
-	CLEANUP(buf) struct buf certificate = BUF_INIT;
+	CLEANUP(buf) struct buf certificate = BUF_INIT, above = BUF_INIT;
+	struct chain chain;
 	enum err e;
 
 	if ((e = public_folder(trees, origin, false, &folder)) ||
 	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &certificate)) ||
-	    (e = certificate_verify(buf_slice(&certificate), ca, origin,
-				    (int64_t)(io_realtime_us() / 1000000))))
+	    (e = read_small(folder, "ca.der", FRAME_CERTIFICATE_MAX, &above)) ||
+	    (e = chain_read(buf_slice(&above), &chain)) ||
+	    (e = chain_verify(buf_slice(&certificate), &chain, ca, origin,
+			      (int64_t)(io_realtime_us() / 1000000))))
 		return e;
 	return note_verify(note, buf_slice(&certificate));
 }

@@ -91,12 +91,13 @@ void receipt_head_cleanup(struct receipt_head *head)
 
 /* ---- writing ---- */
 
-static void put_chain(struct buf *b, const struct audit_key *key)
+static void put_chain(struct buf *b, struct slice certificate, const struct chain *chain)
 {
 	cbor_put_int(b, COSE_HEADER_X5CHAIN);
-	cbor_put_array(b, 2);
-	cbor_put_bytes(b, key->certificate);
-	cbor_put_bytes(b, key->chain);
+	cbor_put_array(b, 1 + chain->n);
+	cbor_put_bytes(b, certificate);
+	for (size_t i = 0; i < chain->n; i++)
+		cbor_put_bytes(b, chain->of[i]);
 }
 
 static enum err put_inclusion(struct buf *b, uint64_t size, uint64_t index,
@@ -125,13 +126,16 @@ enum err receipt_write(const struct receipt_head *head, const struct audit_key *
 		       const uint8_t (*path)[SHA256_SIZE], size_t path_n, struct buf *out)
 {
 	CLEANUP(buf) struct buf unprotected = BUF_INIT;
+	struct chain chain;
 	enum err e;
 
 	if (index >= head->size || path_n == 0 || path_n > RECEIPT_PATH_MAX)
 		return failed(ERR_RANGE, "no receipt for leaf %llu of %llu",
 			      (unsigned long long)index, (unsigned long long)head->size);
+	if ((e = chain_read(key->chain, &chain)))
+		return e;
 	cbor_put_map(&unprotected, 2);
-	put_chain(&unprotected, key);
+	put_chain(&unprotected, key->certificate, &chain);
 	if ((e = put_inclusion(&unprotected, head->size, index, path, path_n)) ||
 	    (e = buf_check(&unprotected)))
 		return e;
@@ -257,6 +261,21 @@ static enum err take_timestamp(struct slice *in, struct receipt *r)
 	return r->timestamp.left ? OK : failed(ERR_FORMAT, "receipt: an empty time stamp");
 }
 
+static enum err take_chain(struct slice *in, struct receipt *r)
+{
+	size_t n;
+	enum err e;
+
+	if ((e = take_key(in, COSE_HEADER_X5CHAIN)) || (e = cbor_take_array(in, 1 + CHAIN_MAX, &n)))
+		return e;
+	if (n < 2)
+		return failed(ERR_FORMAT, "receipt: a chain of %zu", n);
+	e = cbor_take_bytes(in, CERTIFICATE_MAX, &r->certificate);
+	for (r->chain.n = 0; !e && r->chain.n < n - 1; r->chain.n++)
+		e = cbor_take_bytes(in, CERTIFICATE_MAX, &r->chain.of[r->chain.n]);
+	return e;
+}
+
 static enum err read_unprotected(struct slice in, struct receipt *r)
 {
 	struct slice proof;
@@ -267,13 +286,10 @@ static enum err read_unprotected(struct slice in, struct receipt *r)
 		return e;
 	if (pairs < 2)
 		return failed(ERR_FORMAT, "receipt: a map of %zu, not 2 or 3", pairs);
-	if ((e = take_key(&in, COSE_HEADER_X5CHAIN)) || (e = take_array(&in, 2)) ||
-	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &r->certificate)) ||
-	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &r->chain)) ||
-	    (pairs == 3 && (e = take_timestamp(&in, r))) || (e = take_key(&in, COSE_HEADER_VDP)) ||
-	    (e = take_map(&in, 1)) || (e = take_key(&in, VDP_INCLUSION)) ||
-	    (e = take_array(&in, 1)) || (e = cbor_take_bytes(&in, RECEIPT_MAX, &proof)) ||
-	    (e = cbor_take_end(in)))
+	if ((e = take_chain(&in, r)) || (pairs == 3 && (e = take_timestamp(&in, r))) ||
+	    (e = take_key(&in, COSE_HEADER_VDP)) || (e = take_map(&in, 1)) ||
+	    (e = take_key(&in, VDP_INCLUSION)) || (e = take_array(&in, 1)) ||
+	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &proof)) || (e = cbor_take_end(in)))
 		return e;
 	return read_inclusion(proof, r);
 }
@@ -316,7 +332,6 @@ enum err receipt_read(struct slice raw, struct receipt *out)
 enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
 {
 	CLEANUP(buf) struct buf unprotected = BUF_INIT;
-	struct audit_key key = { 0 };
 	uint8_t path[RECEIPT_PATH_MAX][SHA256_SIZE];
 	struct receipt r;
 	enum err e;
@@ -327,10 +342,8 @@ enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
 		return e;
 	for (size_t i = 0; i < r.path_n; i++)
 		memcpy(path[i], r.path[i].p, SHA256_SIZE);
-	key.certificate = r.certificate;
-	key.chain = r.chain;
 	cbor_put_map(&unprotected, 3);
-	put_chain(&unprotected, &key);
+	put_chain(&unprotected, r.certificate, &r.chain);
 	cbor_put_int(&unprotected, COSE_HEADER_TIMESTAMP);
 	cbor_put_bytes(&unprotected, token);
 	if ((e = put_inclusion(&unprotected, r.size, r.index, (const uint8_t(*)[SHA256_SIZE])path,

@@ -8,7 +8,7 @@
 #ifndef AUDIT_RECEIPT_H
 #define AUDIT_RECEIPT_H
 
-#include "audit/audit.h"
+#include "audit/chain.h"
 
 #define RECEIPT_PATH_MAX 63
 #define RECEIPT_MAX 65536
@@ -51,8 +51,9 @@ struct receipt {
 	uint64_t size, index; /* the protected size and the proof's own are the same: checked */
 	struct slice path[RECEIPT_PATH_MAX];
 	size_t path_n;
-	struct slice certificate, chain; /* x5chain: the key's certificate, its issuer */
-	struct slice timestamp;          /* a token of RFC 3161 over the signature; mostly empty */
+	struct slice certificate; /* x5chain: the key's certificate, and those above it */
+	struct chain chain;
+	struct slice timestamp; /* a token of RFC 3161 over the signature; mostly empty */
 };
 
 /* Strict: anything that receipt_write would not write is ERR_FORMAT, also a certificate that is not
@@ -65,7 +66,7 @@ MUST enum err receipt_stamp(struct slice raw, struct slice token, struct buf *ou
 MUST enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
 			   uint8_t root[SHA256_SIZE]);
 /* Folds the path and checks the signature with the certificate in the receipt. Whether that
- * certificate may be trusted is another question: certificate_verify(). ERR_CRYPTO: does not hold. */
+ * certificate may be trusted is another question: chain_verify(). ERR_CRYPTO: does not hold. */
 MUST enum err receipt_verify(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE]);
 
 #endif

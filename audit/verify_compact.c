@@ -1,7 +1,7 @@
 /* A compact proof, with the partition's certificate beside it. */
 #include <string.h>
 
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "audit/verifier.h"
 
 /* The claims that it has, as those of a leaf. */
@@ -79,13 +79,15 @@ static enum err check_compact_signature(struct verifier *v)
 
 static enum err check_compact_certificate(struct verifier *v)
 {
-	enum err e = certificate_verify(v->certificate, v->expect->ca, v->expect->origin,
-					v->compact.time);
+	struct slice above = v->expect->chain;
+	struct chain chain;
+	enum err e = above.left ? chain_read(above, &chain) : OK;
 
-	return e ? e
-		 : verifier_say(v,
-				"issued by the appliance's CA for %s, valid at the time of signing",
-				v->expect->origin ? v->expect->origin : "whichever log");
+	if (e || (e = chain_verify(v->certificate, above.left ? &chain : NULL, v->expect->ca,
+				   v->expect->origin, v->compact.time)))
+		return e;
+	return verifier_say(v, "issued by the appliance's CA for %s, valid at the time of signing",
+			    v->expect->origin ? v->expect->origin : "whichever log");
 }
 
 static const struct verifier_step steps[] = {

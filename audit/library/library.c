@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "audit/appraise.h"
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
 #include "config/base/cbor.h"
@@ -25,6 +25,7 @@ struct work {
 	struct proof_expect expect;
 	struct proof_keys keys;
 	struct buf ca, certificate, tsa;
+	struct slice key; /* the first of @certificate */
 	struct appraisal *policy;
 	bool compact;
 };
@@ -63,6 +64,22 @@ static enum err take_certificate(struct assay_bytes given, const char *whose, st
 	enum err e = given.data ? certificate_from_file(bytes(given), der) : OK;
 
 	return e ? failed(ERR_USAGE, "%s: %s", whose, err_reason()) : OK;
+}
+
+/* The partition's certificate comes with those above it, where a vendor's PKI is. */
+static enum err take_chain(struct work *w)
+{
+	struct chain chain;
+	enum err e;
+
+	if (!w->given.certificate.data)
+		return OK;
+	if ((e = chain_from_file(bytes(w->given.certificate), &w->certificate)) ||
+	    (e = chain_read(buf_slice(&w->certificate), &chain)))
+		return failed(ERR_USAGE, "the partition's certificate: %s", err_reason());
+	w->key = chain.of[0];
+	w->expect.chain = slice_of(w->key.p + w->key.left, w->certificate.len - w->key.left);
+	return OK;
 }
 
 static enum err take_policy(struct work *w)
@@ -109,8 +126,7 @@ static enum err prepare(struct work *w)
 	enum err e;
 
 	if ((e = take_certificate(given->ca, "the CA's certificate", &w->ca)) ||
-	    (e = take_certificate(given->certificate, "the partition's certificate",
-				  &w->certificate)) ||
+	    (e = take_chain(w)) ||
 	    (e = take_certificate(given->tsa, "the time-stamping authority", &w->tsa)) ||
 	    (e = take_policy(w)))
 		return e;
@@ -185,7 +201,7 @@ static enum err verify(struct work *w, struct slice proof, const struct assay_ex
 		return e;
 	if (!w->compact)
 		return verify_full(w, o);
-	return proof_verify_compact(w->proof, buf_slice(&w->certificate), &w->expect, &o->report);
+	return proof_verify_compact(w->proof, w->key, &w->expect, &o->report);
 }
 
 static enum assay_verdict verdict_of(enum err e, const struct assay_outcome *o)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "audit/cose.h"
 #include "audit/ledger.h"
 #include "audit/leaf_text.h"
@@ -184,8 +184,8 @@ MUST static enum err check(const struct search *search, const struct found *foun
 	leaf_hash(buf_slice(&found->raw), hash);
 	if ((e = receipt_read(receipt, &r)) || (e = receipt_verify(&r, hash)))
 		return e;
-	return certificate_verify(r.certificate, buf_slice(&search->trail.ca_der),
-				  found->tree->origin, r.time);
+	return chain_verify(r.certificate, &r.chain, buf_slice(&search->trail.ca_der),
+			    found->tree->origin, r.time);
 }
 
 MUST static enum err put_receipt(const struct search *search, const struct found *found,

@@ -22,13 +22,13 @@ START_TEST(a_certificate_of_the_ca_verifies_for_its_log_and_time)
 	struct certificate_spec spec = key_spec(&a);
 	ck_assert_ok(certificate_make(&spec, &a.signer, APPLIANCE_CA, &der));
 	struct slice certificate = buf_slice(&der), ca = buf_slice(&a.ca);
-	ck_assert_ok(certificate_verify(certificate, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME + 1));
-	ck_assert_ok(certificate_verify(certificate, ca, NULL, APPLIANCE_TIME + 1));
-	ck_assert_err(certificate_verify(certificate, ca, "elsewhere", APPLIANCE_TIME + 1),
+	ck_assert_ok(chain_verify(certificate, NULL, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME + 1));
+	ck_assert_ok(chain_verify(certificate, NULL, ca, NULL, APPLIANCE_TIME + 1));
+	ck_assert_err(chain_verify(certificate, NULL, ca, "elsewhere", APPLIANCE_TIME + 1),
 		      ERR_CRYPTO);
-	ck_assert_err(certificate_verify(certificate, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME - 1),
+	ck_assert_err(chain_verify(certificate, NULL, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME - 1),
 		      ERR_CRYPTO);
-	ck_assert_err(certificate_verify(certificate, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME + 1001),
+	ck_assert_err(chain_verify(certificate, NULL, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME + 1001),
 		      ERR_CRYPTO);
 	appliance_free(&a);
 }
@@ -53,14 +53,14 @@ START_TEST(the_ca_itself_or_a_strangers_certificate_is_refused)
 
 	appliance_init(&a);
 	appliance_init(&b);
-	ck_assert_err(certificate_verify(buf_slice(&a.ca), buf_slice(&a.ca), NULL, APPLIANCE_TIME),
+	ck_assert_err(chain_verify(buf_slice(&a.ca), NULL, buf_slice(&a.ca), NULL, APPLIANCE_TIME),
 		      ERR_CRYPTO);
-	ck_assert_err(certificate_verify(buf_slice(&b.certificate), buf_slice(&a.ca), NULL,
-					 APPLIANCE_TIME),
+	ck_assert_err(chain_verify(buf_slice(&b.certificate), NULL, buf_slice(&a.ca), NULL,
+				   APPLIANCE_TIME),
 		      ERR_CRYPTO);
 	/* A key's certificate is no CA, whatever it signs. */
-	ck_assert_err(certificate_verify(buf_slice(&a.certificate), buf_slice(&a.certificate), NULL,
-					 APPLIANCE_TIME),
+	ck_assert_err(chain_verify(buf_slice(&a.certificate), NULL, buf_slice(&a.certificate), NULL,
+				   APPLIANCE_TIME),
 		      ERR_CRYPTO);
 	appliance_free(&a);
 	appliance_free(&b);
@@ -110,8 +110,8 @@ START_TEST(an_origin_is_not_read_as_openssl_configuration)
 	struct appliance a;
 
 	appliance_init_for(&a, odd);
-	ck_assert_ok(certificate_verify(buf_slice(&a.certificate), buf_slice(&a.ca), odd,
-					APPLIANCE_TIME));
+	ck_assert_ok(chain_verify(buf_slice(&a.certificate), NULL, buf_slice(&a.ca), odd,
+				  APPLIANCE_TIME));
 	appliance_free(&a);
 }
 END_TEST
@@ -123,8 +123,8 @@ START_TEST(no_changed_certificate_verifies)
 	appliance_init(&a);
 	for (size_t at = 0; at < a.certificate.len; at++) {
 		a.certificate.data[at] ^= (uint8_t)(1 << at % 8);
-		ck_assert_msg(certificate_verify(buf_slice(&a.certificate), buf_slice(&a.ca),
-						 APPLIANCE_ORIGIN, APPLIANCE_TIME) != OK,
+		ck_assert_msg(chain_verify(buf_slice(&a.certificate), NULL, buf_slice(&a.ca),
+					   APPLIANCE_ORIGIN, APPLIANCE_TIME) != OK,
 			      "byte %zu", at);
 		a.certificate.data[at] ^= (uint8_t)(1 << at % 8);
 	}

@@ -40,7 +40,7 @@ START_TEST(no_changed_receipt_verifies)
 	appliance_grow(&a, 7);
 	appliance_receipt(&a, APPLIANCE_ORIGIN, 4, &raw);
 	ck_assert_ok(receipt_read(buf_slice(&raw), &r));
-	size_t from = (size_t)(r.chain.p - raw.data), to = from + r.chain.left;
+	size_t from = (size_t)(r.chain.of[0].p - raw.data), to = from + r.chain.of[0].left;
 	for (size_t at = 0; at < raw.len; at++) {
 		if (at >= from && at < to)
 			continue;
