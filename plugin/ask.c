@@ -201,8 +201,8 @@ static void copy_label(struct payload *out, struct slice label)
 }
 
 enum err service_execute(struct session *session, const struct partition *p, const char *app,
-			 enum wire_operation operation, struct slice label,
-			 const struct input *input, struct payload *out)
+			 enum wire_operation operation, const struct options *options,
+			 struct slice label, const struct input *input, struct payload *out)
 {
 	CLEANUP(wire) struct wire_message request;
 	struct slice in, proof, result_label;
@@ -210,12 +210,13 @@ enum err service_execute(struct session *session, const struct partition *p, con
 	enum err e;
 
 	wire_init(&request);
-	link_request(&request, REQ_EXECUTE, 7);
+	link_request(&request, REQ_EXECUTE, 8);
 	cbor_put_text(&request.bytes, p->serial);
 	cbor_put_text(&request.bytes, app);
 	cbor_put_uint(&request.bytes, operation);
-	cbor_put_bytes(&request.bytes, slice_of(NULL, 0)); /* nonce */
-	cbor_put_bytes(&request.bytes, slice_of(NULL, 0)); /* request id */
+	cbor_put_bytes(&request.bytes, option_slice(&options->nonce));
+	cbor_put_bytes(&request.bytes, option_slice(&options->request));
+	cbor_put_uint(&request.bytes, options_time_limit(options));
 	cbor_put_text_slice(&request.bytes, label);
 	if ((e = put_input(&request, input)) ||
 	    (e = ask_as_role(session, p, &request, &out->message, &in, &role))) {

@@ -1,8 +1,9 @@
 /* create.c - C_CreateObject: the way to run and to load for clients that can only store data.
  *
  * A data object whose CKA_APPLICATION is "assay:run:<application>" is not stored: the application
- * runs on its CKA_VALUE, and the handle is that of the output. With "assay:app" the value is a
- * package to load, and the handle that of the application's secret facet.
+ * runs on its CKA_VALUE, and the handle is that of the output. CKA_OBJECT_ID, an attribute that means
+ * nothing for such an object, may hold what other mechanisms take as their parameter. With
+ * "assay:app" the value is a package to load, and the handle that of the application's secret facet.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct creation {
 	struct session *session;
 	const struct partition *p;
 	struct slice label, value;
+	struct options options;
 	char app[WIRE_APP_MAX + 1];
 	bool load;
 };
@@ -58,6 +60,9 @@ static CK_RV take_template(const CK_ATTRIBUTE *templ, CK_ULONG n, struct slice a
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if (c->value.left > (c->load ? PACKAGE_MAX : operation_input_max()))
 		return CKR_DATA_LEN_RANGE;
+	struct slice options = attribute_slice(attribute_find(templ, n, CKA_OBJECT_ID));
+	if (options.left && (c->load || options_take(options.p, options.left, &c->options)))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
 	if (c->load)
 		return CKR_OK;
 	struct slice id =
@@ -117,8 +122,8 @@ static CK_RV run(const struct creation *c, CK_OBJECT_HANDLE *out)
 	payload_init(&result);
 	enum err e = service_begin(c->session, c->p, c->app, CKM_ASSAY_RUN);
 	if (!e)
-		e = service_execute(c->session, c->p, c->app, OP_RUN_OBJECT, c->label, &input,
-				    &result);
+		e = service_execute(c->session, c->p, c->app, OP_RUN_OBJECT, &c->options, c->label,
+				    &input, &result);
 	if (e)
 		return service_rv(e);
 	struct slice label = slice_text(result.label);

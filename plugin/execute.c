@@ -5,7 +5,7 @@
 
 /* The key must be an object that this session may see, of the kind that the mechanism takes. */
 static CK_RV begin(struct session *session, struct partition **p, const struct mechanism *mechanism,
-		   CK_OBJECT_HANDLE key)
+		   const struct options *options, CK_OBJECT_HANDLE key)
 {
 	CLEANUP(object) struct object *object = object_get(session, key);
 
@@ -22,7 +22,7 @@ static CK_RV begin(struct session *session, struct partition **p, const struct m
 	enum err e = service_begin(session, *p, app, mechanism->type);
 	if (e == ERR_NOT_FOUND)
 		object_apps_stale(session->slot);
-	return e ? service_rv(e) : operation_begin(session, mechanism, STEAL(*p), object);
+	return e ? service_rv(e) : operation_begin(session, mechanism, options, STEAL(*p), object);
 }
 
 /* A key of the HSM's with a mechanism of ours. */
@@ -41,14 +41,16 @@ static CK_RV init_ours(struct session *session, const CK_MECHANISM *m, CK_OBJECT
 		       enum mechanism_call call, struct partition **p)
 {
 	const struct mechanism *mechanism = mechanism_find(m->mechanism);
+	struct options options = { 0 };
 
 	if (operation_active(session))
 		return CKR_OPERATION_ACTIVE;
 	if (mechanism && mechanism->call != call)
 		return CKR_MECHANISM_INVALID;
-	if (mechanism && (m->pParameter || m->ulParameterLen))
+	if (mechanism && (options_take(m->pParameter, m->ulParameterLen, &options) ||
+			  (mechanism->target == TARGET_LOADER && options_any(&options))))
 		return CKR_MECHANISM_PARAM_INVALID;
-	return handle_is_ours(key) ? begin(session, p, mechanism, key)
+	return handle_is_ours(key) ? begin(session, p, mechanism, &options, key)
 				   : foreign_key(session->handle, key);
 }
 

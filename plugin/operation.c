@@ -12,6 +12,7 @@
 
 struct operation {
 	const struct mechanism *mechanism;
+	struct options options;
 	CK_OBJECT_HANDLE key;
 	struct partition *partition;
 	char app[WIRE_APP_MAX + 1];
@@ -91,7 +92,7 @@ bool operation_active(struct session *session)
 }
 
 CK_RV operation_begin(struct session *session, const struct mechanism *mechanism,
-		      struct partition *p, const struct object *key)
+		      const struct options *options, struct partition *p, const struct object *key)
 {
 	const struct buf *id = &key->field[FIELD_APPLICATION];
 	struct operation *op = id->len <= WIRE_APP_MAX ? calloc(1, sizeof *op) : NULL;
@@ -102,6 +103,7 @@ CK_RV operation_begin(struct session *session, const struct mechanism *mechanism
 	}
 	atomic_fetch_add(&active, 1);
 	op->mechanism = mechanism;
+	op->options = *options;
 	op->key = key->handle;
 	op->partition = p;
 	op->spool = -1;
@@ -153,7 +155,8 @@ static CK_RV replay_locked(struct session *session, const struct operation *op,
 	uint8_t digest[SHA256_SIZE];
 
 	session->failure = (struct failure){ 0 };
-	if (last.rv == CKR_OK || last.mechanism != op->mechanism->type || last.key != op->key ||
+	if (last.rv == CKR_OK || options_any(&op->options) ||
+	    last.mechanism != op->mechanism->type || last.key != op->key ||
 	    io_monotonic_ms() >= last.until_ms || !hash_input(input, digest) ||
 	    memcmp(digest, last.input, sizeof digest))
 		return CKR_OK;
@@ -168,7 +171,7 @@ static void remember_failure_locked(struct session *session, const struct operat
 				 .key = op->key,
 				 .until_ms = io_monotonic_ms() + FAILURE_MS };
 
-	if (hash_input(input, fresh.input))
+	if (!options_any(&op->options) && hash_input(input, fresh.input))
 		session->failure = fresh;
 }
 
@@ -178,7 +181,7 @@ static enum err run(struct session *session, struct operation *op, const struct 
 
 	if (op->mechanism->target == TARGET_APPLICATION)
 		return service_execute(session, op->partition, op->app, op->mechanism->operation,
-				       slice_text(""), input, &op->result);
+				       &op->options, slice_text(""), input, &op->result);
 	e = service_load(session, op->partition, input, &op->result);
 	object_apps_stale(session->slot);
 	return e;

@@ -4,7 +4,8 @@
  * copy it. A mechanism that has a fixed answer for the length does not execute for that question.
  * A failure ends the operation, and is told again, without executing, to the next operation of the
  * session with the same mechanism, key and input within five seconds: a client that tries again in
- * parts must not run an application twice. A success is never told twice.
+ * parts must not run an application twice. A client that passes a parameter knows what it does: its
+ * failures are not told again here. A success is never told twice.
  *
  * The session's lock guards its operation and is let go while the application runs.
  */
@@ -13,6 +14,7 @@
 
 #include "plugin/mechanism.h"
 #include "plugin/object.h"
+#include "plugin/options.h"
 
 struct operation;
 
@@ -24,7 +26,7 @@ struct session *operation_session(CK_SESSION_HANDLE s, enum mechanism_call call)
 bool operation_active(struct session *session);
 /* The daemon has agreed; takes over @p, whatever it answers. */
 CK_RV operation_begin(struct session *session, const struct mechanism *mechanism,
-		      struct partition *p, const struct object *key);
+		      const struct options *options, struct partition *p, const struct object *key);
 /* For an active operation: C_Sign, C_SignUpdate and C_SignFinal, and their like. */
 CK_RV operation_single(struct session *session, struct slice data, CK_BYTE *out, CK_ULONG *out_n);
 CK_RV operation_update(struct session *session, struct slice part);

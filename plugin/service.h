@@ -7,6 +7,7 @@
 #ifndef PLUGIN_SERVICE_H
 #define PLUGIN_SERVICE_H
 
+#include "plugin/options.h"
 #include "plugin/session.h"
 
 /* Called before anything that depends on what is enrolled: looks for the daemon, and asks which
@@ -43,8 +44,8 @@ MUST enum err service_apps(const struct partition *p, app_visit *call, void *con
 MUST enum err service_begin(struct session *session, const struct partition *p, const char *app,
 			    CK_MECHANISM_TYPE mechanism);
 MUST enum err service_execute(struct session *session, const struct partition *p, const char *app,
-			      enum wire_operation operation, struct slice label,
-			      const struct input *input, struct payload *out);
+			      enum wire_operation operation, const struct options *options,
+			      struct slice label, const struct input *input, struct payload *out);
 MUST enum err service_load(struct session *session, const struct partition *p,
 			   const struct input *input, struct payload *out);
 MUST enum err service_unload(struct session *session, const struct partition *p, const char *app);

@@ -9,7 +9,7 @@
 #include "config/base/cbor.h"
 #include "config/base/io.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_MESSAGE_MAX 65536
 #define WIRE_INLINE_MAX 16384 /* a longer payload travels as a sealed memory file */
 #define WIRE_PAYLOAD_MAX ((size_t)320 << 20)

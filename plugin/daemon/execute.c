@@ -11,6 +11,7 @@
 struct order {
 	struct slice id, nonce, request, label, input;
 	enum wire_operation operation;
+	uint64_t time_limit; /* milliseconds; 0: none */
 	bool mapped;
 };
 
@@ -62,11 +63,12 @@ static enum err take_order(struct call *call, struct order *order)
 {
 	enum err e;
 
-	if ((e = call_arguments(call, 7)) || (e = call_partition(call, true)) ||
+	if ((e = call_arguments(call, 8)) || (e = call_partition(call, true)) ||
 	    (e = cbor_take_text(&call->in, WIRE_APP_MAX, &order->id)) ||
 	    (e = take_operation(&call->in, &order->operation)) ||
 	    (e = cbor_take_bytes(&call->in, 64, &order->nonce)) ||
 	    (e = cbor_take_bytes(&call->in, 64, &order->request)) ||
+	    (e = cbor_take_uint(&call->in, &order->time_limit)) ||
 	    (e = cbor_take_text(&call->in, RESULT_LABEL_MAX, &order->label)) ||
 	    (e = wire_take_payload(call->request, &call->in, WIRE_PAYLOAD_MAX, &order->input,
 				   &order->mapped)) ||
@@ -224,6 +226,8 @@ static enum err run_app(struct call *call, struct sandbox_image *image, const st
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, x->rules->says->limits_wall_ms);
 	struct watched watched = { call, x };
 	const struct sandbox_watch watch = { still_wanted, &watched };
+	if (order->time_limit)
+		limits.wall_ms = (uint32_t)least(limits.wall_ms, order->time_limit);
 	enum err e = sandbox_run_watched(image, order->input, &limits, &watch, &x->run);
 	x->ran = !e;
 	if (x->ran && !x->cancelled[0] && check_granted(call, x, true))
@@ -232,9 +236,10 @@ static enum err run_app(struct call *call, struct sandbox_image *image, const st
 }
 
 /* The run's end as the caller's error, in words. */
-static enum err judge_end(const struct execution *x)
+static enum err judge_end(const struct order *order, const struct execution *x)
 {
 	const struct run *run = &x->run;
+	bool its_own = !order->time_limit || order->time_limit >= x->app->limits.wall_ms;
 
 	if (x->cancelled[0])
 		return failed(ERR_TIMEOUT, "%s was cancelled: %s", x->app->id, x->cancelled);
@@ -248,8 +253,10 @@ static enum err judge_end(const struct execution *x)
 	case RUN_SIGNAL:
 		return failed(ERR_FAILED, "%s was ended by signal %u", x->app->id, run->code);
 	case RUN_TIMEOUT:
-		return failed(ERR_TIMEOUT, "%s took longer than its %s limit", x->app->id,
-			      run->code == 1 ? "CPU time" : "time");
+		return failed(ERR_TIMEOUT, "%s took longer than %s limit", x->app->id,
+			      run->code == 1 ? "its CPU time"
+			      : its_own      ? "its time"
+					     : "the request's time");
 	case RUN_MEMORY:
 		return failed(ERR_LIMIT, "%s needed more than its memory limit", x->app->id);
 	case RUN_OUTPUT:
@@ -496,7 +503,7 @@ static enum err execute(struct call *call, const struct order *order, struct exe
 	if ((e = run_app(call, image, order, x)))
 		return x->unwanted || e == ERR_LIMIT ? call_refuse(call, e, order->id)
 						     : record_unknown(call, order, x, e);
-	if ((end = judge_end(x)))
+	if ((end = judge_end(order, x)))
 		snprintf(reason, sizeof reason, "%s", err_reason());
 	if ((e = record(call, order, x, slice_text(reason), &proof)) ||
 	    (e = collect(order, x, &proof)))

@@ -108,15 +108,23 @@ static size_t take_input(struct wire_message *m, struct slice *in, struct slice 
 /* RUN gives back "ran:" and how long its input was, FULL "full:" and the same. */
 static void execute(struct wire_message *m, struct slice in)
 {
-	struct slice text, label;
-	uint64_t operation;
+	struct slice text, label, nonce, request;
+	uint64_t operation, time_limit;
 	char back[64], named[sizeof fake.last_label];
 
 	ck_assert_ok(cbor_take_text(&in, 64, &text));
 	ck_assert_ok(cbor_take_text(&in, 64, &text));
 	ck_assert_ok(cbor_take_uint(&in, &operation));
-	ck_assert_ok(cbor_take_bytes(&in, 64, &text));
-	ck_assert_ok(cbor_take_bytes(&in, 64, &text));
+	ck_assert_ok(cbor_take_bytes(&in, 64, &nonce));
+	ck_assert_ok(cbor_take_bytes(&in, 64, &request));
+	ck_assert_ok(cbor_take_uint(&in, &time_limit));
+	pthread_mutex_lock(&lock);
+	fake.last_time_limit = time_limit;
+	snprintf(fake.last_nonce, sizeof fake.last_nonce, "%.*s", (int)nonce.left,
+		 (const char *)nonce.p);
+	snprintf(fake.last_request, sizeof fake.last_request, "%.*s", (int)request.left,
+		 (const char *)request.p);
+	pthread_mutex_unlock(&lock);
 	ck_assert_ok(cbor_take_text(&in, sizeof fake.last_label - 1, &label));
 	snprintf(named, sizeof named, "%.*s", (int)label.left, (const char *)label.p);
 	size_t n = take_input(m, &in, label);

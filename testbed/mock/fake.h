@@ -32,7 +32,8 @@ struct fake {
 	unsigned asked[32]; /* how often, by number of the request */
 	char last_input[64];
 	size_t last_input_n;
-	char last_label[64];
+	char last_label[64], last_nonce[65], last_request[65];
+	uint64_t last_time_limit;
 };
 extern struct fake fake;
 extern sem_t fake_runs, fake_go;

@@ -281,12 +281,13 @@ static void raw_execute(int fd, const char *input)
 	CLEANUP(wire) struct wire_message m;
 
 	wire_init(&m);
-	link_request(&m, REQ_EXECUTE, 7);
+	link_request(&m, REQ_EXECUTE, 8);
 	cbor_put_text(&m.bytes, world.banks[BANK_A].serial);
 	cbor_put_text(&m.bytes, "unruly");
 	cbor_put_uint(&m.bytes, OP_RUN);
 	cbor_put_bytes(&m.bytes, slice_of(NULL, 0));
 	cbor_put_bytes(&m.bytes, slice_of(NULL, 0));
+	cbor_put_uint(&m.bytes, 0);
 	cbor_put_text(&m.bytes, "");
 	cbor_put_bytes(&m.bytes, slice_text(input));
 	raw_send(fd, &m);

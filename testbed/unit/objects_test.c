@@ -247,6 +247,31 @@ START_TEST(a_created_object_runs_and_is_its_output)
 }
 END_TEST
 
+/* For those who have no mechanism's parameter to pass. */
+START_TEST(a_created_object_may_have_nonce_and_request_id)
+{
+	char options[] = "\1\1\0\x8"
+			 "12345678"
+			 "\2\0\3abc";
+	CK_ATTRIBUTE templ[] = { CLASS(data),
+				 TEXT(CKA_APPLICATION, "assay:run:" FAKE_APP),
+				 TEXT(CKA_VALUE, "pay"),
+				 { CKA_OBJECT_ID, options, sizeof options - 1 } };
+	CK_OBJECT_HANDLE made;
+
+	world_enrolled();
+	world_login(CKU_USER);
+	ck_assert_rv(w.f->C_CreateObject(w.s, templ, 4, &made), CKR_OK);
+	ck_assert_str_eq(fake.last_nonce, "12345678");
+	ck_assert_str_eq(fake.last_request, "abc");
+	templ[3].ulValueLen--;
+	ck_assert_rv(w.f->C_CreateObject(w.s, templ, 4, &made), CKR_ATTRIBUTE_VALUE_INVALID);
+	templ[3].ulValueLen = (CK_ULONG)-1;
+	ck_assert_rv(w.f->C_CreateObject(w.s, templ, 4, &made), CKR_ATTRIBUTE_VALUE_INVALID);
+	world_end();
+}
+END_TEST
+
 START_TEST(mechanisms_are_on_the_enrolled_slot_and_no_other)
 {
 	CK_MECHANISM_TYPE list[8];
@@ -317,6 +342,7 @@ static void add(TCase *t)
 	tcase_add_test(t, attributes_answer_as_the_standard_says);
 	tcase_add_test(t, applications_are_not_changed_as_keys_are);
 	tcase_add_test(t, a_created_object_runs_and_is_its_output);
+	tcase_add_test(t, a_created_object_may_have_nonce_and_request_id);
 	tcase_add_test(t, mechanisms_are_on_the_enrolled_slot_and_no_other);
 	tcase_add_test(t, the_daemons_token_is_out_of_reach);
 	tcase_add_test(t, a_suspended_partition_shows_nothing);

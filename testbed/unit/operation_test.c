@@ -353,7 +353,8 @@ START_TEST(keys_and_mechanisms_are_not_mixed)
 {
 	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 },
 		     run = { CKM_ASSAY_RUN, NULL, 0 }, load = { CKM_ASSAY_LOAD, NULL, 0 },
-		     param = { CKM_ASSAY_EXECUTE, "x", 1 };
+		     param = { CKM_ASSAY_EXECUTE, "x", 1 },
+		     load_param = { CKM_ASSAY_LOAD, "\1\2\0\1x", 5 };
 
 	started(0);
 	CK_OBJECT_HANDLE app = world_app();
@@ -365,6 +366,7 @@ START_TEST(keys_and_mechanisms_are_not_mixed)
 	ck_assert_rv(w.f->C_SignInit(w.s, &run, app), CKR_MECHANISM_INVALID);
 	ck_assert_rv(w.f->C_SignInit(w.s, &load, app), CKR_KEY_TYPE_INCONSISTENT);
 	ck_assert_rv(w.f->C_SignInit(w.s, &param, app), CKR_MECHANISM_PARAM_INVALID);
+	ck_assert_rv(w.f->C_SignInit(w.s, &load_param, app), CKR_MECHANISM_PARAM_INVALID);
 	ck_assert_rv(w.f->C_VerifyInit(w.s, &execute, app), CKR_KEY_FUNCTION_NOT_PERMITTED);
 	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 0);
 	world_end();
@@ -559,8 +561,96 @@ START_TEST(answers_that_make_no_sense_are_errors_of_ours_alone)
 }
 END_TEST
 
+/* nonce, request id and a limit of one second */
+#define OPTIONS_BLOB \
+	"\1\1\0\x8"  \
+	"12345678"   \
+	"\2\0\3abc"  \
+	"\3\0\4\0\0\x3\xe8"
+static const CK_MECHANISM_TYPE with_options[] = { CKM_ASSAY_EXECUTE, CKM_ASSAY_EXECUTE_FULL,
+						  CKM_ASSAY_RUN };
+
+static CK_RV begin_with(CK_MECHANISM_TYPE type, void *parameter, CK_ULONG parameter_n)
+{
+	CK_MECHANISM m = { type, parameter, parameter_n };
+
+	return type == CKM_ASSAY_RUN ? w.f->C_EncryptInit(w.s, &m, world_app())
+				     : w.f->C_SignInit(w.s, &m, world_app());
+}
+
+/* What the client does with its bytes after Init is its own affair. */
+START_TEST(a_parameter_is_copied_and_goes_with_the_execution)
+{
+	char blob[] = OPTIONS_BLOB;
+
+	started(0);
+	ck_assert_rv(begin_with(with_options[_i], blob, sizeof blob - 1), CKR_OK);
+	memset(blob, 0xff, sizeof blob);
+	n = sizeof out;
+	if (with_options[_i] == CKM_ASSAY_RUN)
+		ck_assert_rv(w.f->C_Encrypt(w.s, (CK_BYTE *)"pay", 3, out, &n), CKR_OK);
+	else
+		ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ck_assert_str_eq(fake.last_nonce, "12345678");
+	ck_assert_str_eq(fake.last_request, "abc");
+	ck_assert_uint_eq(fake.last_time_limit, 1000);
+	ran(1);
+	world_end();
+}
+END_TEST
+
+static const struct {
+	const char *blob;
+	size_t n;
+} bad_options[] = {
+	{ "", 0 },
+	{ "\2", 1 },
+	{ "\1\1\0\7"
+	  "1234567",
+	  11 }, /* a nonce that is short */
+	{ "\1\1\0\x8"
+	  "12345678\0",
+	  13 },
+	{ "\1\1\0\x8"
+	  "1234",
+	  8 },
+	{ NULL, 5 },
+};
+
+START_TEST(a_malformed_parameter_is_refused)
+{
+	started(0);
+	for (size_t i = 0; i < sizeof with_options / sizeof *with_options; i++)
+		ck_assert_rv(begin_with(with_options[i], (void *)bad_options[_i].blob,
+					bad_options[_i].n),
+			     CKR_MECHANISM_PARAM_INVALID);
+	ran(0);
+	world_end();
+}
+END_TEST
+
+/* The daemon knows what became of a request; this session's memory is for those that can't say. */
+START_TEST(a_failure_of_a_request_with_a_parameter_is_not_told_to_another)
+{
+	char blob[] = OPTIONS_BLOB;
+
+	started(0);
+	fake.execute = ERR_FAILED;
+	ck_assert_rv(begin_with(CKM_ASSAY_EXECUTE, blob, sizeof blob - 1), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_FUNCTION_FAILED);
+	fake.execute = OK;
+	ck_assert_rv(begin_with(CKM_ASSAY_EXECUTE, blob, sizeof blob - 1), CKR_OK);
+	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
+	ran(2);
+	world_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_table(t, a_parameter_is_copied_and_goes_with_the_execution, with_options);
+	tcase_add_table(t, a_malformed_parameter_is_refused, bad_options);
+	tcase_add_test(t, a_failure_of_a_request_with_a_parameter_is_not_told_to_another);
 	tcase_add_test(t, execute_answers_for_its_length_without_running);
 	tcase_add_test(t, full_runs_once_for_a_question_and_a_small_buffer);
 	tcase_add_test(t, a_second_try_in_parts_after_a_small_buffer_runs_nothing);

@@ -41,6 +41,9 @@ struct world {
 	struct buf ca;
 	uint32_t wall_ms; /* the limit in world_package's manifest; 0: 1000 */
 	bool park;        /* its programs may be started ahead of their requests */
+	/* What world_execute sends along; empty and 0: nothing. */
+	struct slice nonce, request;
+	uint32_t time_limit;
 };
 extern struct world world;
 
