@@ -114,6 +114,8 @@ static bool take_number(struct slice *version, uint64_t *out)
 	size_t digits = 0;
 
 	*out = 0;
+	if (!version->left)
+		return false;
 	for (; digits < version->left && version->p[digits] != '.'; digits++) {
 		unsigned digit = (unsigned)version->p[digits] - '0';
 
@@ -162,14 +164,6 @@ static struct slice part_name(const char *item)
 	return slice_of(item, (size_t)(strrchr(item, '=') - item));
 }
 
-static const struct leaf_component *find_part(const struct leaf *tcb, struct slice name)
-{
-	for (size_t i = 0; tcb && i < tcb->components_n; i++)
-		if (slice_equal(tcb->components[i].name, name))
-			return &tcb->components[i];
-	return NULL;
-}
-
 /* All the lines of one name are one rule, told at the first of them. */
 static bool is_first(const struct config_list *list, size_t i)
 {
@@ -181,21 +175,39 @@ static bool is_first(const struct config_list *list, size_t i)
 	return true;
 }
 
-static enum err judge_part(struct appraiser *a, struct slice name)
+static enum err judge_part(struct appraiser *a, const struct leaf_component *part)
 {
-	const struct leaf_component *part = find_part(a->evidence->tcb, name);
-	char item[1024], hex[2 * SHA256_SIZE + 1];
+	CLEANUP(buf) struct buf item = BUF_INIT;
+	char hex[2 * SHA256_SIZE + 1];
 
-	if (!part)
-		return judge(a, false, "%.*s: %s", (int)name.left, (const char *)name.p,
-			     a->evidence->tcb ? "not among the measured parts"
-					      : "no TCB record came with the proof");
 	hex_put(hex, part->sha256, SHA256_SIZE);
-	snprintf(item, sizeof item, "%.*s=%s", (int)name.left, (const char *)name.p, hex);
-	bool met = in_list(&a->policy->platform_parts, slice_text(item));
-	return judge(a, met, "%.*s: %s%s%.*s%s", (int)name.left, (const char *)name.p, hex,
-		     part->version.left ? " (" : "", (int)part->version.left,
+	buf_put_slice(&item, part->name);
+	buf_printf(&item, "=%s", hex);
+	enum err e = buf_check(&item);
+	if (e)
+		return e;
+	bool met = in_list(&a->policy->platform_parts, buf_slice(&item));
+	return judge(a, met, "%.*s: %s%s%.*s%s", (int)part->name.left, (const char *)part->name.p,
+		     hex, part->version.left ? " (" : "", (int)part->version.left,
 		     (const char *)part->version.p, part->version.left ? ")" : "");
+}
+
+/* Where a record has several parts of one name, a good one does not speak for the others. */
+static enum err judge_parts(struct appraiser *a, struct slice name)
+{
+	const struct leaf *tcb = a->evidence->tcb;
+	size_t found = 0;
+	enum err e = OK;
+
+	for (size_t i = 0; !e && tcb && i < tcb->components_n; i++)
+		if (slice_equal(tcb->components[i].name, name)) {
+			found++;
+			e = judge_part(a, &tcb->components[i]);
+		}
+	if (e || found)
+		return e;
+	return judge(a, false, "%.*s: %s", (int)name.left, (const char *)name.p,
+		     tcb ? "not among the measured parts" : "no TCB record came with the proof");
 }
 
 static enum err rule_platform_parts(struct appraiser *a)
@@ -205,7 +217,7 @@ static enum err rule_platform_parts(struct appraiser *a)
 
 	for (size_t i = 0; !e && i < list->n; i++)
 		if (is_first(list, i))
-			e = judge_part(a, part_name(list->items[i]));
+			e = judge_parts(a, part_name(list->items[i]));
 	return e;
 }
 
@@ -336,9 +348,11 @@ static enum err rule_time_error_ms(struct appraiser *a)
 
 	if (!most)
 		return OK;
-	return judge(a, a->leaf->has_times && a->leaf->time_error_us / 1000 <= most,
-		     "%llu us, at most %llu ms", (unsigned long long)a->leaf->time_error_us,
-		     (unsigned long long)most);
+	/* A clock that nothing holds has no error to speak of: it says 0. */
+	if (!a->leaf->has_times || a->leaf->time_source != TIME_SYNCHRONISED)
+		return judge(a, false, "not synchronised, so it may be off by anything");
+	return judge(a, a->leaf->time_error_us <= most * 1000, "%llu us, at most %llu ms",
+		     (unsigned long long)a->leaf->time_error_us, (unsigned long long)most);
 }
 
 static enum err rule_failures(struct appraiser *a)

@@ -14,9 +14,10 @@
 
 #include "audit/leaf.h"
 
-#define QUOTE_REGISTERS 8 /* PCR 0 to 7: firmware, boot loader, Secure Boot's policy */
-#define QUOTE_KEY "tpm:key"
-#define QUOTE_REGISTER "tpm:pcr-%u"
+#define QUOTE_REGISTERS 8   /* PCR 0 to 7: firmware, boot loader, Secure Boot's policy */
+#define QUOTE_PREFIX "tpm:" /* of parts that need a quote in the same record */
+#define QUOTE_KEY QUOTE_PREFIX "key"
+#define QUOTE_REGISTER QUOTE_PREFIX "pcr-%u"
 
 struct quote_parts {
 	struct slice public, attest, signature;

@@ -8,6 +8,7 @@
 #include "config/base/sha256.h"
 
 #define NONCE_BYTES 8
+#define SECURITY_LEVEL 2 /* as chain.c has it */
 
 static void request_cleanup(TS_REQ **request)
 {
@@ -190,6 +191,7 @@ static enum err make_store(struct slice ca, int64_t at, X509_STORE **out)
 	if (!param || X509_STORE_add_cert(store, authority) != 1)
 		return failed(ERR_MEMORY, "time stamp: %s", x509_reason());
 	X509_VERIFY_PARAM_set_time(param, at);
+	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
 	/* An authority may be named by itself, without whoever issued it. */
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT);
 	*out = STEAL(store);

@@ -221,6 +221,24 @@ static enum err check_timestamp(struct verifier *v)
 	return verifier_say(v, "signed before %s, says %s", words, stamp.authority);
 }
 
+/* Where a vendor's root is trusted, it stands above many appliances: a TCB record speaks for the one
+ * whose CA issued both keys. A CA's certificate may have been renewed, its key is the same. */
+static enum err check_same_appliance(const struct receipt *record, const struct receipt *tcb)
+{
+	CLEANUP(buf) struct buf one = BUF_INIT;
+	CLEANUP(buf) struct buf other = BUF_INIT;
+	enum err e;
+
+	if (slice_equal(record->chain.of[0], tcb->chain.of[0]))
+		return OK;
+	if ((e = certificate_spki(record->chain.of[0], &one)) ||
+	    (e = certificate_spki(tcb->chain.of[0], &other)))
+		return e;
+	return slice_equal(buf_slice(&one), buf_slice(&other))
+		       ? OK
+		       : failed(ERR_MISMATCH, "it is another appliance's");
+}
+
 static enum err check_tcb_receipt(struct verifier *v)
 {
 	struct receipt r;
@@ -231,11 +249,21 @@ static enum err check_tcb_receipt(struct verifier *v)
 		return verifier_skip(v, "no receipt for the TCB record came with the proof");
 	leaf_hash(v->parts.tcb_leaf, hash);
 	if ((e = receipt_read(v->parts.tcb_receipt, &r)) || (e = check_place(v->tcb, &r)) ||
-	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca, r.time)))
+	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca, r.time)) ||
+	    (e = check_same_appliance(&v->receipt, &r)))
 		return failed(e, "the TCB record's receipt does not hold: %s", err_reason());
 	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,
 			    (unsigned long long)r.size, (int)r.origin.left,
 			    (const char *)r.origin.p);
+}
+
+/* Registers that nothing but the record itself speaks for would pass for a TPM's. */
+static bool names_tpm(const struct leaf *tcb)
+{
+	for (size_t i = 0; i < tcb->components_n; i++)
+		if (slice_starts(tcb->components[i].name, QUOTE_PREFIX))
+			return true;
+	return false;
 }
 
 /* The TPM speaks for the record that its quote stands in, and for no other. */
@@ -245,7 +273,10 @@ static enum err check_quote(struct verifier *v)
 	enum err e;
 
 	if (!v->tcb || !v->tcb->hsm.tpm.left)
-		return verifier_skip(v, "no TPM's quote came with the proof");
+		return v->tcb && names_tpm(v->tcb)
+			       ? failed(ERR_MISMATCH,
+					"the TCB record lists a TPM's registers, and has no quote")
+			       : verifier_skip(v, "no TPM's quote came with the proof");
 	if (!v->parts.tcb_receipt.left)
 		return failed(ERR_MISMATCH,
 			      "a TPM's quote came without the receipt of the TCB record");

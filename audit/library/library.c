@@ -102,7 +102,8 @@ static void take_payload(struct assay_bytes given, bool *has, struct slice *out)
 }
 
 /* The result of EXECUTE_FULL has proof, output, messages and keys in one: each is used unless
- * another was given. What was redacted has no key, and is not compared. */
+ * another was given. What was redacted is empty and has no key: it is not compared. Bytes whose key is
+ * missing or damaged are: nobody shall take them for what the proof commits to. */
 static void open_result(struct work *w)
 {
 	struct slice proof, output, messages, keys;
@@ -111,12 +112,11 @@ static void open_result(struct work *w)
 		return;
 	w->proof = proof;
 	w->expect.keys = keys;
-	if (proof_keys_read(keys, &w->keys))
-		return; /* said when they are needed */
 	w->expect.output = output;
 	w->expect.messages = messages;
-	w->expect.has_output = proof_keys_has(w->keys.output);
-	w->expect.has_messages = proof_keys_has(w->keys.messages);
+	bool damaged = proof_keys_read(keys, &w->keys) != OK;
+	w->expect.has_output = damaged || output.left || proof_keys_has(w->keys.output);
+	w->expect.has_messages = damaged || messages.left || proof_keys_has(w->keys.messages);
 }
 
 static enum err prepare(struct work *w)
@@ -156,7 +156,7 @@ static enum err judge_kind(struct work *w)
 	const struct proof_expect *expect = &w->expect;
 
 	w->compact = w->given.certificate.data != NULL;
-	if ((expect->has_input || expect->has_output || expect->has_messages) && !expect->keys.left)
+	if ((expect->has_input || expect->has_output || expect->has_messages) && !expect->keys.p)
 		return misused("the commitment keys are missing: input and output are committed to "
 			       "under keys");
 	if (!w->compact && w->proof.left && cbor_peek(w->proof) == CBOR_TAG)

@@ -170,6 +170,41 @@ START_TEST(a_proof_from_the_future_is_not_fresh)
 }
 END_TEST
 
+START_TEST(a_clock_that_nothing_holds_has_no_small_error)
+{
+	leaf->time_source = 0;
+	leaf->time_error_us = 0;
+	ck_assert_err(outcome("time: { error_ms: 1000 }", NULL), ERR_MISMATCH);
+	leaf->time_source = 1;
+	leaf->time_error_us = 1000001;
+	ck_assert_err(outcome("time: { error_ms: 1000 }", NULL), ERR_MISMATCH);
+	leaf->time_error_us = 1000000;
+	ck_assert_ok(outcome("time: { error_ms: 1000 }", NULL));
+}
+END_TEST
+
+START_TEST(a_good_part_does_not_speak_for_another_of_its_name)
+{
+	size_t n;
+
+	tcb->components[1] = tcb->components[0];
+	tcb->components_n = 2;
+	ck_assert_ok(outcome("platform: { parts: ['kernel:version=" B64 "'] }", NULL));
+	memset(tcb->components[1].sha256, 0xaa, 32);
+	ck_assert_err(outcome("platform: { parts: ['kernel:version=" B64 "'] }", &n), ERR_MISMATCH);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_ok(outcome(
+		"platform: { parts: ['kernel:version=" B64 "', 'kernel:version=" A64 "'] }", NULL));
+}
+END_TEST
+
+START_TEST(a_record_without_a_version_has_not_the_least_one)
+{
+	leaf->swversion = slice_of(NULL, 0);
+	ck_assert_err(outcome("application: { least_version: '0' }", NULL), ERR_MISMATCH);
+}
+END_TEST
+
 START_TEST(a_learned_policy_accepts_its_own_proof_and_no_other)
 {
 	CLEANUP(appraisal) struct appraisal *learned = NULL;
@@ -220,6 +255,9 @@ static void add(TCase *t)
 	tcase_add_test(t, every_rule_is_told_also_after_the_first_that_was_missed);
 	tcase_add_test(t, a_claim_that_is_absent_meets_no_rule);
 	tcase_add_test(t, a_proof_from_the_future_is_not_fresh);
+	tcase_add_test(t, a_clock_that_nothing_holds_has_no_small_error);
+	tcase_add_test(t, a_good_part_does_not_speak_for_another_of_its_name);
+	tcase_add_test(t, a_record_without_a_version_has_not_the_least_one);
 	tcase_add_test(t, a_learned_policy_accepts_its_own_proof_and_no_other);
 	tcase_add_table(t, a_policy_that_says_nothing_clear_is_refused, refused);
 }

@@ -1,105 +1,5 @@
-#include "testbed/unit/appliance.h"
 #include "testbed/unit/check.h"
-
-#define INPUT "<Document>pain.001</Document>"
-#define OUTPUT "accepted\n"
-#define MESSAGES "1 transfer\n"
-
-/* A whole proof, its keys, and what a relying party expects of it. */
-struct sample {
-	struct appliance appliance;
-	struct leaf *leaf;
-	struct buf leaf_raw, receipt, tcb_raw, tcb_receipt, proof, keys;
-	struct proof_keys key;
-	uint8_t measurement[32];
-	struct proof_expect expect;
-};
-
-static void make_tcb(struct sample *s)
-{
-	struct leaf *tcb = calloc(1, sizeof *tcb);
-	uint8_t hash[SHA256_SIZE];
-
-	*tcb = (struct leaf){ .type = LEAF_TCB,
-			      .issuer = slice_text(APPLIANCE_NAME),
-			      .time = APPLIANCE_TIME,
-			      .dbgstat = s->leaf->dbgstat,
-			      .profile = s->leaf->profile,
-			      .components = { { .name = slice_text("daemon"), .sha256 = { 1 } },
-					      { .name = slice_text("kernel"),
-						.version = slice_text("6.1"),
-						.sha256 = { 2 } } },
-			      .components_n = 2,
-			      .pos = s->appliance.tree.size,
-			      .origin = slice_text(APPLIANCE_ORIGIN) };
-	ck_assert_ok(leaf_encode(tcb, &s->tcb_raw));
-	ck_assert_ok(leaf_components_digest(tcb, s->leaf->tcb));
-	leaf_hash(buf_slice(&s->tcb_raw), hash);
-	ck_assert_ok(tree_append(&s->appliance.tree, hash));
-	free(tcb);
-}
-
-/* Encodes the leaf as it is now, puts it into the tree and makes the proof. */
-static void sample_seal(struct sample *s)
-{
-	uint8_t hash[SHA256_SIZE];
-	uint64_t tcb_index = s->appliance.tree.size;
-
-	make_tcb(s);
-	appliance_grow(&s->appliance, 2);
-	s->leaf->pos = s->appliance.tree.size;
-	buf_reset(&s->leaf_raw);
-	ck_assert_ok(leaf_encode(s->leaf, &s->leaf_raw));
-	leaf_hash(buf_slice(&s->leaf_raw), hash);
-	ck_assert_ok(tree_append(&s->appliance.tree, hash));
-	appliance_grow(&s->appliance, 3);
-	appliance_receipt(&s->appliance, APPLIANCE_ORIGIN, s->leaf->pos, &s->receipt);
-	appliance_receipt(&s->appliance, APPLIANCE_ORIGIN, tcb_index, &s->tcb_receipt);
-	proof_write(&(struct proof_parts){ buf_slice(&s->leaf_raw), buf_slice(&s->receipt),
-					   buf_slice(&s->tcb_raw), buf_slice(&s->tcb_receipt) },
-		    &s->proof);
-	ck_assert_ok(buf_check(&s->proof));
-}
-
-static void sample_init(struct sample *s)
-{
-	memset(s, 0, sizeof *s);
-	appliance_init(&s->appliance);
-	appliance_grow(&s->appliance, 1);
-	s->leaf = appliance_leaf();
-	memset(s->key.input, 0x11, 32);
-	memset(s->key.output, 0x22, 32);
-	memset(s->key.messages, 0x33, 32);
-	ck_assert_ok(proof_commit(s->key.input, slice_text(INPUT), s->leaf->input));
-	ck_assert_ok(proof_commit(s->key.output, slice_text(OUTPUT), s->leaf->output));
-	ck_assert_ok(proof_commit(s->key.messages, slice_text(MESSAGES), s->leaf->messages));
-	proof_keys_write(&s->key, &s->keys);
-	ck_assert_ok(proof_measurement(s->leaf, s->measurement));
-	s->expect = (struct proof_expect){ .ca = buf_slice(&s->appliance.ca),
-					   .measurement = s->measurement,
-					   .origin = APPLIANCE_ORIGIN,
-					   .partition = "0123456789abcdef",
-					   .nonce = s->leaf->nonce,
-					   .keys = buf_slice(&s->keys),
-					   .has_input = true,
-					   .has_output = true,
-					   .has_messages = true,
-					   .input = slice_text(INPUT),
-					   .output = slice_text(OUTPUT),
-					   .messages = slice_text(MESSAGES) };
-}
-
-static void sample_free(struct sample *s)
-{
-	appliance_free(&s->appliance);
-	free(s->leaf);
-	buf_free(&s->leaf_raw);
-	buf_free(&s->receipt);
-	buf_free(&s->tcb_raw);
-	buf_free(&s->tcb_receipt);
-	buf_free(&s->proof);
-	buf_free(&s->keys);
-}
+#include "testbed/unit/sample.h"
 
 static enum err verify(struct sample *s)
 {
@@ -426,6 +326,164 @@ START_TEST(another_tcb_record_is_refused)
 }
 END_TEST
 
+/* Under one vendor's root there are many appliances. */
+static X509 *issue(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *by)
+{
+	static long serial;
+	X509 *x = X509_new();
+	X509V3_CTX c;
+
+	ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial);
+	X509_set_version(x, X509_VERSION_3);
+	ASN1_TIME_set(X509_getm_notBefore(x), APPLIANCE_TIME - 2000);
+	ASN1_TIME_set(X509_getm_notAfter(x), APPLIANCE_TIME + 1000000000);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				   (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer : x));
+	X509_set_pubkey(x, key);
+	X509V3_set_ctx(&c, issuer ? issuer : x, x, NULL, NULL, 0);
+	static const int nids[] = { NID_basic_constraints, NID_key_usage,
+				    NID_subject_key_identifier, NID_authority_key_identifier };
+	static const char *const values[] = { "critical,CA:TRUE", "critical,keyCertSign,cRLSign",
+					      "hash", "keyid" };
+	for (size_t i = 0; i < 4; i++) {
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &c, nids[i], values[i]);
+
+		ck_assert(e && X509_add_ext(x, e, -1) == 1);
+		X509_EXTENSION_free(e);
+	}
+	ck_assert_int_gt(X509_sign(x, by, EVP_sha256()), 0);
+	return x;
+}
+
+static void put_x509(X509 *x, struct buf *out)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509(x, &der);
+
+	ck_assert_int_gt(n, 0);
+	buf_put(out, der, (size_t)n);
+	OPENSSL_free(der);
+}
+
+/* The appliance's CA becomes one that the vendor issued, with the same key. */
+static void put_under(struct appliance *a, X509 *root, EVP_PKEY *root_key, struct buf *chain)
+{
+	X509 *ca = issue(a->keys[APPLIANCE_CA], "Assay test CA", root, root_key);
+
+	put_x509(ca, chain);
+	put_x509(root, chain);
+	a->key.chain = buf_slice(chain);
+	X509_free(ca);
+}
+
+START_TEST(another_appliances_tcb_record_is_refused_under_a_common_root)
+{
+	EVP_PKEY *root_key = EVP_EC_gen("P-256");
+	X509 *root = issue(root_key, "Vendor", NULL, root_key);
+	CLEANUP(buf) struct buf root_der = BUF_INIT, chain = BUF_INIT, other_chain = BUF_INIT;
+	struct sample s, other;
+
+	put_x509(root, &root_der);
+	sample_init(&s);
+	sample_init(&other);
+	put_under(&s.appliance, root, root_key, &chain);
+	put_under(&other.appliance, root, root_key, &other_chain);
+	sample_seal(&s);
+	sample_seal(&other);
+	s.expect.ca = buf_slice(&root_der);
+	ck_assert_ok(verify(&s));
+	buf_reset(&s.tcb_raw);
+	buf_reset(&s.tcb_receipt);
+	buf_put_slice(&s.tcb_raw, buf_slice(&other.tcb_raw));
+	buf_put_slice(&s.tcb_receipt, buf_slice(&other.tcb_receipt));
+	sample_write(&s);
+	assert_refused(&s, ERR_MISMATCH,
+		       "the TCB record's receipt does not hold: it is another appliance's");
+	sample_free(&s);
+	sample_free(&other);
+	X509_free(root);
+	EVP_PKEY_free(root_key);
+}
+END_TEST
+
+START_TEST(registers_of_a_tpm_without_its_quote_are_refused)
+{
+	struct sample s;
+
+	sample_init(&s);
+	s.tcb->components[2].name = slice_text("tpm:pcr-0");
+	s.tcb->components_n = 3;
+	sample_seal(&s);
+	assert_refused(&s, ERR_MISMATCH, "lists a TPM's registers, and has no quote");
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(a_swapped_leaf_is_refused)
+{
+	struct sample s;
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+
+	sample_init(&s);
+	sample_seal(&s);
+	s.leaf->output[0] ^= 1;
+	ck_assert_ok(leaf_encode(s.leaf, &raw));
+	buf_reset(&s.leaf_raw);
+	buf_put_slice(&s.leaf_raw, buf_slice(&raw));
+	sample_write(&s);
+	assert_refused(&s, ERR_CRYPTO, "the signature does not match the record");
+	sample_free(&s);
+}
+END_TEST
+
+/* A record beside it in the same tree: the receipt holds, for that one. */
+START_TEST(a_receipt_of_another_leaf_is_refused)
+{
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	buf_reset(&s.receipt);
+	buf_put_slice(&s.receipt, buf_slice(&s.tcb_receipt));
+	sample_write(&s);
+	assert_refused(&s, ERR_MISMATCH,
+		       "the receipt does not match: it is for leaf 1, the record "
+		       "says 4");
+	sample_free(&s);
+}
+END_TEST
+
+/* One byte more than the shortest head, at the beginning: the rest is the same. */
+START_TEST(encoding_that_is_not_deterministic_is_refused)
+{
+	struct sample s;
+	CLEANUP(buf) struct buf longer = BUF_INIT;
+
+	sample_init(&s);
+	sample_seal(&s);
+	ck_assert_uint_eq(s.proof.data[0], 0x85);
+	buf_put(&longer, "\x98\x05", 2);
+	buf_put(&longer, s.proof.data + 1, s.proof.len - 1);
+	buf_reset(&s.proof);
+	buf_put_slice(&s.proof, buf_slice(&longer));
+	assert_refused(&s, ERR_FORMAT, "damaged or not a proof: not an assay-proof-1: CBOR");
+	sample_free(&s);
+}
+END_TEST
+
+START_TEST(a_record_without_the_nonce_that_was_asked_for_is_refused)
+{
+	struct sample s;
+
+	sample_init(&s);
+	s.leaf->nonce = slice_of(NULL, 0);
+	sample_seal(&s);
+	assert_refused(&s, ERR_MISMATCH, "the nonce does not match: the proof holds none");
+	sample_free(&s);
+}
+END_TEST
+
 START_TEST(files_are_read_back)
 {
 	struct sample s;
@@ -505,6 +563,12 @@ static void add(TCase *t)
 	tcase_add_test(t, a_record_of_another_place_is_refused);
 	tcase_add_test(t, a_certificate_for_another_log_is_refused);
 	tcase_add_test(t, another_tcb_record_is_refused);
+	tcase_add_test(t, another_appliances_tcb_record_is_refused_under_a_common_root);
+	tcase_add_test(t, registers_of_a_tpm_without_its_quote_are_refused);
+	tcase_add_test(t, a_swapped_leaf_is_refused);
+	tcase_add_test(t, a_receipt_of_another_leaf_is_refused);
+	tcase_add_test(t, encoding_that_is_not_deterministic_is_refused);
+	tcase_add_test(t, a_record_without_the_nonce_that_was_asked_for_is_refused);
 	tcase_add_test(t, files_are_read_back);
 	tcase_add_test(t, commitments_are_hmac_sha256);
 	tcase_add_test(t, the_measurement_is_the_packages);
