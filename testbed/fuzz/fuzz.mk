@@ -5,7 +5,7 @@ FUZZ_CC ?= clang
 FUZZ_FLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	     -fno-sanitize-recover=all
 FUZZERS = $(patsubst testbed/fuzz/%_fuzz.c,%,$(wildcard testbed/fuzz/*_fuzz.c))
-FUZZ_FOLDERS = config/base config sandbox audit pkcs11 plugin
+FUZZ_FOLDERS = config/base config sandbox audit audit/library pkcs11 plugin
 FUZZ_OBJECTS = $(patsubst %.c,$(BUILD)/fuzz/%.o,$(filter-out %/main.c,$(wildcard $(foreach f,$(FUZZ_FOLDERS),$(f)/*.c))))
 
 $(BUILD)/fuzz/%.o: %.c
@@ -33,4 +33,13 @@ fuzz: $(foreach f,$(or $(ONLY),$(FUZZERS)),$(BUILD)/fuzz/$(f)_fuzz)
 			|| exit 1; \
 	done
 
-.PHONY: fuzz
+.PHONY: fuzz seeds
+
+$(BUILD)/fuzz/seeds: $(BUILD)/testbed/fuzz/seeds.o $(call lib,audit config/base)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ -lcrypto
+
+# Seeds of evidence, written again, and the CA that goes with them.
+seeds: $(BUILD)/fuzz/seeds
+	$(BUILD)/fuzz/seeds testbed/fuzz/corpus >$(BUILD)/authority.h
+	clang-format $(BUILD)/authority.h >testbed/fuzz/authority.h
