@@ -187,7 +187,9 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)))
 		return e;
 	daemon->anchored = true;
-	return (e = daemon_anchor(daemon, 0)) ? e : witnesses_start(daemon, &daemon->witnesses);
+	if ((e = daemon_anchor(daemon, 0)) || (e = tcb_start(daemon)))
+		return e;
+	return witnesses_start(daemon, &daemon->witnesses);
 }
 
 enum err daemon_open(const struct config *config, const char *self, int launcher,
@@ -222,6 +224,7 @@ void daemon_close(struct daemon *daemon, const char *why)
 {
 	if (!daemon)
 		return;
+	tcb_stop(&daemon->tcb);
 	witnesses_stop(daemon->witnesses);
 	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 					 "daemon ended: %s", why))

@@ -205,9 +205,8 @@ static bool tick(struct daemon *daemon, uint64_t now_ms, uint64_t *busy_ms)
 
 	if (partitions_each(&daemon->partitions, expire, &now_ms))
 		log_error("%s", err_reason());
-	(void)!tcb_renew(daemon); /* keeps in mind that it failed */
 	(void)!daemon_anchor(daemon, daemon->config->audit_anchor_seconds * 1000 -
-					     TICK_MS / 2); /* likewise */
+					     TICK_MS / 2); /* keeps in mind that it failed */
 	if (clients_count(&daemon->clients))
 		*busy_ms = now_ms;
 	return daemon->config->mode == MODE_APPLIANCE || idle_ms == 0 ||

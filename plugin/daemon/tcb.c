@@ -11,10 +11,18 @@
 #include "plugin/daemon/quoting.h"
 #include "plugin/daemon/record.h"
 
+#define RENEW_MS 1000
+
 void tcb_init(struct tcb *tcb)
 {
+	pthread_condattr_t monotonic;
+
 	*tcb = (struct tcb){ 0 };
 	pthread_mutex_init(&tcb->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&tcb->stop, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 struct tcb_record *tcb_hold(struct tcb *tcb)
@@ -189,6 +197,47 @@ enum err tcb_renew(struct daemon *daemon)
 	enum err e = renew(daemon);
 	hold(&daemon->tcb, e);
 	return e == ERR_MISMATCH && daemon->tcb.current ? OK : e;
+}
+
+/* Measuring waits for the log and for the TPM, and so has a thread of its own. */
+static void *keep_measured(void *argument)
+{
+	struct daemon *daemon = argument;
+	struct tcb *tcb = &daemon->tcb;
+
+	pthread_mutex_lock(&tcb->lock);
+	while (!tcb->stopping) {
+		struct timespec until = io_timespec(io_monotonic_ms() + RENEW_MS);
+
+		pthread_cond_timedwait(&tcb->stop, &tcb->lock, &until);
+		if (tcb->stopping)
+			break;
+		pthread_mutex_unlock(&tcb->lock);
+		(void)!tcb_renew(daemon); /* keeps in mind that it failed */
+		pthread_mutex_lock(&tcb->lock);
+	}
+	pthread_mutex_unlock(&tcb->lock);
+	return NULL;
+}
+
+enum err tcb_start(struct daemon *daemon)
+{
+	int r = pthread_create(&daemon->tcb.thread, NULL, keep_measured, daemon);
+
+	daemon->tcb.started = r == 0;
+	return r ? failed(ERR_MEMORY, "a thread: %s", strerror(r)) : OK;
+}
+
+void tcb_stop(struct tcb *tcb)
+{
+	if (!tcb->started)
+		return;
+	pthread_mutex_lock(&tcb->lock);
+	tcb->stopping = true;
+	pthread_cond_signal(&tcb->stop);
+	pthread_mutex_unlock(&tcb->lock);
+	pthread_join(tcb->thread, NULL);
+	tcb->started = false;
 }
 
 enum err tcb_ready(struct tcb *tcb)

@@ -32,12 +32,20 @@ struct tcb {
 	uint64_t mapped; /* a fingerprint of which files were mapped */
 	uint64_t measured_ms;
 	char held[ERR_REASON_MAX]; /* why nothing runs; empty: it may */
+	bool stopping;
+	pthread_cond_t stop;
+
+	pthread_t thread; /* of whoever starts and stops it */
+	bool started;
 };
 
 void tcb_init(struct tcb *tcb);
 /* Measures, writes the record, puts it in force, and compares with what was accepted; cheap when
  * nothing was mapped since. One thread at a time. An error: there is no measurement. */
 MUST enum err tcb_renew(struct daemon *daemon);
+/* Has a thread do that once a second, from here to tcb_stop(). */
+MUST enum err tcb_start(struct daemon *daemon);
+void tcb_stop(struct tcb *tcb); /* one that was not started is allowed */
 /* ERR_STATE, with the reason: the appliance is held. */
 MUST enum err tcb_ready(struct tcb *tcb);
 /* Accepts the record of that digest, if it is the one in force: a record, then the list on disk. */
