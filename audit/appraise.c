@@ -8,7 +8,7 @@
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
 
-#define RULES_MAX 512
+#define RULES_MAX 1024
 #define TIME_SYNCHRONISED 1
 #define SKEW_SECONDS 300 /* how far a proof may seem to lie in the future */
 

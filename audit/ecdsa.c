@@ -78,6 +78,11 @@ static enum err verify(EVP_PKEY *key, const uint8_t digest[SHA256_SIZE], struct 
 	return OK;
 }
 
+enum err x509_check_signature(EVP_PKEY *key, const uint8_t digest[SHA256_SIZE], struct slice raw)
+{
+	return verify(key, digest, raw, "the certificate's");
+}
+
 enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE], struct slice raw)
 {
 	CLEANUP(x509) X509 *x = NULL;
@@ -86,7 +91,7 @@ enum err ecdsa_verify(struct slice certificate, const uint8_t digest[SHA256_SIZE
 
 	if ((e = x509_parse(certificate, &x)) || (e = x509_key(x, &key)))
 		return e;
-	return verify(key, digest, raw, "the certificate's");
+	return x509_check_signature(key, digest, raw);
 }
 
 enum err ecdsa_verify_point(const uint8_t point[ECDSA_POINT], const uint8_t digest[SHA256_SIZE],

@@ -38,7 +38,9 @@ MUST enum err proof_result_read(struct slice raw, struct slice *proof, struct sl
 MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out[32]);
 
 /* What the verifier expects; NULL or has_ false: not checked, and the report says so. */
+struct known; /* known.h */
 struct proof_expect {
+	struct known *known; /* what was verified before; NULL: nothing is remembered */
 	struct slice ca; /* DER certificate of the appliance's CA, or of one above it: required */
 	struct slice chain; /* of a compact proof's certificate (chain.h); empty: @ca issued it */
 	const uint8_t *measurement; /* 32 bytes: the application that must have run */

@@ -134,6 +134,8 @@ enum err receipt_write(const struct receipt_head *head, const struct audit_key *
 			      (unsigned long long)index, (unsigned long long)head->size);
 	if ((e = chain_read(key->chain, &chain)))
 		return e;
+	if (chain.n > CHAIN_MAX)
+		return failed(ERR_RANGE, "a chain of %zu certificates", chain.n);
 	cbor_put_map(&unprotected, 2);
 	put_chain(&unprotected, key->certificate, &chain);
 	if ((e = put_inclusion(&unprotected, head->size, index, path, path_n)) ||
@@ -372,15 +374,21 @@ enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA
 	return e ? failed(e, "receipt: %s", err_reason()) : OK;
 }
 
+enum err receipt_digest(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
+			uint8_t digest[SHA256_SIZE])
+{
+	uint8_t root[SHA256_SIZE];
+	enum err e = receipt_root(receipt, leaf_hash, root);
+
+	return e ? e : cose_digest(receipt->protected, SLICE(root), digest);
+}
+
 enum err receipt_verify(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE])
 {
-	uint8_t root[SHA256_SIZE], digest[SHA256_SIZE];
-	enum err e;
+	uint8_t digest[SHA256_SIZE];
+	enum err e = receipt_digest(receipt, leaf_hash, digest);
 
-	if ((e = receipt_root(receipt, leaf_hash, root)) ||
-	    (e = cose_digest(receipt->protected, SLICE(root), digest)))
-		return e;
-	return ecdsa_verify(receipt->certificate, digest, receipt->signature);
+	return e ? e : ecdsa_verify(receipt->certificate, digest, receipt->signature);
 }
 
 enum err receipt_head_verify(const struct receipt_head *head, const char *origin,

@@ -65,6 +65,9 @@ MUST enum err receipt_stamp(struct slice raw, struct slice token, struct buf *ou
  * fit size and index. */
 MUST enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
 			   uint8_t root[SHA256_SIZE]);
+/* What the signature is over: the root that the path leads to, under the protected header. */
+MUST enum err receipt_digest(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],
+			     uint8_t digest[SHA256_SIZE]);
 /* Folds the path and checks the signature with the certificate in the receipt. Whether that
  * certificate may be trusted is another question: chain_verify(). ERR_CRYPTO: does not hold. */
 MUST enum err receipt_verify(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE]);

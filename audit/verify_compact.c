@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "audit/chain.h"
+#include "audit/known.h"
 #include "audit/verifier.h"
 
 /* The claims that it has, as those of a leaf. */
@@ -83,8 +84,8 @@ static enum err check_compact_certificate(struct verifier *v)
 	struct chain chain;
 	enum err e = above.left ? chain_read(above, &chain) : OK;
 
-	if (e || (e = chain_verify(v->certificate, above.left ? &chain : NULL, v->expect->ca,
-				   v->expect->origin, v->compact.time)))
+	if (e || (e = known_chain(v->expect->known, v->certificate, above.left ? &chain : NULL,
+				  v->expect->ca, v->expect->origin, v->compact.time)))
 		return e;
 	return verifier_say(v, "issued by the appliance's CA for %s, valid at the time of signing",
 			    v->expect->origin ? v->expect->origin : "whichever log");

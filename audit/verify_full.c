@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/certificate.h"
+#include "audit/known.h"
 #include "audit/leaf_text.h"
 #include "audit/quote.h"
 #include "audit/timestamp.h"
@@ -155,30 +156,39 @@ static enum err check_log(struct verifier *v)
 			    (const char *)v->receipt.origin.p);
 }
 
-static enum err check_signature(struct verifier *v)
+static enum err check_receipt(struct verifier *v, const struct receipt *r, struct slice leaf)
 {
-	uint8_t hash[SHA256_SIZE];
+	uint8_t hash[SHA256_SIZE], digest[SHA256_SIZE];
 	enum err e;
 
-	leaf_hash(v->parts.leaf, hash);
-	if ((e = receipt_verify(&v->receipt, hash)))
+	leaf_hash(leaf, hash);
+	if ((e = receipt_digest(r, hash, digest)))
+		return e;
+	return known_signature(v->expect->known, r->certificate, digest, r->signature);
+}
+
+static enum err check_signature(struct verifier *v)
+{
+	enum err e = check_receipt(v, &v->receipt, v->parts.leaf);
+
+	if (e)
 		return failed(e, "the signature does not match the record: %s", err_reason());
 	return verifier_say(v, "ES256 over the log's root, to which the record leads");
 }
 
 /* The chain in the receipt is not signed, and need not be: it leads to the expected CA, or not. */
-static enum err check_chain(const struct receipt *r, struct slice ca, int64_t at)
+static enum err check_chain(struct verifier *v, const struct receipt *r, int64_t at)
 {
 	char origin[AUDIT_ORIGIN_MAX + 1];
 
 	(void)snprintf(origin, sizeof origin, "%.*s", (int)r->origin.left,
 		       (const char *)r->origin.p);
-	return chain_verify(r->certificate, &r->chain, ca, origin, at);
+	return known_chain(v->expect->known, r->certificate, &r->chain, v->expect->ca, origin, at);
 }
 
 static enum err check_certificate(struct verifier *v)
 {
-	enum err e = check_chain(&v->receipt, v->expect->ca, v->receipt.time);
+	enum err e = check_chain(v, &v->receipt, v->receipt.time);
 
 	if (e)
 		return e;
@@ -208,7 +218,7 @@ static enum err check_timestamp(struct verifier *v)
 		return failed(ERR_MISMATCH, "no time stamp came with the proof");
 	if ((e = timestamp_verify(v->receipt.timestamp, v->receipt.signature, v->expect->tsa,
 				  &stamp)) ||
-	    (e = check_chain(&v->receipt, v->expect->ca, stamp.time)))
+	    (e = check_chain(v, &v->receipt, stamp.time)))
 		return e;
 	leaf_put_time(&when, stamp.time);
 	if (!(words = buf_text(&when)))
@@ -242,14 +252,12 @@ static enum err check_same_appliance(const struct receipt *record, const struct 
 static enum err check_tcb_receipt(struct verifier *v)
 {
 	struct receipt r;
-	uint8_t hash[SHA256_SIZE];
 	enum err e;
 
 	if (!v->parts.tcb_receipt.left)
 		return verifier_skip(v, "no receipt for the TCB record came with the proof");
-	leaf_hash(v->parts.tcb_leaf, hash);
 	if ((e = receipt_read(v->parts.tcb_receipt, &r)) || (e = check_place(v->tcb, &r)) ||
-	    (e = receipt_verify(&r, hash)) || (e = check_chain(&r, v->expect->ca, r.time)) ||
+	    (e = check_receipt(v, &r, v->parts.tcb_leaf)) || (e = check_chain(v, &r, r.time)) ||
 	    (e = check_same_appliance(&v->receipt, &r)))
 		return failed(e, "the TCB record's receipt does not hold: %s", err_reason());
 	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,

@@ -216,6 +216,7 @@ static enum assay_verdict verdict_of(enum err e, const struct assay_outcome *o)
 	case ERR_FORMAT:
 	case ERR_RANGE:
 	case ERR_NOT_FOUND:
+	case ERR_UNSUPPORTED:
 		return o->appraised.missed ? ASSAY_REFUSED : ASSAY_DOES_NOT_HOLD;
 	case ERR_USAGE:
 		return ASSAY_MISUSED;
