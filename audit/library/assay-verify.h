@@ -1,8 +1,8 @@
 /* assay-verify.h - checks Assay's evidence: offline, with no HSM, no daemon and no privilege.
  *
  * Link with -lassay-verify (pkg-config assay-verify), which needs OpenSSL's libcrypto and libyaml.
- * Nothing is kept between calls and nothing is global: any thread, but an outcome belongs to one at a
- * time. What is given is read during the call only. What is returned belongs to the outcome, texts
+ * Nothing is global, and nothing is kept between calls but in a cache that the caller brings: any
+ * thread, but an outcome, or a cache, belongs to one at a time. What is given is read during the call only. What is returned belongs to the outcome, texts
  * included, and lives as long as it does; texts are UTF-8 and may hold what a hostile record says.
  *
  * The symbols of this file keep their meaning within a major version. Structures that callers fill
@@ -32,6 +32,13 @@ enum {
 	ASSAY_LOAD = 4               /* the receipt of a load is wanted, and not an execution */
 };
 
+/* What was verified before: certificates, signatures, and expectations that were read. It decides
+ * nothing that a check would not decide the same way, and makes many proofs cheap: those of one batch
+ * share one signature. It takes about 64 KiB. NULL: no memory. */
+struct assay_cache;
+struct assay_cache *assay_cache_new(void);
+void assay_cache_free(struct assay_cache *cache); /* NULL is allowed */
+
 /* What is known and expected. Zero all of it, set size and ca, and what else there is; what is not
  * given is not checked, and the outcome says so. */
 struct assay_expect {
@@ -51,6 +58,7 @@ struct assay_expect {
 	const char *policy_name;   /* stands for its file in reasons */
 	int64_t now;               /* seconds since 1970; 0: this machine's clock */
 	unsigned flags;
+	struct assay_cache *cache; /* NULL: everything is checked anew */
 };
 
 enum assay_verdict {

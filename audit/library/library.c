@@ -6,6 +6,7 @@
 #include "audit/appraise.h"
 #include "audit/chain.h"
 #include "audit/leaf_text.h"
+#include "audit/library/cache.h"
 #include "audit/proof.h"
 #include "config/base/cbor.h"
 #include "config/base/io.h"
@@ -25,8 +26,9 @@ struct work {
 	struct proof_expect expect;
 	struct proof_keys keys;
 	struct buf ca, certificate, tsa;
-	struct slice key; /* the first of @certificate */
-	struct appraisal *policy;
+	struct slice key;               /* the first of @certificate */
+	const struct appraisal *policy; /* the cache's, or the next one */
+	struct appraisal *parsed;
 	bool compact;
 };
 
@@ -35,7 +37,7 @@ static void work_cleanup(struct work *w)
 	buf_free(&w->ca);
 	buf_free(&w->certificate);
 	buf_free(&w->tsa);
-	appraisal_cleanup(&w->policy);
+	appraisal_cleanup(&w->parsed);
 	explicit_bzero(&w->keys, sizeof w->keys);
 }
 
@@ -59,9 +61,10 @@ static enum err take_expectations(struct work *w, const struct assay_expect *exp
 	return w->given.ca.data ? OK : misused("the certificate of the CA is missing");
 }
 
-static enum err take_certificate(struct assay_bytes given, const char *whose, struct buf *der)
+static enum err take_certificate(struct cache_file *kept, struct assay_bytes given,
+				 const char *whose, struct buf *der)
 {
-	enum err e = given.data ? certificate_from_file(bytes(given), der) : OK;
+	enum err e = given.data ? cache_file(kept, certificate_from_file, bytes(given), der) : OK;
 
 	return e ? failed(ERR_USAGE, "%s: %s", whose, err_reason()) : OK;
 }
@@ -69,12 +72,14 @@ static enum err take_certificate(struct assay_bytes given, const char *whose, st
 /* The partition's certificate comes with those above it, where a vendor's PKI is. */
 static enum err take_chain(struct work *w)
 {
+	struct assay_cache *cache = w->given.cache;
 	struct chain chain;
 	enum err e;
 
 	if (!w->given.certificate.data)
 		return OK;
-	if ((e = chain_from_file(bytes(w->given.certificate), &w->certificate)) ||
+	if ((e = cache_file(cache ? &cache->certificate : NULL, chain_from_file,
+			    bytes(w->given.certificate), &w->certificate)) ||
 	    (e = chain_read(buf_slice(&w->certificate), &chain)))
 		return failed(ERR_USAGE, "the partition's certificate: %s", err_reason());
 	w->key = chain.of[0];
@@ -89,7 +94,12 @@ static enum err take_policy(struct work *w)
 
 	if (!w->given.policy.data)
 		return OK;
-	e = appraisal_parse(bytes(w->given.policy), name, &w->policy);
+	if (w->given.cache) {
+		e = cache_policy(w->given.cache, bytes(w->given.policy), name, &w->policy);
+	} else {
+		e = appraisal_parse(bytes(w->given.policy), name, &w->parsed);
+		w->policy = w->parsed;
+	}
 	return e == ERR_FORMAT || e == ERR_RANGE ? failed(ERR_USAGE, "%s", err_reason()) : e;
 }
 
@@ -123,14 +133,18 @@ static enum err prepare(struct work *w)
 {
 	const struct assay_expect *given = &w->given;
 	struct proof_expect *expect = &w->expect;
+	struct assay_cache *cache = given->cache;
 	enum err e;
 
-	if ((e = take_certificate(given->ca, "the CA's certificate", &w->ca)) ||
+	if ((e = take_certificate(cache ? &cache->ca : NULL, given->ca, "the CA's certificate",
+				  &w->ca)) ||
 	    (e = take_chain(w)) ||
-	    (e = take_certificate(given->tsa, "the time-stamping authority", &w->tsa)) ||
+	    (e = take_certificate(cache ? &cache->tsa : NULL, given->tsa,
+				  "the time-stamping authority", &w->tsa)) ||
 	    (e = take_policy(w)))
 		return e;
 	open_result(w);
+	expect->known = cache ? cache->known : NULL;
 	expect->ca = buf_slice(&w->ca);
 	expect->tsa = buf_slice(&w->tsa);
 	expect->measurement = given->measurement;

@@ -76,6 +76,8 @@ hides "and shows no claims" '"sub"' eval 'LD_LIBRARY_PATH="$I/usr/lib" "$D/share
 
 # The promise: these symbols, and nothing else of the inside.
 cat >"$D/symbols" <<'SYMBOLS'
+assay_cache_free
+assay_cache_new
 assay_outcome_check
 assay_outcome_checks
 assay_outcome_claims

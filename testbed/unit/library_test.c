@@ -121,6 +121,46 @@ START_TEST(expectations_of_no_size_are_the_callers_mistake)
 }
 END_TEST
 
+START_TEST(a_cache_changes_no_verdict)
+{
+	struct sample other;
+
+	sample_init(&other);
+	sample_seal(&other);
+	expect.cache = assay_cache_new();
+	for (int i = 0; i < 3; i++) {
+		expect.ca = given(buf_slice(&s.appliance.ca));
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+		ck_assert_int_eq(verify(buf_slice(&other.proof)), ASSAY_DOES_NOT_HOLD);
+		says("another CA than the one given");
+		expect.ca = given(slice_text("no certificate"));
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_MISUSED);
+		expect.ca = given(buf_slice(&other.appliance.ca));
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_DOES_NOT_HOLD);
+		ck_assert_int_eq(verify(buf_slice(&other.proof)), ASSAY_HOLDS);
+	}
+	assay_cache_free(expect.cache);
+	sample_free(&other);
+}
+END_TEST
+
+START_TEST(a_cached_policy_is_the_one_that_is_given)
+{
+	expect.cache = assay_cache_new();
+	for (int i = 0; i < 3; i++) {
+		expect.policy = given(slice_text("origin: " APPLIANCE_ORIGIN "\n"));
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+		expect.policy = given(slice_text("origin: elsewhere\n"));
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_REFUSED);
+		expect.policy = given(slice_text("origins: elsewhere\n"));
+		expect.policy_name = i ? "a file" : NULL;
+		ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_MISUSED);
+	}
+	assay_cache_free(expect.cache);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_checked_fixture(t, set_up, tear_down);
@@ -129,6 +169,8 @@ static void add(TCase *t)
 	tcase_add_test(t, a_redacted_result_with_a_foreign_key_is_refused);
 	tcase_add_test(t, output_whose_key_was_cut_is_not_taken_for_checked);
 	tcase_add_test(t, output_beside_damaged_keys_is_not_taken_for_checked);
+	tcase_add_test(t, a_cache_changes_no_verdict);
+	tcase_add_test(t, a_cached_policy_is_the_one_that_is_given);
 	tcase_add_test(t, expectations_of_no_size_are_the_callers_mistake);
 }
 
