@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -56,7 +57,18 @@ struct check {
 		CHECK_FROM, argument, { least }, 1 \
 	}
 
-enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, SCRATCH = 4, LAUNCHER = 8 };
+enum {
+	STATIC = 1,
+	DYNAMIC = 2,
+	ALL = STATIC | DYNAMIC,
+	SCRATCH = 4,
+	LAUNCHER = 8,
+	PURE_ONLY = 16,
+	NO_CLOCK = 32,
+	CLOCK = 64,
+	RANDOM = 128,
+	MACHINE = 256
+};
 
 static const struct rule {
 	uint32_t number;
@@ -177,10 +189,19 @@ static enum err emit_tail(struct filter *f)
 	return OK;
 }
 
+static unsigned class_of(const struct manifest *manifest)
+{
+	uint8_t open = manifest->purity ? manifest->purity : NEED_ALL;
+
+	return (manifest->dynamic ? DYNAMIC : STATIC) |
+	       (manifest->limits.scratch_bytes ? SCRATCH : 0) | (manifest->purity ? PURE_ONLY : 0) |
+	       (open & NEED_CLOCK ? CLOCK : NO_CLOCK) | (open & NEED_RANDOM ? RANDOM : 0) |
+	       (open & NEED_MACHINE ? MACHINE : 0);
+}
+
 enum err filter_build(const struct manifest *manifest, struct filter *out)
 {
-	unsigned class = (manifest->dynamic ? DYNAMIC : STATIC) |
-			 (manifest->limits.scratch_bytes ? SCRATCH : 0);
+	const unsigned class = class_of(manifest);
 
 	emit_head(out);
 	for (size_t i = 0; i < RULES; i++)
@@ -195,6 +216,11 @@ enum err filter_build_launcher(struct filter *out)
 {
 	emit_head(out);
 	for (size_t i = 0; i < RULES; i++) {
+		/* What it would be powerful with. */
+		if (rules[i].class == PURE_ONLY) {
+			emit_rule(out, &rules[i]);
+			continue;
+		}
 		emit(out, BPF_JMP | BPF_JEQ | BPF_K, rules[i].number, 0, 1);
 		answer(out, SECCOMP_RET_ALLOW);
 	}
@@ -215,7 +241,9 @@ static bool one_line(const struct rule *a, const struct rule *b)
 void filter_describe(struct buf *out)
 {
 	static const char *const names[] = {
-		[STATIC] = "static", [DYNAMIC] = "dynamic", [ALL] = "all", [SCRATCH] = "scratch"
+		[STATIC] = "static",   [DYNAMIC] = "dynamic", [ALL] = "all",
+		[SCRATCH] = "scratch", [PURE_ONLY] = "pure",  [NO_CLOCK] = "no clock",
+		[CLOCK] = "clock",     [RANDOM] = "random",   [MACHINE] = "machine"
 	};
 
 	buf_put_text(out, "| call | profile | arguments | reason |\n|---|---|---|---|\n");

@@ -6,7 +6,7 @@
 #include "sandbox/filter.h"
 
 #define NAME_MAX_BYTES 255
-#define OPTIONAL_KEYS_MAX 2
+#define OPTIONAL_KEYS_MAX 3
 
 enum {
 #define TEXT(key, field, most) +1
@@ -28,6 +28,17 @@ static const char *const steps[] = {
 #include "sandbox/steps.def"
 #undef STEP
 };
+
+static const struct {
+	uint8_t bit;
+	const char *word;
+} needs[] = {
+#define NEED(name, bit, word, what) { bit, word },
+#include "sandbox/needs.def"
+#undef NEED
+};
+
+#define NEEDS (sizeof needs / sizeof *needs)
 
 void manifest_default(struct manifest *manifest)
 {
@@ -154,6 +165,8 @@ static enum err check_values(const struct manifest *m)
 	for (size_t i = 0; i < m->envc; i++)
 		if (!env_ok(m->env[i]))
 			return failed(ERR_FORMAT, "environment: NAME=value expected");
+	if (m->purity && !(m->purity & PURE))
+		return failed(ERR_FORMAT, "needs are those of a pure application");
 	if (program.left == 0 || program.p[0] != '/')
 		return failed(ERR_FORMAT, "the program (first argument) needs an absolute path");
 	return package_path_check(slice_of(program.p + 1, program.left - 1));
@@ -265,6 +278,32 @@ enum err manifest_encode(const struct manifest *m, struct buf *out)
 	return buf_check(out);
 }
 
+/* As words, which nobody can take for a number of park. */
+static void put_purity(struct buf *out, uint8_t purity)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < NEEDS; i++)
+		n += (purity & needs[i].bit) != 0;
+	cbor_put_array(out, n);
+	cbor_put_text(out, "pure");
+	for (size_t i = 0; i < NEEDS; i++)
+		if (purity & needs[i].bit)
+			cbor_put_text(out, needs[i].word);
+}
+
+void manifest_purity_put(uint8_t purity, struct buf *out)
+{
+	const char *between = " but for ";
+
+	buf_put_text(out, purity ? "pure" : "not pure");
+	for (size_t i = 0; i < NEEDS; i++)
+		if (purity & needs[i].bit) {
+			buf_printf(out, "%s%s", between, needs[i].word);
+			between = ", ";
+		}
+}
+
 enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE])
 {
 	/* The launcher measures without allocating: this buf never grows beyond its room. */
@@ -277,7 +316,7 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	if ((e = filter_build(m, &filter)))
 		return e;
 	sha256_once(filter_bytes(&filter), digest);
-	cbor_put_array(&b, m->park ? 9 : 8);
+	cbor_put_array(&b, 8 + (m->park != 0) + (m->purity != 0));
 	cbor_put_text(&b, "assay-profile-1");
 	put_strings(&b, m->argv, m->argc);
 	put_strings(&b, m->env, m->envc);
@@ -298,6 +337,8 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 		cbor_put_text(&b, steps[i]);
 	if (m->park)
 		cbor_put_uint(&b, m->park);
+	if (m->purity)
+		put_purity(&b, m->purity);
 	if ((e = buf_check(&b)))
 		return e;
 	sha256_once(buf_slice(&b), profile);

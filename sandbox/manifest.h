@@ -12,8 +12,10 @@ MUST enum err manifest_decode(struct slice raw, struct manifest *out);
 MUST enum err manifest_encode(const struct manifest *manifest, struct buf *out);
 /* SHA-256 of deterministic CBOR: "assay-profile-1", arguments, environment, limits (scratch space
  * only where there is some), refuse_code, dynamic, SHA-256 of the seccomp filter's bytes, names of
- * the steps that build a cell, and park unless that is 0. */
+ * the steps that build a cell, park unless that is 0, and, of a pure one, "pure" and what it needs. */
 MUST enum err manifest_profile(const struct manifest *manifest, uint8_t profile[SHA256_SIZE]);
+/* "pure", or "pure but for clock, random"; of others "not pure". */
+void manifest_purity_put(uint8_t purity, struct buf *out);
 /* Parts joined by "/": none empty, "." or "..", or over 255 bytes; no NUL; not over the maximum. */
 MUST enum err package_path_check(struct slice path);
 

@@ -43,6 +43,19 @@ struct limits {
 /* Whether the program may be started before its request comes, to wait for its input. */
 enum park { PARK_OFF = 0, PARK_ON = 1, PARK_AUTO = 2 /* where it is measured to be faster */ };
 
+/* A pure application is a function of its input, but for what it needs: the rest of what the kernel
+ * tells apart two runs by is refused to it, or always the same. 0: nothing is claimed, all is open. */
+enum purity {
+	PURE = 1,
+#define NEED(name, bit, word, what) NEED_##name = bit,
+#include "sandbox/needs.def"
+#undef NEED
+	NEED_ALL = 0
+#define NEED(name, bit, word, what) | bit
+#include "sandbox/needs.def"
+#undef NEED
+};
+
 struct manifest {
 	struct slice id;      /* [a-z0-9][a-z0-9.-]{0,63}: names the application in its partition */
 	struct slice label;   /* 1 to 64 bytes of UTF-8, shown as CKA_LABEL */
@@ -55,6 +68,7 @@ struct manifest {
 	uint8_t refuse_code; /* the exit code that says "input refused"; 0: none */
 	bool dynamic;        /* needs executable mappings: dynamic loader or interpreter */
 	uint8_t park;        /* enum park: consent to be started ahead */
+	uint8_t purity;      /* bits of enum purity */
 };
 
 struct package {

@@ -1,5 +1,6 @@
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
+#include "sandbox/manifest.h"
 
 void measure_print(const struct package *package, bool json, struct buf *out)
 {
@@ -13,7 +14,9 @@ void measure_print(const struct package *package, bool json, struct buf *out)
 		json_put_hex(out, "measurement", SLICE(package->measurement), false);
 		json_put_hex(out, "image", SLICE(package->image), false);
 		json_put_hex(out, "profile", SLICE(package->profile), false);
-		buf_printf(out, ", \"entries\": %u, \"bytes\": %zu}\n", package->entries_n,
+		buf_put_text(out, ", \"purity\": \"");
+		manifest_purity_put(m->purity, out);
+		buf_printf(out, "\", \"entries\": %u, \"bytes\": %zu}\n", package->entries_n,
 			   package->raw.left);
 		return;
 	}
@@ -29,6 +32,8 @@ void measure_print(const struct package *package, bool json, struct buf *out)
 	buf_put_hex(out, SLICE(package->image));
 	buf_put_text(out, "\nprofile:     ");
 	buf_put_hex(out, SLICE(package->profile));
+	buf_put_text(out, "\npurity:      ");
+	manifest_purity_put(m->purity, out);
 	buf_printf(out, "\nentries:     %u\nbytes:       %zu\n", package->entries_n,
 		   package->raw.left);
 }

@@ -6,15 +6,17 @@
 
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
+#include "plugin/cli/try.h"
 
 #define PROGRAM_IN_IMAGE "/app" /* where package_from_program puts it */
 #define ID_MAX 64
 
 struct pack {
 	const char *source, *exec, *id, *label, *version, *out, *park;
-	struct cli_list arguments, environment;
+	struct cli_list arguments, environment, needs, trials;
 	struct cli_number memory, wall, output, processes, refuse, scratch;
-	bool dynamic;
+	bool dynamic, pure;
+	uint8_t purity;
 	char made_id[ID_MAX + 1];
 	struct manifest manifest;
 };
@@ -107,6 +109,31 @@ static enum err put_park(const struct pack *pack, struct manifest *m)
 	return failed(ERR_USAGE, "park: on, auto or off expected");
 }
 
+static enum err take_purity(struct pack *pack)
+{
+	static const struct {
+		const char *word;
+		uint8_t bit;
+	} known[] = {
+#define NEED(name, bit, word, what) { word, bit },
+#include "sandbox/needs.def"
+#undef NEED
+	};
+
+	pack->purity = pack->pure ? PURE : 0;
+	for (size_t i = 0; i < pack->needs.n; i++) {
+		uint8_t bit = 0;
+
+		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+			if (strcmp(pack->needs.items[i], known[k].word) == 0)
+				bit = known[k].bit;
+		if (!bit)
+			return failed(ERR_USAGE, "needs: clock, random or machine expected");
+		pack->purity |= PURE | bit;
+	}
+	return OK;
+}
+
 static enum err put_manifest(struct pack *pack)
 {
 	struct manifest *m = &pack->manifest;
@@ -118,6 +145,7 @@ static enum err put_manifest(struct pack *pack)
 	m->label = slice_text(pack->label ? pack->label : pack->id);
 	m->version = slice_text(pack->version ? pack->version : "1.0");
 	m->dynamic = pack->dynamic;
+	m->purity = pack->purity;
 	enum err e;
 	return (e = put_strings(pack)) || (e = put_park(pack, m)) ? e : put_limits(pack);
 }
@@ -145,6 +173,23 @@ static enum err make_package(struct pack *pack, struct buf *out)
 	return e == ERR_UNSUPPORTED ? failed(ERR_FORMAT, "%s", err_reason()) : e;
 }
 
+static enum err make_tried(void *context, uint8_t purity, struct buf *out)
+{
+	struct pack *pack = context;
+
+	pack->purity = purity;
+	return make_package(pack, out);
+}
+
+/* Leaves what was found in the manifest. */
+static enum err try(struct cli *cli, struct pack *pack)
+{
+	CLEANUP(config) struct config *config = NULL;
+	enum err e = cli_config(cli, &config);
+
+	return e ? e : try_purity(cli, config, &pack->trials, make_tried, pack, &pack->purity);
+}
+
 int cmd_pack(struct cli *cli)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
@@ -167,6 +212,10 @@ int cmd_pack(struct cli *cli)
 			   "room for files in /tmp, of each run's own; default: none"),
 		CLI_NUMBER("refuse-code", "N", &pack.refuse, "exit code that says: input refused"),
 		CLI_FLAG("dynamic", &pack.dynamic, "needs executable mappings (a dynamic loader)"),
+		CLI_FLAG("pure", &pack.pure, "a function of its input: no clock, no randomness"),
+		CLI_LIST("needs", "clock|random|machine", &pack.needs, "pure, but for this"),
+		CLI_LIST("try", "INPUT", &pack.trials,
+			 "runs it on this file, and packs it as pure as it can be"),
 		CLI_TEXT("park", "on|auto|off", &pack.park,
 			 "may be started before its input comes; default: off"),
 	};
@@ -176,9 +225,12 @@ int cmd_pack(struct cli *cli)
 		return code;
 	if (!pack.out)
 		return cli_usage(cli, "-o is missing");
+	if (pack.trials.n && (pack.pure || pack.needs.n))
+		return cli_usage(cli, "--try finds out what --pure and --needs say");
 	pack.source = cli->args[0];
 	enum err e;
-	if ((e = make_package(&pack, &raw)) || (e = package_parse(buf_slice(&raw), &package)) ||
+	if ((e = take_purity(&pack)) || (pack.trials.n && (e = try(cli, &pack))) ||
+	    (e = make_package(&pack, &raw)) || (e = package_parse(buf_slice(&raw), &package)) ||
 	    (e = cli_write(cli, pack.out, 0644, buf_slice(&raw))))
 		return cli_failed(cli, e);
 	/* With the package on stdout there is no room for words. */

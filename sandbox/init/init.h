@@ -37,6 +37,7 @@ struct init_setup {
 	uint32_t uid, gid; /* of the application, in the namespace */
 	uint32_t argc;     /* of init's arguments, those of the application */
 	uint32_t filter_n; /* instructions, which follow */
+	uint32_t purity;   /* of the manifest: enum purity */
 };
 
 static inline int set_capabilities(uint64_t own, uint64_t inheritable)
@@ -64,5 +65,11 @@ struct init_report {
 	uint64_t cpu_us; /* of the program and the children that it waited for */
 	uint64_t clean;  /* no process was left over */
 };
+
+/* purity.c, for pure applications. */
+int purity_prepare(uint32_t purity);
+int purity_enter(void); /* in the child, before it executes the program */
+/* A traced process stopped with @status: lets it go on. It may have ended: then @status says so. */
+void purity_stopped(pid_t pid, uint32_t purity, int *status);
 
 #endif

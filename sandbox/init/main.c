@@ -71,6 +71,11 @@ static bool take_setup(size_t n)
 	       n == sizeof *head + head->filter_n * sizeof(struct sock_filter);
 }
 
+static bool is_pure(void)
+{
+	return setup.head.purity;
+}
+
 /* Arguments of the application, then its environment: with a NULL between them in place of init's own
  * name. */
 static bool take_arguments(int argc, char **argv)
@@ -118,6 +123,11 @@ static int step_parent_death(void)
 static int step_undumpable(void)
 {
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int step_purity(void)
+{
+	return is_pure() ? purity_prepare(setup.head.purity) : 0;
 }
 
 static int step_mdwe(void)
@@ -267,7 +277,8 @@ static int become(const struct launch *launch)
 	    (run->address_space && limit(RLIMIT_AS, run->address_space, run->address_space)) ||
 	    syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
 	    syscall(SYS_setresuid, s->uid, s->uid, s->uid) ||
-	    limit(RLIMIT_NPROC, run->user_processes, run->user_processes))
+	    limit(RLIMIT_NPROC, run->user_processes, run->user_processes) ||
+	    (is_pure() && purity_enter()))
 		return -1;
 	return execve(setup.argv[0], setup.argv, setup.env);
 }
@@ -305,13 +316,22 @@ static bool sweep(void)
 	}
 }
 
+/* Pure applications stop at each start of a process or program; the filter keeps from them, and so from
+ * init, how much time was used. */
 static void wait_for_end(pid_t pid, struct init_report *report)
 {
-	struct rusage use;
+	struct rusage use = { 0 }, *used = is_pure() ? NULL : &use;
+	pid_t which;
 
-	while (wait4(pid, &report->status, 0, &use) != pid)
-		if (errno != EINTR)
+	for (;;) {
+		which = wait4(is_pure() ? -1 : pid, &report->status, __WALL, used);
+		if (which > 0 && WIFSTOPPED(report->status))
+			purity_stopped(which, setup.head.purity, &report->status);
+		if (which == pid && !WIFSTOPPED(report->status))
+			break;
+		if (which < 0 && errno != EINTR)
 			_exit(1);
+	}
 	report->cpu_us = (uint64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 +
 			 (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }

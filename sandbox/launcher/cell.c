@@ -67,7 +67,8 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 				   .landlock_abi = launcher->have.landlock_abi,
 				   .uid = CELL_APP_ID,
 				   .gid = CELL_APP_ID,
-				   .argc = (uint32_t)manifest->argc };
+				   .argc = (uint32_t)manifest->argc,
+				   .purity = manifest->purity };
 	struct filter filter;
 	enum err e = filter_build(manifest, &filter);
 

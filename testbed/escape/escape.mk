@@ -22,7 +22,7 @@ $(BUILD)/faults/assay-init: $(call fault_sources,sandbox/init) sandbox/steps.def
 	$(say)
 	$(Q)$(CC) $(fault_flags) $(filter %.c,$^) -o $@
 
-$(patsubst %,$(BUILD)/unit/%_test,sandbox parked programs escape launcher faults limits confinement): \
+$(patsubst %,$(BUILD)/unit/%_test,sandbox parked purity programs escape launcher faults limits confinement): \
 	| $(ESCAPE) $(FAULTS) $(BUILD)/assay-launcher $(BUILD)/assay-init
 
 # Puts the table of system calls, printed from sandbox/syscalls.def, at the end of sandbox/README.md.

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -26,11 +27,33 @@
 #define HIGH (1ull << 32)
 #define NUMBERS 1024 /* more than any processor's list has */
 
-enum { STATIC = 1, DYNAMIC = 2, ALL = STATIC | DYNAMIC, SCRATCH = 4, LAUNCHER = 8 };
+enum {
+	STATIC = 1,
+	DYNAMIC = 2,
+	ALL = STATIC | DYNAMIC,
+	SCRATCH = 4,
+	LAUNCHER = 8,
+	PURE_ONLY = 16,
+	NO_CLOCK = 32,
+	CLOCK = 64,
+	RANDOM = 128,
+	MACHINE = 256,
+	OPEN = CLOCK | RANDOM | MACHINE
+};
 
-static const unsigned classes[] = { STATIC, DYNAMIC, STATIC | SCRATCH, DYNAMIC | SCRATCH };
+static const unsigned classes[] = {
+	STATIC | OPEN,
+	DYNAMIC | OPEN,
+	STATIC | SCRATCH | OPEN,
+	DYNAMIC | SCRATCH | OPEN,
+	STATIC | PURE_ONLY | NO_CLOCK,
+	DYNAMIC | PURE_ONLY | CLOCK,
+	DYNAMIC | SCRATCH | PURE_ONLY | NO_CLOCK | RANDOM,
+	STATIC | PURE_ONLY | NO_CLOCK | MACHINE,
+	DYNAMIC | PURE_ONLY | OPEN,
+};
 
-#define CELLS 4 /* kinds of cells */
+#define CELLS (sizeof classes / sizeof *classes) /* kinds of cells */
 
 static struct filter filters[CELLS], launcher; /* filters: of each of the classes */
 
@@ -41,12 +64,16 @@ static enum err build(unsigned class, struct filter *out)
 	manifest_default(&m);
 	m.dynamic = class & DYNAMIC;
 	m.limits.scratch_bytes = class & SCRATCH ? 65536 : 0;
+	m.purity = class & PURE_ONLY ? PURE : 0;
+	if (m.purity)
+		m.purity |= (class & CLOCK ? NEED_CLOCK : 0) | (class & RANDOM ? NEED_RANDOM : 0) |
+			    (class & MACHINE ? NEED_MACHINE : 0);
 	return filter_build(&m, out);
 }
 
 static void setup(void)
 {
-	for (int i = 0; i < CELLS; i++)
+	for (size_t i = 0; i < CELLS; i++)
 		ck_assert_ok(build(classes[i], &filters[i]));
 	ck_assert_ok(filter_build_launcher(&launcher));
 }
@@ -121,7 +148,7 @@ static void read_list(void)
 START_TEST(a_cell_has_the_listed_calls_and_no_other)
 {
 	read_list();
-	for (int k = 0; k < CELLS; k++)
+	for (size_t k = 0; k < CELLS; k++)
 		for (long i = 0; i < NUMBERS; i++) {
 			bool there = listed[i].classes & classes[k];
 
@@ -152,7 +179,7 @@ static const long changing[] = { SYS_mkdirat, SYS_unlinkat, SYS_renameat2, SYS_f
 
 START_TEST(files_are_changed_where_there_is_scratch_space_only)
 {
-	for (int k = 0; k < CELLS; k++)
+	for (size_t k = 0; k < CELLS; k++)
 		ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, changing[_i]),
 				  classes[k] & SCRATCH ? ALLOW : DENY);
 }
@@ -248,8 +275,79 @@ static const long never[] = {
 
 START_TEST(what_no_application_needs_is_denied_whatever_the_list_says)
 {
-	for (int k = 0; k < CELLS; k++)
-		ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, never[_i]), DENY);
+	for (size_t k = 0; k < CELLS; k++)
+		if (never[_i] != SYS_ptrace || !(classes[k] & PURE_ONLY))
+			ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, never[_i]), DENY);
+}
+END_TEST
+
+/* Init takes things out of pure programs that it traces; nobody can begin to trace another. */
+static const struct {
+	const char *why;
+	uint64_t request;
+	uint32_t answer;
+} traced[] = {
+	{ "to be traced", PTRACE_TRACEME, ALLOW },
+	{ "go on", PTRACE_CONT, ALLOW },
+	{ "options", PTRACE_SETOPTIONS, ALLOW },
+	{ "another process", PTRACE_ATTACH, DENY },
+	{ "the same, unseen", PTRACE_SEIZE, DENY },
+	{ "its filter", PTRACE_SECCOMP_GET_FILTER, DENY },
+	{ "its system calls", PTRACE_SYSCALL, DENY },
+	{ "an allowed one, 2^32 up", PTRACE_CONT | HIGH, DENY },
+};
+
+START_TEST(tracing_is_for_the_children_of_init_in_pure_cells)
+{
+#ifdef __x86_64__
+	struct seccomp_data data = { .nr = SYS_ptrace,
+				     .arch = PROCESSOR_AUDIT,
+				     .args = { traced[_i].request } };
+
+	for (size_t k = 0; k < CELLS; k++)
+		ck_assert_msg(interpret(&filters[k], &data) ==
+				      (classes[k] & PURE_ONLY ? traced[_i].answer : DENY),
+			      "%s", traced[_i].why);
+	ck_assert_uint_eq(interpret(&launcher, &data), traced[_i].answer);
+#endif
+}
+END_TEST
+
+/* What tells two runs apart is open where nothing is claimed, and where the manifest says so. */
+static const struct {
+	long number;
+	unsigned class;
+	uint64_t args[5];
+} impure[] = {
+	{ SYS_clock_gettime, CLOCK, { CLOCK_REALTIME } },
+	{ SYS_clock_gettime, CLOCK, { CLOCK_MONOTONIC_COARSE } },
+	{ SYS_clock_nanosleep, CLOCK, { CLOCK_REALTIME } },
+	{ SYS_nanosleep, CLOCK, { 0 } },
+	{ SYS_gettimeofday, CLOCK, { 0 } },
+	{ SYS_getrusage, CLOCK, { 0 } },
+	{ SYS_times, CLOCK, { 0 } },
+	{ SYS_setitimer, CLOCK, { 0 } },
+	{ SYS_getitimer, CLOCK, { 0 } },
+	{ SYS_wait4, CLOCK, { 0, 0, 0, 4096 } },
+	{ SYS_wait4, CLOCK, { 0, 0, 0, HIGH } },
+	{ SYS_wait4, CLOCK | NO_CLOCK, { 0 } },
+	{ SYS_waitid, CLOCK, { 0, 0, 0, 0, 4096 } },
+	{ SYS_waitid, CLOCK | NO_CLOCK, { 0 } },
+	{ SYS_getrandom, RANDOM, { 0 } },
+	{ SYS_uname, MACHINE, { 0 } },
+	{ SYS_sched_getaffinity, MACHINE, { 0 } },
+	{ SYS_rseq, MACHINE, { 0 } },
+};
+
+START_TEST(what_tells_two_runs_apart_is_for_those_that_say_they_need_it)
+{
+	struct seccomp_data data = { .nr = (int)impure[_i].number, .arch = PROCESSOR_AUDIT };
+
+	memcpy(data.args, impure[_i].args, sizeof impure[_i].args);
+	for (size_t k = 0; k < CELLS; k++)
+		ck_assert_msg(interpret(&filters[k], &data) ==
+				      (classes[k] & impure[_i].class ? ALLOW : DENY),
+			      "call %ld, classes %u", impure[_i].number, classes[k]);
 }
 END_TEST
 
@@ -268,7 +366,7 @@ START_TEST(another_processors_door_kills)
 	if (door == PROCESSOR_AUDIT)
 		return;
 	for (long i = 0; i < NUMBERS; i++) {
-		for (int k = 0; k < CELLS; k++)
+		for (size_t k = 0; k < CELLS; k++)
 			ck_assert_uint_eq(answer_to(&filters[k], door, i), KILL);
 		ck_assert_uint_eq(answer_to(&launcher, door, i), KILL);
 	}
@@ -280,7 +378,7 @@ START_TEST(a_second_set_of_calls_kills)
 	uint32_t wanted = PROCESSOR_SECOND_ABI ? KILL : DENY;
 
 	for (long i = 0; i < NUMBERS; i++)
-		for (int k = 0; k < CELLS; k++)
+		for (size_t k = 0; k < CELLS; k++)
 			ck_assert_uint_eq(answer_to(&filters[k], PROCESSOR_AUDIT, i | 0x40000000),
 					  wanted);
 	ck_assert_uint_eq(answer_to(&filters[0], PROCESSOR_AUDIT, -1), wanted);
@@ -391,8 +489,8 @@ START_TEST(arguments_are_judged_whole)
 
 	for (int i = 0; i < 3; i++)
 		data.args[i] = asked[_i].args[i];
-	for (int k = 0; k < CELLS; k++)
-		if (asked[_i].profiles & classes[k])
+	for (size_t k = 0; k < CELLS; k++)
+		if (asked[_i].profiles & classes[k] && !(classes[k] & PURE_ONLY))
 			ck_assert_msg(interpret(&filters[k], &data) == asked[_i].answer,
 				      "%s, classes %u", asked[_i].why, classes[k]);
 }
@@ -400,9 +498,7 @@ END_TEST
 
 START_TEST(every_jump_lands_in_the_filter)
 {
-	const struct filter *all[] = { &filters[0], &filters[1], &filters[2], &filters[3],
-				       &launcher };
-	const struct filter *f = all[_i];
+	const struct filter *f = (size_t)_i < CELLS ? &filters[_i] : &launcher;
 
 	ck_assert_uint_le(f->n, BPF_MAXINSNS);
 	ck_assert_uint_eq(f->code[f->n - 1].code, BPF_RET | BPF_K);
@@ -454,6 +550,8 @@ static void add(TCase *t)
 	tcase_add_test(t, a_cell_has_the_listed_calls_and_no_other);
 	tcase_add_test(t, the_launcher_has_its_own_calls_too_and_no_other);
 	tcase_add_table(t, what_no_application_needs_is_denied_whatever_the_list_says, never);
+	tcase_add_table(t, tracing_is_for_the_children_of_init_in_pure_cells, traced);
+	tcase_add_table(t, what_tells_two_runs_apart_is_for_those_that_say_they_need_it, impure);
 	tcase_add_table(t, files_are_changed_where_there_is_scratch_space_only, changing);
 	tcase_add_table(t, another_processors_door_kills, doors);
 	tcase_add_test(t, a_second_set_of_calls_kills);

@@ -219,11 +219,11 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct package first, other;
-	struct manifest variants[12];
+	struct manifest variants[15];
 
 	build(&raw);
 	ck_assert_int_eq(package_parse(buf_slice(&raw), &first), OK);
-	for (size_t i = 0; i < 12; i++)
+	for (size_t i = 0; i < 15; i++)
 		variants[i] = manifest();
 	variants[0].argv[variants[0].argc++] = slice_text("-v");
 	variants[1].envc = 0;
@@ -237,7 +237,10 @@ START_TEST(every_value_of_the_profile_changes_the_measurement)
 	variants[9].park = PARK_ON;
 	variants[10].park = PARK_AUTO;
 	variants[11].limits.scratch_bytes = 65536;
-	for (size_t i = 0; i < 12; i++) {
+	variants[12].purity = PURE;
+	variants[13].purity = PURE | NEED_CLOCK;
+	variants[14].purity = PURE | NEED_ALL;
+	for (size_t i = 0; i < 15; i++) {
 		CLEANUP(buf) struct buf changed = BUF_INIT;
 
 		ck_assert_int_eq(package_build(&variants[i], good, GOOD, &changed), OK);
@@ -573,6 +576,40 @@ START_TEST(parking_is_written_down_only_where_it_is_allowed)
 }
 END_TEST
 
+START_TEST(purity_and_needs_are_optional_and_told_in_words)
+{
+	static const struct {
+		uint8_t purity;
+		bool good;
+		const char *words;
+	} told[] = {
+		{ 0, true, "not pure" },
+		{ PURE, true, "pure" },
+		{ PURE | NEED_CLOCK, true, "pure but for clock" },
+		{ PURE | NEED_ALL, true, "pure but for clock, random, machine" },
+		{ NEED_RANDOM, false, "needs nothing can have alone" },
+		{ PURE | NEED_ALL | 16, false, "a need that nobody knows" },
+	};
+
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		CLEANUP(buf) struct buf raw = BUF_INIT;
+		CLEANUP(buf) struct buf words = BUF_INIT;
+		struct manifest m = manifest(), out;
+
+		m.purity = told[i].purity;
+		ck_assert_int_eq(manifest_encode(&m, &raw), OK);
+		ck_assert_msg(manifest_decode(buf_slice(&raw), &out) ==
+				      (told[i].good ? OK : ERR_FORMAT),
+			      "%s", told[i].words);
+		if (!told[i].good)
+			continue;
+		ck_assert_uint_eq(out.purity, told[i].purity);
+		manifest_purity_put(out.purity, &words);
+		ck_assert_str_eq(buf_text(&words), told[i].words);
+	}
+}
+END_TEST
+
 /* A directory of its own for each test of pack.h. */
 static char tree[32];
 
@@ -753,6 +790,7 @@ int main(void)
 	tcase_add_test(t, an_unknown_or_missing_key_is_refused);
 	tcase_add_test(t, scratch_space_is_optional_and_has_tmp_to_itself);
 	tcase_add_test(t, parking_is_written_down_only_where_it_is_allowed);
+	tcase_add_test(t, purity_and_needs_are_optional_and_told_in_words);
 	tcase_add_loop_test(t, an_executable_stack_is_refused_in_programs_and_libraries, 0,
 			    sizeof stacks / sizeof *stacks);
 	suite_add_tcase(s, t);

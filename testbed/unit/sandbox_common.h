@@ -25,7 +25,7 @@
 
 static char bench_build[PATH_MAX]; /* the build directory, or a copy that everyone may read */
 static char bench_name[32];
-static uint8_t bench_park; /* of the packages that are made from here on */
+static uint8_t bench_park, bench_purity; /* of the packages that are made from here on */
 
 static inline struct sandbox *bench_start(uint32_t cells)
 {
@@ -69,6 +69,7 @@ static inline enum err bench_pack(const char *program, const char *argument, con
 		m.argv[m.argc++] = slice_text(more);
 	m.env[m.envc++] = slice_text("LANG=C");
 	m.park = bench_park;
+	m.purity = bench_purity;
 	if (limits)
 		m.limits = *limits;
 	const struct entry entry = { slice_text("bin/app"), ENTRY_FILE, 0555, buf_slice(&content) };
