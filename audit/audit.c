@@ -6,10 +6,12 @@
 
 #include "audit/compact.h"
 #include "audit/state.h"
+#include "audit/times.h"
 #include "config/base/io.h"
 
 #define ROOM_POLL_MS 10
-#define POS_MORE 8 /* bytes that a record's index may take beyond what was guessed */
+/* Bytes that a record's index, and times that were held, may take beyond what was guessed. */
+#define LATE_MORE 40
 
 /* At worst: a frame of its own, and its tree's head in another. */
 #define COST_OF(bytes) (FRAME_BYTES((bytes) + ENTRY_HEAD_MAX) + FRAME_BYTES(ENTRY_HEAD_MAX))
@@ -153,14 +155,15 @@ static enum err draft(struct audit_tree *tree, struct leaf *leaf, struct audit_t
 	return leaf_draft(leaf, &ticket->leaf, pos_at);
 }
 
-/* Under the lock, so that the order of indices is the order of the queue. */
+/* Under the lock, so that the order of indices and times is the order of the queue. */
 static enum err number_locked(struct audit_tree *tree, struct leaf *leaf,
 			      struct audit_ticket *ticket, size_t pos_at)
 {
 	enum err e;
 
 	leaf->pos = ticket->index = atomic_load(&tree->next);
-	if (!leaf_renumber(&ticket->leaf, pos_at, leaf->pos)) {
+	bool held = times_hold(leaf, &tree->newest);
+	if (held || !leaf_renumber(&ticket->leaf, pos_at, leaf->pos)) {
 		buf_reset(&ticket->leaf);
 		if ((e = leaf_encode(leaf, &ticket->leaf)))
 			return e;
@@ -178,7 +181,7 @@ static enum err submit(struct audit_tree *tree, struct leaf *leaf, struct audit_
 	if (leaf && (e = draft(tree, leaf, ticket, &pos_at)))
 		return e;
 	pthread_mutex_lock(&audit->lock);
-	e = admit_locked(audit, ticket_bytes(ticket) + POS_MORE);
+	e = admit_locked(audit, ticket_bytes(ticket) + LATE_MORE);
 	if (!e && leaf)
 		e = number_locked(tree, leaf, ticket, pos_at);
 	if (!e)
@@ -304,6 +307,8 @@ enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_t
 	tree->in_log = book->tree.size > 0;
 	tree->tiled = book->tree.base;
 	tree->next = tree->released = book->tree.size;
+	tree->headed = times_head(buf_slice(&book->head.protected));
+	tree->newest = book->newest > tree->headed ? book->newest : tree->headed;
 	if (book->tree.size >= 2 && book->head.size < book->tree.size) {
 		tree->released = book->head.size;
 		tree->wants_head = true;

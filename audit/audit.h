@@ -85,8 +85,9 @@ uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves */
 /* A record on its way. */
 struct audit_ticket;
 
-/* Gives the leaf its index and origin, encodes it and queues it. From here on it is part of the
- * log, whatever becomes of the caller. */
+/* Gives the leaf its index and origin, encodes it and queues it. From here on it is part of the log,
+ * whatever becomes of the caller. Its time becomes that of the tree's newest record if it is an
+ * earlier one, and the bound of its error grows by that (times.h). */
 MUST enum err audit_begin(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket **out);
 /* The leaf's bytes; valid as long as the ticket. */
 struct slice audit_ticket_leaf(const struct audit_ticket *ticket);
@@ -111,6 +112,9 @@ MUST enum err audit_leaf(struct audit_tree *tree, uint64_t index, struct buf *le
 
 /* Every tree with a released record, as it is now; to be freed. */
 MUST enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n);
+
+/* The newest time in the log, seconds since 1970; 0 in an empty one. */
+int64_t audit_newest(struct audit *audit);
 
 /* For who asks witnesses about a tree: its published checkpoint, whole (ERR_NOT_FOUND when there is
  * none yet), and the proof that its first @old records are those of the first @size, which must be

@@ -224,8 +224,17 @@ static enum err put_ticket(struct audit *audit, struct batch *batch, struct audi
 	return tree_append(&ticket->tree->book->tree, hash);
 }
 
-static enum err new_head(struct audit *audit, struct audit_tree *tree, struct key *key,
-			 struct head **out)
+/* No head is of before a leaf in it, nor of before the last one, whatever the system clock says. */
+static int64_t head_time_locked(struct audit_tree *tree)
+{
+	int64_t now = (int64_t)(io_realtime_us() / 1000000);
+
+	now = now < tree->newest ? tree->newest : now;
+	return tree->headed = now < tree->headed ? tree->headed : now;
+}
+
+static enum err new_head_locked(struct audit *audit, struct audit_tree *tree, struct key *key,
+				struct head **out)
 {
 	struct head *head = calloc(1, sizeof *head);
 	uint64_t size = tree->book->tree.size;
@@ -239,8 +248,8 @@ static enum err new_head(struct audit *audit, struct audit_tree *tree, struct ke
 	head->key = key_hold(key);
 	if ((e = tree_root(&tree->book->tree, size, root)) ||
 	    (e = receipt_head_prepare(&head->signed_head, &key->key, audit->issuer,
-				      tree->book->origin, size, root,
-				      (int64_t)(io_realtime_us() / 1000000), head->digest))) {
+				      tree->book->origin, size, root, head_time_locked(tree),
+				      head->digest))) {
 		head_drop(head);
 		return e;
 	}
@@ -262,7 +271,7 @@ static enum err make_heads(struct audit *audit, struct batch *batch)
 
 		/* RFC 9942 has no receipt for a tree of one leaf. */
 		if (wanted && tree->book->tree.size >= 2)
-			e = new_head(audit, tree, tree->key, &batch->heads[batch->heads_n]);
+			e = new_head_locked(audit, tree, tree->key, &batch->heads[batch->heads_n]);
 		batch->heads_n += batch->heads[batch->heads_n] != NULL;
 	}
 	audit->wants_heads = false;

@@ -39,6 +39,18 @@ enum err audit_heads(struct audit *audit, struct audit_head **out, size_t *n)
 	return e;
 }
 
+int64_t audit_newest(struct audit *audit)
+{
+	int64_t newest = 0;
+
+	pthread_mutex_lock(&audit->lock);
+	for (size_t i = 0; i < audit->trees_n; i++)
+		if (audit->trees[i]->newest > newest)
+			newest = audit->trees[i]->newest;
+	pthread_mutex_unlock(&audit->lock);
+	return newest;
+}
+
 enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *certificate)
 {
 	enum err e = failed(ERR_NOT_FOUND, "%s: no record waits for its key", origin);

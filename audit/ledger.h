@@ -20,6 +20,7 @@ struct ledger_tree {
 	struct buf former;          /* the certificate before it; may be empty */
 	struct tree tree;
 	struct receipt_head head; /* the last one in the log; size is 0 when there is none */
+	int64_t newest;           /* recovery's: time of the newest leaf that it read; 0: of none */
 };
 
 #define LEDGER_TREES_MAX 1024 /* all of them go into each snapshot */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "audit/state.h"
+#include "audit/times.h"
 #include "config/base/io.h"
 
 /* A frame whose sync failed may be in the page cache and not on the disk: what is read here must
@@ -60,11 +61,21 @@ static enum err count_leaves(const struct frame *frame, uint64_t *leaves, bool *
 	return OK;
 }
 
+static enum err note_time(void *context, struct ledger_tree *tree, const struct entry *entry)
+{
+	(void)context;
+	int64_t time = entry->kind == ENTRY_LEAF ? times_leaf(entry->leaf) : 0;
+	if (time > tree->newest)
+		tree->newest = time;
+	return OK;
+}
+
 static enum err apply_last(struct audit *audit, const struct last *last)
 {
 	uint64_t leaves;
 
-	return last->any ? ledger_apply(&audit->ledger, &last->frame, NULL, NULL, &leaves) : OK;
+	return last->any ? ledger_apply(&audit->ledger, &last->frame, note_time, NULL, &leaves)
+			 : OK;
 }
 
 static enum err read_all(struct audit *audit, struct scan *scan, struct last *last)

@@ -53,6 +53,8 @@ struct audit_tree {
 	/* Index of the next leaf; read without the lock as a guess. */
 	_Atomic uint64_t next;
 	uint64_t released; /* leaves that are durable and signed */
+	/* Times of the newest leaf and the newest head: none is earlier from here on. */
+	int64_t newest, headed;
 	/* Leaves that are in durable tiles; only grows, and read without the lock too. */
 	_Atomic uint64_t tiled;
 	bool wants_head;    /* holds leaves that nobody signed before the log was opened */

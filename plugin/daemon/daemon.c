@@ -89,12 +89,15 @@ static enum err open_log(struct daemon *daemon)
 	if (snprintf(path, sizeof path, "%s/%s", state_path(daemon->state), STATE_LOG) >=
 	    (int)sizeof path)
 		return failed(ERR_RANGE, "the state directory's path is too long");
-	if ((e = audit_open(&options, &recovery, &daemon->audit)) ||
-	    (e = state_raise_bootcount(daemon->state, &daemon->bootcount)) ||
+	if ((e = audit_open(&options, &recovery, &daemon->audit)))
+		return e;
+	int64_t newest = audit_newest(daemon->audit);
+	if ((e = state_raise_bootcount(daemon->state, &daemon->bootcount)) ||
 	    (e = open_appliance_tree(daemon)) ||
 	    (e = record_write(daemon, NULL, NULL, LEAF_OPEN, slice_of(NULL, 0),
 			      "daemon started, boot count %llu",
-			      (unsigned long long)daemon->bootcount)))
+			      (unsigned long long)daemon->bootcount)) ||
+	    (e = record_clock_behind(daemon, newest)))
 		return e;
 	return record_recovery(daemon, &recovery);
 }

@@ -12,6 +12,7 @@
 #include "plugin/daemon/anchor.h"
 #include "plugin/daemon/attest.h"
 #include "plugin/daemon/clients.h"
+#include "plugin/daemon/clock.h"
 #include "plugin/daemon/partition.h"
 #include "plugin/daemon/refusals.h"
 #include "plugin/daemon/seals.h"
@@ -38,7 +39,8 @@ struct daemon {
 	struct tcb tcb;
 	struct partitions partitions;
 	struct seals seals;
-	uint64_t sealing_ms; /* the server's: when sealing_tick last looked */
+	uint64_t sealing_ms;      /* the server's: when sealing_tick last looked */
+	struct clock_watch clock; /* the server's */
 	struct clients clients;
 	struct refusals refused;
 	pthread_mutex_t managing; /* one enrolment, load, removal or suspension at a time */

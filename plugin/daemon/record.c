@@ -3,14 +3,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
+#include "config/base/log.h"
+#include "plugin/daemon/clock.h"
 
 #define WORDS_MAX 480
-#define TIME_SYNCHRONISED 1 /* by the kernel's own judgement (NTP, PTP) */
 
 bool record_development(const struct daemon *daemon, const struct record_caller *caller)
 {
@@ -19,17 +19,13 @@ bool record_development(const struct daemon *daemon, const struct record_caller 
 
 static void fill_time(struct leaf *leaf)
 {
-	struct timex clock = { 0 };
+	struct clock_reading now;
 	struct timespec up;
-	int state = adjtimex(&clock);
 
-	leaf->time = (int64_t)(io_realtime_us() / 1000000);
-	if (state >= 0) {
-		bool good = state != TIME_ERROR && !(clock.status & STA_UNSYNC);
-
-		leaf->time_source = good ? TIME_SYNCHRONISED : 0;
-		leaf->time_error_us = clock.maxerror > 0 ? (uint64_t)clock.maxerror : 0;
-	}
+	clock_read(&now);
+	leaf->time = now.time;
+	leaf->time_source = now.source;
+	leaf->time_error_us = now.error_us;
 	if (!clock_gettime(CLOCK_BOOTTIME, &up)) {
 		leaf->has_uptime = true;
 		leaf->uptime = (uint64_t)up.tv_sec;
@@ -125,4 +121,34 @@ enum err record_write(struct daemon *daemon, const struct partition *partition,
 	leaf.subject = subject;
 	leaf.reason = slice_text(words);
 	return audit_record(record_tree(daemon, partition), &leaf);
+}
+
+enum err record_clock_behind(struct daemon *daemon, int64_t newest)
+{
+	struct clock_reading now;
+
+	clock_read(&now);
+	long long behind = newest - now.time;
+	if (behind <= 1)
+		return OK;
+	log_error(
+		"the system clock is %lld s behind the log's newest time: new records stay at the "
+		"time of the one before, not synchronised, until it has caught up",
+		behind);
+	return record_write(daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
+			    "the system clock was %lld s behind the log's newest time", behind);
+}
+
+void record_clock(struct daemon *daemon)
+{
+	int64_t by_us;
+
+	if (!clock_was_set(&daemon->clock, &by_us))
+		return;
+	bool back = by_us < 0;
+	double seconds = (double)(back ? -by_us : by_us) / 1e6;
+	log_warning("the system clock was set %.3f s %s", seconds, back ? "back" : "forward");
+	if (record_write(daemon, NULL, NULL, LEAF_CONFIGURATION, slice_of(NULL, 0),
+			 "the system clock was set %.3f s %s", seconds, back ? "back" : "forward"))
+		log_error("%s", err_reason());
 }

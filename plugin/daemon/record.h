@@ -31,6 +31,11 @@ MUST enum err record_write(struct daemon *daemon, const struct partition *partit
 			   struct slice subject, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
+/* A record where the system clock is behind @newest, the newest time that was in the log when it was
+ * opened; and, once a second, where it was set meanwhile. */
+MUST enum err record_clock_behind(struct daemon *daemon, int64_t newest);
+void record_clock(struct daemon *daemon);
+
 /* Whether what is done for this peer can only count as development evidence. */
 bool record_development(const struct daemon *daemon, const struct record_caller *caller);
 

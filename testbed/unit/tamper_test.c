@@ -338,7 +338,7 @@ END_TEST
 
 START_TEST(a_clock_that_jumps_back_changes_nothing_else)
 {
-	static const int64_t jumps[] = { -3600, -86400 * 400, 86400 * 4000, -1, 0 };
+	static const int64_t jumps[] = { -3600, -86400 * 400, 3600, -1, 0 };
 
 	start();
 	for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
