@@ -93,6 +93,7 @@ void record_fill_app(const struct app *app, uint64_t epoch, struct leaf *leaf)
 	leaf->components[0].name = slice_text("image");
 	memcpy(leaf->components[0].sha256, app->image, SHA256_SIZE);
 	leaf->components[1].name = slice_text("profile");
+	leaf->components[1].version = slice_text(app->purity);
 	memcpy(leaf->components[1].sha256, app->profile, SHA256_SIZE);
 	leaf->components_n = 2;
 	leaf->has_epoch = true;

@@ -5,6 +5,7 @@
 
 #include "config/base/cbor.h"
 #include "config/base/io.h"
+#include "sandbox/manifest.h"
 
 void app_release(struct app *app)
 {
@@ -54,6 +55,7 @@ enum err registry_examine(struct slice package, const struct registry_ceiling *c
 			  struct app **out)
 {
 	CLEANUP(app) struct app *app = calloc(1, sizeof *app);
+	CLEANUP(buf) struct buf purity = BUF_INIT;
 	struct package parsed;
 	uint8_t id_hash[SHA256_SIZE];
 	enum err e;
@@ -77,8 +79,12 @@ enum err registry_examine(struct slice package, const struct registry_ceiling *c
 	memcpy(app->cka_id, id_hash, sizeof app->cka_id);
 	app->limits = parsed.manifest.limits;
 	app->refuse_code = parsed.manifest.refuse_code;
+	if (parsed.manifest.purity) {
+		manifest_purity_put(parsed.manifest.purity, &purity);
+		copy_text(app->purity, sizeof app->purity, buf_slice(&purity));
+	}
 	buf_put_slice(&app->manifest, parsed.manifest_raw);
-	if ((e = buf_check(&app->manifest)))
+	if ((e = buf_check(&purity)) || (e = buf_check(&app->manifest)))
 		return e;
 	*out = STEAL(app);
 	return OK;

@@ -31,6 +31,7 @@ struct app {
 	struct buf manifest;  /* as in the package */
 	struct limits limits;
 	uint8_t refuse_code;
+	char purity[48];                /* what its manifest claims, in words; "": nothing */
 	const void *group;              /* whose runs wait for cells in turn: the registry's */
 	pthread_mutex_t lock;           /* guards the rest */
 	struct sandbox_image *unpacked; /* made at the first run, and again when it was evicted */
