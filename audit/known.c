@@ -23,6 +23,7 @@ struct key {
 struct known {
 	struct fact facts[FACTS];
 	struct key keys[KEYS];
+	struct known_tcb *tcb; /* NULL: none was read yet */
 };
 
 enum err known_new(struct known **out)
@@ -40,6 +41,7 @@ void known_free(struct known *known)
 		return;
 	for (size_t i = 0; i < KEYS; i++)
 		X509_free(known->keys[i].x);
+	known_tcb_release(known->tcb);
 	free(known);
 }
 
@@ -194,5 +196,58 @@ enum err known_chain(struct known *known, struct slice certificate, const struct
 	    (e = period(certificate, chain, ca, &from, &to)))
 		return e;
 	keep(known, fact, from, to);
+	return OK;
+}
+
+/* ---- TCB records ---- */
+
+void known_tcb_release(struct known_tcb *tcb)
+{
+	if (!tcb || atomic_fetch_sub(&tcb->refs, 1) != 1)
+		return;
+	buf_free(&tcb->raw);
+	free(tcb->leaf);
+	free(tcb);
+}
+
+static void tcb_cleanup(struct known_tcb **tcb)
+{
+	known_tcb_release(*tcb);
+}
+
+static enum err read_tcb(struct slice raw, struct known_tcb **out)
+{
+	CLEANUP(tcb) struct known_tcb *tcb = calloc(1, sizeof *tcb);
+	enum err e;
+
+	if (!tcb)
+		return failed(ERR_MEMORY, "no memory for a TCB record");
+	tcb->refs = 1;
+	buf_put_slice(&tcb->raw, raw);
+	if ((e = buf_check(&tcb->raw)) || (e = leaf_read(buf_slice(&tcb->raw), &tcb->leaf)) ||
+	    (e = leaf_components_digest(tcb->leaf, tcb->components)))
+		return e;
+	leaf_hash(raw, tcb->hash);
+	*out = STEAL(tcb);
+	return OK;
+}
+
+enum err known_tcb(struct known *known, struct slice raw, struct known_tcb **out)
+{
+	struct known_tcb *tcb = known ? known->tcb : NULL;
+	enum err e;
+
+	if (!tcb || !slice_equal(buf_slice(&tcb->raw), raw)) {
+		if ((e = read_tcb(raw, &tcb)))
+			return e;
+		if (!known) {
+			*out = tcb;
+			return OK;
+		}
+		known_tcb_release(known->tcb);
+		known->tcb = tcb;
+	}
+	atomic_fetch_add(&tcb->refs, 1);
+	*out = tcb;
 	return OK;
 }

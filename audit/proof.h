@@ -64,11 +64,14 @@ struct proof_check {
 	char words[256];
 };
 #define PROOF_CHECKS_MAX 32
+struct known_tcb;
 struct proof_report {
 	struct proof_check checks[PROOF_CHECKS_MAX];
 	size_t n;
 	/* Decoded, when they could be; they point into the proof; freed by _free. */
-	struct leaf *leaf, *tcb; /* tcb: NULL when no TCB record came along */
+	struct leaf *leaf;
+	const struct leaf *tcb; /* NULL when no TCB record came along */
+	struct known_tcb *held; /* where tcb is */
 };
 
 /* OK: everything asked for holds. ERR_MISMATCH, ERR_CRYPTO or ERR_FORMAT: it does not, and

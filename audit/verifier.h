@@ -15,7 +15,8 @@ struct verifier {
 	struct proof_parts parts;
 	struct slice certificate; /* given, for a compact proof */
 	struct compact compact;
-	struct leaf *leaf, *tcb; /* the report's; tcb is NULL when no TCB record came along */
+	struct leaf *leaf;      /* the report's */
+	const struct leaf *tcb; /* likewise; NULL when no TCB record came along */
 	struct receipt receipt;
 	struct proof_keys keys;
 	bool skipped; /* of the step that runs */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/known.h"
 #include "audit/leaf_text.h"
 #include "audit/verifier.h"
 
@@ -161,8 +162,10 @@ enum err verifier_run(struct verifier *v, const struct verifier_step *steps, siz
 void proof_report_free(struct proof_report *report)
 {
 	free(report->leaf);
-	free(report->tcb);
-	report->leaf = report->tcb = NULL;
+	known_tcb_release(report->held);
+	report->leaf = NULL;
+	report->tcb = NULL;
+	report->held = NULL;
 }
 
 void proof_report_cleanup(struct proof_report *report)

@@ -19,10 +19,9 @@ static enum err check_format(struct verifier *v)
 	if (e || (e = leaf_decode(v->parts.leaf, v->leaf)))
 		return failed(e, "the proof is damaged or not a proof: %s", err_reason());
 	if (v->parts.tcb_leaf.left) {
-		e = leaf_read(v->parts.tcb_leaf, &v->report->tcb);
-		v->tcb = v->report->tcb;
-		if (e)
+		if ((e = known_tcb(v->expect->known, v->parts.tcb_leaf, &v->report->held)))
 			return failed(e, "the TCB record is damaged: %s", err_reason());
+		v->tcb = v->report->tcb = v->report->held->leaf;
 	} else if (v->parts.tcb_receipt.left) {
 		return failed(ERR_FORMAT, "the proof is damaged: a TCB receipt without its record");
 	}
@@ -104,9 +103,6 @@ static enum err check_origin(struct verifier *v)
 
 static enum err check_tcb(struct verifier *v)
 {
-	uint8_t digest[SHA256_SIZE];
-	enum err e;
-
 	if (!v->tcb)
 		return verifier_skip(v, "no TCB record came with the proof");
 	if (v->tcb->type != LEAF_TCB)
@@ -114,9 +110,7 @@ static enum err check_tcb(struct verifier *v)
 			      leaf_type_name(v->tcb->type));
 	if (!v->leaf->has_tcb)
 		return failed(ERR_MISMATCH, "the TCB record does not match: the proof names none");
-	if ((e = leaf_components_digest(v->tcb, digest)))
-		return e;
-	if (memcmp(digest, v->leaf->tcb, sizeof digest) != 0)
+	if (memcmp(v->report->held->components, v->leaf->tcb, SHA256_SIZE) != 0)
 		return failed(ERR_MISMATCH,
 			      "the TCB record does not match: its list of %zu parts "
 			      "is not the one that claim tcb names",
@@ -156,22 +150,24 @@ static enum err check_log(struct verifier *v)
 			    (const char *)v->receipt.origin.p);
 }
 
-static enum err check_receipt(struct verifier *v, const struct receipt *r, struct slice leaf)
+static enum err check_receipt(struct verifier *v, const struct receipt *r,
+			      const uint8_t leaf_hash[SHA256_SIZE])
 {
-	uint8_t hash[SHA256_SIZE], digest[SHA256_SIZE];
-	enum err e;
+	uint8_t digest[SHA256_SIZE];
+	enum err e = receipt_digest(r, leaf_hash, digest);
 
-	leaf_hash(leaf, hash);
-	if ((e = receipt_digest(r, hash, digest)))
+	if (e)
 		return e;
 	return known_signature(v->expect->known, r->certificate, digest, r->signature);
 }
 
 static enum err check_signature(struct verifier *v)
 {
-	enum err e = check_receipt(v, &v->receipt, v->parts.leaf);
+	uint8_t hash[SHA256_SIZE];
+	enum err e;
 
-	if (e)
+	leaf_hash(v->parts.leaf, hash);
+	if ((e = check_receipt(v, &v->receipt, hash)))
 		return failed(e, "the signature does not match the record: %s", err_reason());
 	return verifier_say(v, "ES256 over the log's root, to which the record leads");
 }
@@ -257,7 +253,7 @@ static enum err check_tcb_receipt(struct verifier *v)
 	if (!v->parts.tcb_receipt.left)
 		return verifier_skip(v, "no receipt for the TCB record came with the proof");
 	if ((e = receipt_read(v->parts.tcb_receipt, &r)) || (e = check_place(v->tcb, &r)) ||
-	    (e = check_receipt(v, &r, v->parts.tcb_leaf)) || (e = check_chain(v, &r, r.time)) ||
+	    (e = check_receipt(v, &r, v->report->held->hash)) || (e = check_chain(v, &r, r.time)) ||
 	    (e = check_same_appliance(&v->receipt, &r)))
 		return failed(e, "the TCB record's receipt does not hold: %s", err_reason());
 	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,

@@ -144,6 +144,16 @@ START_TEST(a_cache_changes_no_verdict)
 }
 END_TEST
 
+START_TEST(an_outcome_outlives_its_cache)
+{
+	expect.cache = assay_cache_new();
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+	assay_cache_free(expect.cache);
+	ck_assert_ptr_nonnull(strstr(assay_outcome_policy(outcome), "kernel="));
+}
+END_TEST
+
 START_TEST(a_cached_policy_is_the_one_that_is_given)
 {
 	expect.cache = assay_cache_new();
@@ -170,6 +180,7 @@ static void add(TCase *t)
 	tcase_add_test(t, output_whose_key_was_cut_is_not_taken_for_checked);
 	tcase_add_test(t, output_beside_damaged_keys_is_not_taken_for_checked);
 	tcase_add_test(t, a_cache_changes_no_verdict);
+	tcase_add_test(t, an_outcome_outlives_its_cache);
 	tcase_add_test(t, a_cached_policy_is_the_one_that_is_given);
 	tcase_add_test(t, expectations_of_no_size_are_the_callers_mistake);
 }
