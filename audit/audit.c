@@ -83,13 +83,15 @@ size_t ticket_bytes(const struct audit_ticket *ticket)
 {
 	size_t n = ticket->has_leaf ? ENTRY_LEAF_OVERHEAD + ticket->leaf.len : 0;
 
+	if (ticket->mark)
+		n += ENTRY_MARK;
 	if (ticket->new_key)
 		n += ENTRY_LEAF_OVERHEAD + strlen(ticket->tree->book->origin) +
 		     ticket->new_key->certificate.len + ticket->new_key->chain.len;
 	return n;
 }
 
-static struct audit_ticket *ticket_new(struct audit_tree *tree)
+struct audit_ticket *ticket_new(struct audit_tree *tree)
 {
 	struct audit_ticket *ticket = calloc(1, sizeof *ticket);
 
@@ -172,8 +174,30 @@ static enum err number_locked(struct audit_tree *tree, struct leaf *leaf,
 	return OK;
 }
 
-static enum err submit(struct audit_tree *tree, struct leaf *leaf, struct audit_ticket *ticket)
+/* Which shard takes a record; waits while one is being closed. */
+static enum err current_locked(struct audit *audit, struct audit_tree **tree)
 {
+	for (;;) {
+		if (audit->poisoned)
+			return failed(ERR_IO, "the log has stopped: %s", audit->why);
+		if (audit->closing)
+			return failed(ERR_STATE, "the log is being closed");
+		if ((*tree)->successor)
+			*tree = (*tree)->successor;
+		else if ((*tree)->turning)
+			wait_for_room_locked(audit);
+		else
+			break;
+	}
+	return (*tree)->ended ? failed(ERR_STATE, "%s is closed, and there is no next shard yet",
+				       (*tree)->book->origin)
+			      : OK;
+}
+
+/* ERR_EXISTS: the tree was closed meanwhile. */
+static enum err queue_once(struct audit_ticket *ticket, struct leaf *leaf)
+{
+	struct audit_tree *tree = ticket->tree;
 	struct audit *audit = tree->audit;
 	size_t pos_at;
 	enum err e;
@@ -182,11 +206,31 @@ static enum err submit(struct audit_tree *tree, struct leaf *leaf, struct audit_
 		return e;
 	pthread_mutex_lock(&audit->lock);
 	e = admit_locked(audit, ticket_bytes(ticket) + LATE_MORE);
+	if (!e && leaf && !ticket->mark && atomic_load(&tree->moved))
+		e = ERR_EXISTS;
 	if (!e && leaf)
 		e = number_locked(tree, leaf, ticket, pos_at);
 	if (!e)
 		enqueue_locked(audit, ticket);
 	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
+enum err ticket_submit(struct audit_ticket *ticket, struct leaf *leaf)
+{
+	struct audit *audit = ticket->audit;
+	enum err e = OK;
+
+	do {
+		if (leaf && !ticket->mark && atomic_load(&ticket->tree->moved)) {
+			pthread_mutex_lock(&audit->lock);
+			e = current_locked(audit, &ticket->tree);
+			pthread_mutex_unlock(&audit->lock);
+		}
+		if (e)
+			return e;
+		buf_reset(&ticket->leaf);
+	} while ((e = queue_once(ticket, leaf)) == ERR_EXISTS);
 	return e;
 }
 
@@ -197,7 +241,7 @@ enum err audit_begin(struct audit_tree *tree, struct leaf *leaf, struct audit_ti
 
 	if (!ticket)
 		return failed(ERR_MEMORY, "a record");
-	if ((e = submit(tree, leaf, ticket))) {
+	if ((e = ticket_submit(ticket, leaf))) {
 		ticket_drop(ticket);
 		return e;
 	}
@@ -210,7 +254,7 @@ struct slice audit_ticket_leaf(const struct audit_ticket *ticket)
 	return buf_slice(&ticket->leaf);
 }
 
-static enum err await(struct audit_ticket *ticket)
+enum err ticket_await(struct audit_ticket *ticket)
 {
 	while (sem_wait(&ticket->settled) && errno == EINTR)
 		;
@@ -227,7 +271,7 @@ enum err audit_finish(struct audit_ticket *ticket, struct buf *receipt)
 	struct tree_path path;
 	enum err e;
 
-	if ((e = await(ticket)))
+	if ((e = ticket_await(ticket)))
 		return e;
 	head = ticket->head;
 	if (!head)
@@ -254,7 +298,7 @@ enum err audit_record(struct audit_tree *tree, struct leaf *leaf)
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
 	enum err e = audit_begin(tree, leaf, &ticket);
 
-	return e ? e : await(ticket);
+	return e ? e : ticket_await(ticket);
 }
 
 enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out)
@@ -266,7 +310,7 @@ enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *o
 	enum err e;
 
 	pthread_mutex_lock(&audit->lock);
-	struct key *key = key_hold(tree->key);
+	struct key *key = key_hold(turn_last_locked(tree)->key);
 	pthread_mutex_unlock(&audit->lock);
 	if (!(e = compact_prepare(&draft, &key->key, leaf, digest)) &&
 	    !(e = audit->signer.sign(audit->signer.context, key->key.handle, digest, &signature)) &&
@@ -278,7 +322,7 @@ enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *o
 
 /* --- trees --- */
 
-static struct audit_tree *tree_of_locked(const struct audit *audit, const char *origin)
+struct audit_tree *tree_of_locked(const struct audit *audit, const char *origin)
 {
 	for (size_t i = 0; i < audit->trees_n; i++)
 		if (!strcmp(audit->trees[i]->book->origin, origin))
@@ -306,10 +350,12 @@ enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_t
 	pthread_rwlock_init(&tree->trimming, NULL);
 	tree->in_log = book->tree.size > 0;
 	tree->tiled = book->tree.base;
+	tree->ended = book->closed;
+	atomic_store(&tree->moved, tree->ended);
 	tree->next = tree->released = book->tree.size;
 	tree->headed = times_head(buf_slice(&book->head.protected));
 	tree->newest = book->newest > tree->headed ? book->newest : tree->headed;
-	if (book->tree.size >= 2 && book->head.size < book->tree.size) {
+	if (book->tree.size >= 2 && book->head.size < book->tree.size && !book->pruned) {
 		tree->released = book->head.size;
 		tree->wants_head = true;
 	}
@@ -346,10 +392,10 @@ static enum err introduce(struct audit_tree *tree, struct key *key, struct leaf 
 	if (!ticket)
 		return failed(ERR_MEMORY, "a tree");
 	ticket->new_key = key_hold(key);
-	if ((e = submit(tree, genesis, ticket)))
+	if ((e = ticket_submit(ticket, genesis)))
 		return e;
 	*queued = true;
-	return await(ticket);
+	return ticket_await(ticket);
 }
 
 static enum err make_tree(struct audit *audit, const char *origin, struct key *key,
@@ -428,8 +474,8 @@ static enum err renew(struct audit *audit, struct audit_tree *tree, struct key *
 	return OK;
 }
 
-static enum err find_or_make(struct audit *audit, const char *origin, struct key *key,
-			     struct leaf *genesis, struct audit_tree **out)
+enum err tree_ready(struct audit *audit, const char *origin, struct key *key, struct leaf *genesis,
+		    struct audit_tree **out)
 {
 	struct audit_tree *tree;
 	enum err e;
@@ -437,6 +483,10 @@ static enum err find_or_make(struct audit *audit, const char *origin, struct key
 	pthread_mutex_lock(&audit->lock);
 	tree = tree_of_locked(audit, origin);
 	pthread_mutex_unlock(&audit->lock);
+	if (tree && tree->book->pruned) {
+		*out = tree;
+		return OK;
+	}
 	e = tree ? renew(audit, tree, key) : make_tree(audit, origin, key, genesis, &tree);
 	if (e || (e = public_tree(audit->trees_dir, origin, buf_slice(&key->certificate),
 				  buf_slice(&key->chain))))
@@ -447,6 +497,14 @@ static enum err find_or_make(struct audit *audit, const char *origin, struct key
 	pthread_mutex_unlock(&audit->lock);
 	*out = tree;
 	return OK;
+}
+
+static struct audit_tree *next_shard(struct audit_tree *tree)
+{
+	pthread_mutex_lock(&tree->audit->lock);
+	struct audit_tree *next = tree->successor;
+	pthread_mutex_unlock(&tree->audit->lock);
+	return next;
 }
 
 enum err audit_tree(struct audit *audit, const char *origin, const struct audit_key *given,
@@ -464,7 +522,12 @@ enum err audit_tree(struct audit *audit, const char *origin, const struct audit_
 	if (!key)
 		return failed(ERR_MEMORY, "a key's certificates");
 	pthread_mutex_lock(&audit->making);
-	e = find_or_make(audit, origin, key, genesis, out);
+	e = tree_ready(audit, origin, key, genesis, out);
+	for (struct audit_tree *t = e ? NULL : next_shard(*out); t && !e; t = next_shard(t)) {
+		struct audit_tree *same;
+
+		e = tree_ready(audit, t->book->origin, key, NULL, &same);
+	}
 	pthread_mutex_unlock(&audit->making);
 	key_drop(key);
 	return e;
@@ -473,7 +536,7 @@ enum err audit_tree(struct audit *audit, const char *origin, const struct audit_
 uint64_t audit_tree_size(struct audit_tree *tree)
 {
 	pthread_mutex_lock(&tree->audit->lock);
-	uint64_t size = tree->released;
+	uint64_t size = turn_last_locked(tree)->released;
 	pthread_mutex_unlock(&tree->audit->lock);
 	return size;
 }

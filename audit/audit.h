@@ -82,6 +82,26 @@ MUST enum err audit_tree(struct audit *audit, const char *origin, const struct a
 			 struct leaf *genesis, struct audit_tree **out);
 uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves */
 
+/* A tree's shards (shard.h). audit_tree() is given the tree's own origin, and what it gives stands for
+ * all of them: what is begun there goes to the newest one. */
+struct audit_shard {
+	char origin[AUDIT_ORIGIN_MAX + 1];
+	uint64_t size; /* released leaves */
+	int64_t began; /* time of its genesis; 0: not known yet */
+	bool ended;    /* a crash came before the next one: audit_turn() makes it */
+};
+/* The newest one. */
+MUST enum err audit_shard(struct audit_tree *tree, struct audit_shard *out);
+/* Closes the newest one with @close and begins the next with @genesis; both get the claim "shard", and
+ * what is begun meanwhile waits. When it fails in between, nothing more can be begun until it was done
+ * again. */
+MUST enum err audit_turn(struct audit_tree *tree, struct leaf *close, struct leaf *genesis);
+/* May a shard's leaves be removed: is it closed and published, of just this size and root, and is
+ * there a next one? ERR_NOT_FOUND, ERR_STATE, ERR_MISMATCH. */
+MUST enum err audit_prunable(struct audit *audit, const struct audit_head *shard);
+/* Removes its folder, for ever. That it was exported, and that a record says so, is the caller's part. */
+MUST enum err audit_prune(struct audit *audit, const struct audit_head *shard);
+
 /* A record on its way. */
 struct audit_ticket;
 

@@ -35,6 +35,8 @@ static enum err on_tree(struct walk *walk, const struct ledger_tree *tree)
 		walk->seen_n = tree->number + 1;
 	}
 	walk->seen[tree->number].chain_ok = false;
+	if (tree->pruned || !tree->certificate.len) /* it is for walk_shards() to look into */
+		return OK;
 	if (chain_read(buf_slice(&tree->ca), &chain) || chain_find(&chain, walk->ca, &at))
 		return failed(ERR_CRYPTO, "%s belongs to another appliance: its CA is not this one",
 			      tree->origin);
@@ -69,6 +71,8 @@ static enum err on_leaf(struct walk *walk, const struct ledger_tree *tree,
 	if (walk->leaf.pos != entry->index || !slice_is(walk->leaf.origin, tree->origin))
 		return failed(ERR_MISMATCH, "%s: record %llu says that it is another one",
 			      tree->origin, ull(entry->index));
+	if ((e = shard_note(&walk->notes, tree->origin, &walk->leaf)))
+		return e;
 	walk->seen[tree->number].newest = walk->leaf.time;
 	/* A tree's first head comes later than its first record, and maybe never. */
 	if (!walk->seen[tree->number].chain_ok && (e = walk_chain(walk, tree)))
@@ -102,6 +106,9 @@ static enum err on_entry(void *context, struct ledger_tree *tree, const struct e
 		return on_leaf(context, tree, entry);
 	case ENTRY_HEAD:
 		return on_head(context, tree);
+	case ENTRY_CLOSED:
+	case ENTRY_PRUNED:
+		return OK;
 	case ENTRY_SNAPSHOT:
 		break;
 	}
@@ -138,6 +145,10 @@ static enum err check_chains(struct walk *walk)
 
 		if (!tree->tree.size)
 			return failed(ERR_MISMATCH, "%s: a tree without records", tree->origin);
+		const struct auditor_tree *found = walk_report(walk, tree->origin);
+
+		if (tree->pruned || (found && found->pruned))
+			continue; /* for walk_shards() */
 		if (!walk->seen[i].chain_ok && (e = walk_chain(walk, tree)))
 			return e;
 	}
@@ -170,6 +181,10 @@ static enum err fill_report(struct walk *walk, const struct scan *scan)
 		to->size = tree->tree.size;
 		to->signed_size =
 			to->checkpoint > tree->head.size ? to->checkpoint : tree->head.size;
+		to->pruned |= tree->pruned;
+		report->pruned += tree->pruned;
+		if (tree->pruned)
+			to->signed_size = to->size;
 		if ((e = tree_root(&tree->tree, tree->tree.size, to->root))) {
 			free(trees);
 			return e;
@@ -267,6 +282,10 @@ static enum err check_against(struct walk *walk)
 	if (!(tree = walk_report(walk, origin)))
 		return failed(ERR_MISMATCH, "%s: there was such a tree, and the log has none",
 			      origin);
+	if (tree->pruned)
+		return failed(ERR_MISMATCH,
+			      "%s was pruned: compare that checkpoint with what was exported of it",
+			      origin);
 	if ((e = public_signed(&note, origin, walk->trees, ledger_find(&walk->ledger, origin),
 			       walk->ca)))
 		return e;
@@ -300,7 +319,7 @@ static enum err verify(struct walk *walk)
 		return e;
 	walk->trees = trees;
 	if ((e = walk->options->copy ? verify_copy(walk) : verify_log(walk, wal)) ||
-	    (walk->options->against.left && (e = check_against(walk))))
+	    (e = walk_shards(walk)) || (walk->options->against.left && (e = check_against(walk))))
 		return e;
 	e = walk->options->copy ? OK : note_live(root, &live);
 	walk->report->live = live;
@@ -324,6 +343,7 @@ enum err auditor_run(const struct auditor_options *options, struct auditor_repor
 		auditor_report_free(report);
 	public_list_free(&walk->published);
 	ledger_free(&walk->ledger);
+	shard_notes_free(&walk->notes);
 	free(walk->seen);
 	free(walk);
 	return e;

@@ -7,6 +7,10 @@
  * which are gone with their segments, are not: each was a root of a prefix of what is checked here,
  * and the last one stands for them.
  *
+ * A tree's shards (shard.h) must be linked: each begins with the final size and root of the one before,
+ * which ends with a record that names it. One whose folder is missing must have been pruned: a record
+ * says so, or a shard in which it may have been was pruned later.
+ *
  * The frames' HMAC needs the token and is not checked here, so whoever can write the files can add
  * records behind the last signed head: those are UNSIGNED. Works on a live log, to its last commit,
  * where a few records may wait for their head; a log that nobody writes has none such but after a
@@ -27,6 +31,7 @@ struct auditor_tree {
 	uint64_t tiled;            /* leaves that were checked in tiles */
 	uint64_t logged;           /* the first leaf that is in the write-ahead log too */
 	uint64_t checkpoint;       /* size of the checkpoint; 0: none */
+	bool pruned; /* its leaves are gone; the next shard vouches for size and root */
 };
 
 struct auditor_report {
@@ -37,7 +42,9 @@ struct auditor_report {
 	uint64_t torn_bytes;              /* after the last valid batch: a crash's tail, no error */
 	bool live;                        /* somebody had the log open */
 	bool log_checked;                 /* the write-ahead log was read: not so for a copy */
-	bool against;                     /* and it continues the checkpoint that was given */
+	size_t pruned;                    /* shards that were pruned, by records of the log */
+	size_t elsewhere; /* shards that others of a copy go on from, and it has not */
+	bool against;     /* and it continues the checkpoint that was given */
 };
 
 /* Called for every record: those in tiles tree by tree, the others in order of commit; each tree's

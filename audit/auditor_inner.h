@@ -6,6 +6,7 @@
 
 #include "audit/auditor.h"
 #include "audit/public.h"
+#include "audit/shard.h"
 
 /* What the auditor knows of a tree besides the ledger. */
 struct seen {
@@ -25,6 +26,7 @@ struct walk {
 	struct seen *seen; /* by tree number */
 	size_t seen_n;
 	struct leaf leaf; /* too large for a stack */
+	struct shard_notes notes;
 	uint64_t batches;
 	struct auditor_report *report;
 };
@@ -35,6 +37,8 @@ MUST enum err walk_chain(struct walk *walk, const struct ledger_tree *tree);
 /* auditor_tiles.c: checks the tiles of all trees, as far as their checkpoints and to where the ledger
  * begins. */
 MUST enum err walk_tiles(struct walk *walk);
+/* auditor_shards.c: are shards linked to one another, and missing ones pruned? Once all was read. */
+MUST enum err walk_shards(struct walk *walk);
 /* A tree in the report; NULL: there is none such. */
 struct auditor_tree *walk_report(const struct walk *walk, const char *origin);
 

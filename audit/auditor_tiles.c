@@ -86,7 +86,7 @@ static enum err check_roots(const struct walk *walk, const struct tilecheck_tree
 	tree_hash root;
 	enum err e;
 
-	if (book && book->tree.base &&
+	if (book && book->tree.base && !book->pruned &&
 	    ((e = tree_root(&book->tree, book->tree.base, root)) ||
 	     (e = root_is(tree, book->tree.base, root, "the log's beginning"))))
 		return e;
@@ -109,7 +109,7 @@ static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
 	struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
 	enum err e;
 
-	if (!book || !tree->size)
+	if (!book || !tree->size || book->pruned || !book->certificate.len)
 		return OK;
 	walk->seen[book->number].newest = tree->oldest;
 	if ((e = walk_chain(walk, book)))
@@ -121,7 +121,7 @@ static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
 static enum err open_trees(const struct walk *walk, struct tilecheck_tree *to)
 {
 	for (size_t i = 0; i < walk->report->trees_n; i++) {
-		const struct auditor_tree *tree = &walk->report->trees[i];
+		struct auditor_tree *tree = &walk->report->trees[i];
 
 		to[i] = (struct tilecheck_tree){ .folder = -1,
 						 .origin = tree->origin,
@@ -131,6 +131,12 @@ static enum err open_trees(const struct walk *walk, struct tilecheck_tree *to)
 		enum err e =
 			tree->tiled ? public_folder(walk->trees, tree->origin, false, &to[i].folder)
 				    : OK;
+		/* One that was pruned; whether it was is seen once the log was read. */
+		if (e == ERR_NOT_FOUND && !tree->checkpoint) {
+			tree->tiled = to[i].size = 0;
+			tree->pruned = true;
+			e = OK;
+		}
 		if (e)
 			return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e,
 				      "%s: its tiles are gone: %s", tree->origin, err_reason());
@@ -162,7 +168,7 @@ enum err walk_tiles(struct walk *walk)
 		trees[i].folder = -1;
 	if (!(e = open_trees(walk, trees)))
 		e = tilecheck_run(trees, n, threads_of(o), o->visit, o->context, o->progress,
-				  o->progress_context, &result);
+				  o->progress_context, &walk->notes, &result);
 	for (size_t i = 0; i < n; i++) {
 		if (!e && trees[i].size && !(e = check_roots(walk, &trees[i])))
 			e = take_times(walk, &trees[i]);

@@ -4,6 +4,7 @@
 
 #include "audit/ecdsa.h"
 #include "audit/note.h"
+#include "audit/shard.h"
 #include "audit/x509.h"
 #include "config/base/io.h"
 
@@ -316,7 +317,7 @@ enum err x509_names_origin(X509 *x, const char *origin)
 	CLEANUP(names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	struct slice found = origin_of(names);
 
-	return found.left && (!origin || slice_is(found, origin))
+	return found.left && (!origin || shard_is_of(slice_text(origin), found))
 		       ? OK
 		       : failed(ERR_CRYPTO, "the certificate is not for the log %s",
 				origin ? origin : "of an appliance");

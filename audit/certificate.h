@@ -2,7 +2,7 @@
  *
  * P-256 with ecdsa-with-SHA256. The signature is made by the signer of audit.h, which is to say by
  * an HSM. A key's certificate names the one log origin that the key may sign for, as the URI
- * "assay:<origin>" in subjectAltName. Any thread; nothing is kept between calls.
+ * "assay:<origin>" in subjectAltName; which is to say, for it and for its shards (shard.h). Any thread; nothing is kept between calls.
  */
 #ifndef AUDIT_CERTIFICATE_H
 #define AUDIT_CERTIFICATE_H

@@ -209,6 +209,11 @@ static void put_value(struct buf *out, const struct claim *c, const struct leaf 
 		return cbor_put_text_slice(out, leaf->partition_label);
 	case CLAIM_CONFINEMENT:
 		return put_confinement(out, leaf);
+	case CLAIM_SHARD:
+		cbor_put_array(out, 3);
+		cbor_put_text_slice(out, leaf->shard_origin);
+		cbor_put_uint(out, leaf->shard_size);
+		return cbor_put_bytes(out, SLICE(leaf->shard_root));
 	}
 }
 

@@ -201,6 +201,18 @@ static enum err take_partition(struct slice *in, const struct claim *c, struct l
 	return cbor_take_text(in, c->most, &leaf->partition_label);
 }
 
+static enum err take_shard(struct slice *in, const struct claim *c, struct leaf *leaf)
+{
+	size_t n;
+	enum err e;
+
+	if ((e = take_array(in, 3, 3, &n)) ||
+	    (e = take_text(in, c->least, c->most, &leaf->shard_origin)) ||
+	    (e = cbor_take_uint(in, &leaf->shard_size)))
+		return e;
+	return cbor_take_fixed(in, leaf->shard_root, sizeof leaf->shard_root);
+}
+
 static enum err take_bytes(struct slice *in, const struct claim *c, struct slice *out)
 {
 	enum err e = cbor_take_bytes(in, c->most, out);
@@ -268,6 +280,8 @@ static enum err take_value(struct slice *in, const struct claim *c, struct leaf 
 		return take_partition(in, c, leaf);
 	case CLAIM_CONFINEMENT:
 		return take_confinement(in, c->most, leaf);
+	case CLAIM_SHARD:
+		return take_shard(in, c, leaf);
 	}
 	return failed(ERR_FORMAT, "unknown kind of claim");
 }

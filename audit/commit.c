@@ -200,17 +200,19 @@ static enum err put_tree(struct audit *audit, struct audit_ticket *ticket)
 	return e;
 }
 
-static enum err put_ticket(struct audit *audit, struct batch *batch, struct audit_ticket *ticket)
+static enum err put_mark(struct audit *audit, struct audit_ticket *ticket)
 {
-	enum err e;
+	struct entry entry = { .kind = ticket->mark, .tree = ticket->tree->book->number };
 
-	if (ticket->new_key) {
-		if ((e = put_tree(audit, ticket)))
-			return e;
-		batch->entries++;
-	}
-	if (!ticket->has_leaf)
-		return OK;
+	entry_put(&audit->raw, &entry);
+	pthread_mutex_lock(&audit->lock);
+	enum err e = ledger_mark(ticket->tree->book, ticket->mark);
+	pthread_mutex_unlock(&audit->lock);
+	return e;
+}
+
+static enum err put_leaf(struct audit *audit, struct batch *batch, struct audit_ticket *ticket)
+{
 	tree_hash hash;
 	leaf_hash(buf_slice(&ticket->leaf), hash);
 	struct entry entry = { .kind = ENTRY_LEAF,
@@ -222,6 +224,23 @@ static enum err put_ticket(struct audit *audit, struct batch *batch, struct audi
 	batch->leaves++;
 	ticket->tree->touched = true;
 	return tree_append(&ticket->tree->book->tree, hash);
+}
+
+static enum err put_ticket(struct audit *audit, struct batch *batch, struct audit_ticket *ticket)
+{
+	enum err e;
+
+	if (ticket->new_key) {
+		if ((e = put_tree(audit, ticket)))
+			return e;
+		batch->entries++;
+	}
+	if (ticket->has_leaf && (e = put_leaf(audit, batch, ticket)))
+		return e;
+	if (!ticket->mark)
+		return OK;
+	batch->entries++;
+	return put_mark(audit, ticket);
 }
 
 /* No head is of before a leaf in it, nor of before the last one, whatever the system clock says. */
@@ -376,8 +395,9 @@ static enum err put_snapshot(struct audit *audit)
 	while (n < audit->trees_n && audit->trees[n]->in_log)
 		n++;
 	e = ledger_snapshot(&audit->ledger, n, &audit->raw);
+	uint32_t entries = ledger_snapshot_entries(&audit->ledger, n);
 	pthread_mutex_unlock(&audit->lock);
-	if (e || (e = wal_write(audit->wal, &audit->raw, (uint32_t)n + 1, 0)))
+	if (e || (e = wal_write(audit->wal, &audit->raw, entries, 0)))
 		return e;
 	return wal_sync(audit->wal);
 }

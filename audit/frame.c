@@ -218,6 +218,8 @@ void entry_put(struct buf *out, const struct entry *entry)
 		put_bytes(out, entry->signature);
 		break;
 	case ENTRY_SNAPSHOT:
+	case ENTRY_CLOSED:
+	case ENTRY_PRUNED:
 		break;
 	case ENTRY_STATE:
 		put_bytes(out, entry->origin);
@@ -283,6 +285,8 @@ static enum err take_body(struct slice *in, struct entry *out)
 			return e;
 		return OK;
 	case ENTRY_SNAPSHOT:
+	case ENTRY_CLOSED:
+	case ENTRY_PRUNED:
 		return OK;
 	case ENTRY_STATE:
 		return take_state(in, out);

@@ -76,14 +76,18 @@ void segment_seal(struct segment *segment, const uint8_t key[FRAME_KEY],
 MUST enum err segment_read(const uint8_t block[FRAME_BLOCK], struct segment *out);
 
 /* One entry of a frame. Trees are numbered from 0 in order of their making; a further ENTRY_TREE
- * for a number gives that tree a new certificate, for the heads from there on. A snapshot is an
- * ENTRY_SNAPSHOT and an ENTRY_STATE for each tree. */
+ * for a number gives that tree a new certificate, for the heads from there on. ENTRY_CLOSED follows the
+ * last leaf that a tree may have; ENTRY_PRUNED says that a closed one is not kept any more. A snapshot
+ * is an ENTRY_SNAPSHOT and for each tree an ENTRY_STATE, with one of these two behind it where it
+ * applies; the state of a pruned tree has neither certificates nor signature. */
 enum entry_kind {
 	ENTRY_TREE = 1,
 	ENTRY_LEAF = 2,
 	ENTRY_HEAD = 3,
 	ENTRY_SNAPSHOT = 4,
-	ENTRY_STATE = 5
+	ENTRY_STATE = 5,
+	ENTRY_CLOSED = 6,
+	ENTRY_PRUNED = 7
 };
 struct entry {
 	enum entry_kind kind;
@@ -98,11 +102,14 @@ struct entry {
 	uint64_t leaves;       /* the tree's size */
 	struct slice frontier; /* hashes, as tree_frontier() gives them */
 };
+#define ENTRY_MARK 5 /* CLOSED, PRUNED, SNAPSHOT */
 #define ENTRY_LEAF_OVERHEAD 17
 #define ENTRY_HEAD_MAX (13 + 32 + 8 + FRAME_PROTECTED_MAX + FRAME_SIGNATURE_MAX)
 #define ENTRY_FRONTIER_MAX (64 * SHA256_SIZE)
 /* A state's bytes at most, besides origin and certificates. */
 #define ENTRY_STATE_MAX (64 + ENTRY_FRONTIER_MAX + ENTRY_HEAD_MAX)
+/* And those of a pruned one, besides its frontier. */
+#define ENTRY_PRUNED_MAX (64 + FRAME_ORIGIN_MAX + SHA256_SIZE)
 void entry_put(struct buf *out, const struct entry *entry);
 /* Takes the next entry of a payload; ERR_FORMAT when it is none. */
 MUST enum err entry_take(struct slice *payload, struct entry *out);

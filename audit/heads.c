@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/shard.h"
 #include "audit/state.h"
 
 static unsigned long long ull(uint64_t v)
@@ -59,7 +60,8 @@ enum err audit_unsigned(struct audit *audit, const char *origin, struct buf *cer
 	for (size_t i = 0; i < audit->trees_n; i++) {
 		const struct audit_tree *tree = audit->trees[i];
 
-		if (tree->key || !tree->wants_head || strcmp(tree->book->origin, origin))
+		if (tree->key || !tree->wants_head ||
+		    !shard_is_of(slice_text(tree->book->origin), slice_text(origin)))
 			continue;
 		buf_put_slice(certificate, buf_slice(&tree->book->certificate));
 		e = buf_check(certificate);
@@ -80,6 +82,8 @@ static enum err check_head(const struct audit *audit, const struct audit_head *h
 			"%s: the log has %llu records, there were %llu: it was put back to an "
 			"earlier state, or cut",
 			head->origin, ull(tree ? tree->tree.size : 0), ull(head->size));
+	if (tree->pruned && head->size < tree->tree.base)
+		return OK; /* as much as is known of it */
 	if ((e = public_root(audit->trees_dir, tree, head->size, root)))
 		return e;
 	if (memcmp(root, head->root, SHA256_SIZE))

@@ -243,6 +243,12 @@ static void show_parts(struct writer *w, const struct claim *c, const struct lea
 		put_text(w, "serial", leaf->partition_serial);
 		put_text(w, "label", leaf->partition_label);
 		break;
+	case CLAIM_SHARD:
+		put_text(w, "origin", leaf->shard_origin);
+		put_number(w, "size", leaf->shard_size);
+		put_name(w, "root");
+		put_hex(w, SLICE(leaf->shard_root));
+		break;
 	default:
 		show_confinement(w, leaf);
 		break;

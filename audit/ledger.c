@@ -86,6 +86,9 @@ static enum err apply_leaf(struct ledger_tree *tree, const struct entry *entry)
 {
 	tree_hash hash;
 
+	if (tree->closed)
+		return failed(ERR_MISMATCH, "%s: a record after the one that closed it",
+			      tree->origin);
 	if (entry->index != tree->tree.size)
 		return failed(ERR_MISMATCH, "%s: record %llu in the place of %llu", tree->origin,
 			      ull(entry->index), ull(tree->tree.size));
@@ -133,7 +136,41 @@ static enum err apply_head(struct ledger_tree *tree, const struct entry *entry)
 	return ledger_head(tree, entry->size, root, entry->protected, entry->signature);
 }
 
+/* Size, frontier and root of what is pruned stay: that is what later shards and people speak of. */
+static void forget_keys(struct ledger_tree *tree)
+{
+	buf_free(&tree->certificate);
+	buf_free(&tree->ca);
+	buf_free(&tree->former);
+	receipt_head_free(&tree->head);
+	tree->head = (struct receipt_head){ 0 };
+}
+
+enum err ledger_mark(struct ledger_tree *tree, enum entry_kind kind)
+{
+	bool good = kind == ENTRY_CLOSED ? !tree->closed && tree->tree.size
+					 : tree->closed && !tree->pruned;
+
+	if (!good)
+		return failed(ERR_MISMATCH, "%s: closed or pruned out of order", tree->origin);
+	tree->closed = true;
+	if (kind == ENTRY_PRUNED) {
+		tree->pruned = true;
+		forget_keys(tree);
+	}
+	return OK;
+}
+
 /* --- snapshots --- */
+
+uint32_t ledger_snapshot_entries(const struct ledger *ledger, size_t trees)
+{
+	size_t n = 1 + trees;
+
+	for (size_t i = 0; i < trees; i++)
+		n += ledger->trees[i]->closed;
+	return (uint32_t)n;
+}
 
 static enum err put_state(const struct ledger_tree *tree, struct buf *out)
 {
@@ -155,7 +192,11 @@ static enum err put_state(const struct ledger_tree *tree, struct buf *out)
 			       .root = slice_of(head->root, head->size ? SHA256_SIZE : 0),
 			       .protected = buf_slice(&head->protected),
 			       .signature = buf_slice(&head->signature) };
+	struct entry mark = { .kind = tree->pruned ? ENTRY_PRUNED : ENTRY_CLOSED,
+			      .tree = tree->number };
 	entry_put(out, &entry);
+	if (tree->closed)
+		entry_put(out, &mark);
 	return buf_check(out);
 }
 
@@ -178,8 +219,13 @@ size_t ledger_snapshot_max(const struct ledger *ledger)
 	for (size_t i = 0; i < ledger->n; i++) {
 		const struct ledger_tree *tree = ledger->trees[i];
 
-		n += ENTRY_STATE_MAX + strlen(tree->origin) + tree->certificate.len + tree->ca.len +
-		     tree->former.len;
+		/* One that is pruned stays as it is. */
+		if (tree->pruned)
+			n += ENTRY_PRUNED_MAX +
+			     SHA256_SIZE * (size_t)__builtin_popcountll(tree->tree.size);
+		else
+			n += ENTRY_STATE_MAX + strlen(tree->origin) + tree->certificate.len +
+			     tree->ca.len + tree->former.len;
 	}
 	return n;
 }
@@ -198,6 +244,19 @@ static enum err compare(const struct ledger *ledger, struct slice snapshot)
 				"a segment begins with other trees than those before it add up to");
 }
 
+/* Behind its tree's state. */
+static enum err load_mark(struct ledger *ledger, const struct entry *entry,
+			  struct ledger_tree **out)
+{
+	struct ledger_tree *tree = ledger->n ? ledger->trees[ledger->n - 1] : NULL;
+
+	if (!tree || entry->tree != tree->number || tree->closed)
+		return failed(ERR_MISMATCH, "a snapshot with its trees out of order");
+	*out = tree;
+	tree->closed = true; /* what is pruned was closed */
+	return entry->kind == ENTRY_PRUNED ? ledger_mark(tree, ENTRY_PRUNED) : OK;
+}
+
 static enum err load_state(struct ledger *ledger, const struct entry *entry,
 			   struct ledger_tree **out)
 {
@@ -207,6 +266,8 @@ static enum err load_state(struct ledger *ledger, const struct entry *entry,
 	enum err e;
 
 	introduction.kind = ENTRY_TREE;
+	if (entry->kind == ENTRY_CLOSED || entry->kind == ENTRY_PRUNED)
+		return load_mark(ledger, entry, out);
 	if (entry->kind != ENTRY_STATE || entry->tree != ledger->n)
 		return failed(ERR_MISMATCH, "a snapshot with its trees out of order");
 	if ((e = ledger_tree(ledger, &introduction, out)))
@@ -251,12 +312,14 @@ static enum err apply(struct ledger *ledger, const struct entry *entry, struct l
 {
 	if (entry->kind == ENTRY_TREE)
 		return ledger_tree(ledger, entry, tree);
-	if (entry->kind != ENTRY_LEAF && entry->kind != ENTRY_HEAD)
+	if (entry->kind == ENTRY_SNAPSHOT || entry->kind == ENTRY_STATE)
 		return failed(ERR_MISMATCH, "a part of a snapshot outside of one");
 	if (entry->tree >= ledger->n)
 		return failed(ERR_MISMATCH, "an entry for tree %u, which does not exist",
 			      entry->tree);
 	*tree = ledger->trees[entry->tree];
+	if (entry->kind == ENTRY_CLOSED || entry->kind == ENTRY_PRUNED)
+		return ledger_mark(*tree, entry->kind);
 	if (entry->kind == ENTRY_HEAD) {
 		ledger->heads++;
 		return apply_head(*tree, entry);

@@ -21,9 +21,11 @@ struct ledger_tree {
 	struct tree tree;
 	struct receipt_head head; /* the last one in the log; size is 0 when there is none */
 	int64_t newest;           /* recovery's: time of the newest leaf that it read; 0: of none */
+	bool closed;              /* its last leaf ends it: there is a next shard, or will be */
+	bool pruned; /* its leaves are not kept any more, nor certificates and signature; closed */
 };
 
-#define LEDGER_TREES_MAX 1024 /* all of them go into each snapshot */
+#define LEDGER_TREES_MAX 4096 /* all of them go into each snapshot, pruned ones too */
 
 struct ledger {
 	struct ledger_tree **trees; /* by number */
@@ -41,6 +43,8 @@ MUST enum err ledger_apply(struct ledger *ledger, const struct frame *frame, led
 			   void *context, uint64_t *leaves);
 /* Appends the entries of a snapshot of the first @trees trees. */
 MUST enum err ledger_snapshot(const struct ledger *ledger, size_t trees, struct buf *out);
+/* Of how many entries that is. */
+uint32_t ledger_snapshot_entries(const struct ledger *ledger, size_t trees);
 /* How long it is at most. */
 size_t ledger_snapshot_max(const struct ledger *ledger);
 /* Remembers a head as the last one in the log. */
@@ -50,6 +54,8 @@ struct ledger_tree *ledger_find(const struct ledger *ledger, const char *origin)
 /* Adds a tree, or gives an existing one its new certificate. */
 MUST enum err ledger_tree(struct ledger *ledger, const struct entry *entry,
 			  struct ledger_tree **out);
+/* Applies an ENTRY_CLOSED or an ENTRY_PRUNED. */
+MUST enum err ledger_mark(struct ledger_tree *tree, enum entry_kind kind);
 /* Takes back the tree that was added last. */
 void ledger_undo(struct ledger *ledger);
 void ledger_free(struct ledger *ledger);

@@ -147,7 +147,7 @@ enum err audit_open(const struct audit_options *options, struct audit_recovery *
 	e = audit->issuer ? OK : failed(ERR_MEMORY, "the log");
 	if (e || (e = open_directories(audit, options->path, !options->anchored_n)) ||
 	    (e = take_lock(audit, options->path)) || (e = recovery_run(audit, options, recovery)) ||
-	    (e = wake_trees(audit)) || (e = start_threads(audit))) {
+	    (e = wake_trees(audit)) || (e = turn_adopt(audit)) || (e = start_threads(audit))) {
 		audit_close(audit);
 		return e;
 	}

@@ -14,14 +14,12 @@
 #include "audit/tiles.h"
 #include "config/base/io.h"
 
-#define FOLDER_NAME 17
-
-static void folder_name(const char *origin, char name[FOLDER_NAME])
+void public_name(const char *origin, char name[PUBLIC_NAME])
 {
 	uint8_t digest[SHA256_SIZE];
 
 	sha256_once(slice_text(origin), digest);
-	hex_put(name, digest, (FOLDER_NAME - 1) / 2);
+	hex_put(name, digest, (PUBLIC_NAME - 1) / 2);
 }
 
 static enum err read_small(int folder, const char *name, size_t max, struct buf *out)
@@ -46,9 +44,9 @@ static enum err put_if_new(int folder, const char *name, struct slice contents)
 /* Folders are for everybody, unlike what io_open_dir makes. */
 enum err public_folder(int trees, const char *origin, bool make, int *out)
 {
-	char name[FOLDER_NAME];
+	char name[PUBLIC_NAME];
 
-	folder_name(origin, name);
+	public_name(origin, name);
 	int made = make ? mkdirat(trees, name, 0755) : -1;
 	if (make && made && errno != EEXIST)
 		return failed(ERR_IO, "trees/%s: %m", name);
@@ -171,7 +169,7 @@ enum err public_checkpoint(int trees, const char *origin, struct slice note)
 static enum err read_named(int trees, const char *origin, const char *file, struct buf *note)
 {
 	CLEANUP(fd) int folder = -1;
-	enum err e = public_folder(trees, origin, true, &folder);
+	enum err e = public_folder(trees, origin, false, &folder);
 
 	return e ? e : read_small(folder, file, NOTE_MAX, note);
 }
@@ -189,7 +187,7 @@ enum err public_witnessed(int trees, const char *origin, struct buf *note)
 enum err public_put_witnessed(int trees, const char *origin, struct slice note)
 {
 	CLEANUP(fd) int folder = -1;
-	enum err e = public_folder(trees, origin, true, &folder);
+	enum err e = public_folder(trees, origin, false, &folder);
 
 	return e ? e : io_replace_file(folder, "witnessed", 0644, note);
 }
@@ -199,7 +197,7 @@ static enum err read_folder(int trees, const char *name, struct public_found *fo
 	CLEANUP(fd)
 	int folder = openat(trees, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	CLEANUP(buf) struct buf origin = BUF_INIT;
-	char right[FOLDER_NAME];
+	char right[PUBLIC_NAME];
 	enum err e;
 
 	if (folder < 0)
@@ -213,7 +211,7 @@ static enum err read_folder(int trees, const char *name, struct public_found *fo
 	    origin.len - 1 > FRAME_ORIGIN_MAX)
 		return failed(ERR_MISMATCH, "trees/%s/origin was changed", name);
 	memcpy(found->origin, origin.data, origin.len - 1);
-	folder_name(found->origin, right);
+	public_name(found->origin, right);
 	if (strcmp(right, name))
 		return failed(ERR_MISMATCH, "trees/%s/origin was changed", name);
 	e = read_small(folder, "checkpoint", NOTE_MAX, &found->note);
@@ -314,7 +312,7 @@ static enum err check_one(const struct public_found *found, int trees, const str
 	if (!tree)
 		return failed(ERR_MISMATCH, "tree %s is published, but not in the log",
 			      found->origin);
-	if (!found->note.len)
+	if (!found->note.len || tree->pruned)
 		return OK;
 	if ((e = note_read(buf_slice(&found->note), &note)))
 		return failed(ERR_MISMATCH, "the checkpoint of %s: %s", found->origin,

@@ -7,6 +7,12 @@
 
 #include "audit/ledger.h"
 
+#define PUBLIC_NAME 17
+/* The name of a tree's folder. */
+void public_name(const char *origin, char name[PUBLIC_NAME]);
+/* Takes a tree's folder out of sight, durably, if it is there; and removes what was taken so. */
+MUST enum err public_remove(int trees, const char *origin);
+MUST enum err public_sweep(int trees);
 /* Opens a tree's folder, made first if that is wanted; else ERR_NOT_FOUND when it is not there. */
 MUST enum err public_folder(int trees, const char *origin, bool make, int *out);
 /* The root of the first @size records: from the tree, or from its tiles when it is older than that. */

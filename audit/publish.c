@@ -61,6 +61,15 @@ void publish_free(struct publisher *p)
 
 /* --- the trees --- */
 
+static bool is_pruned(struct audit *audit, size_t number)
+{
+	pthread_mutex_lock(&audit->lock);
+	bool pruned = number < audit->ledger.n && audit->ledger.trees[number]->pruned;
+	pthread_mutex_unlock(&audit->lock);
+	return pruned;
+}
+
+/* None for a tree that is pruned. */
 static enum err add_shelf(struct audit *audit, const char *origin, uint64_t size,
 			  const tree_hash root)
 {
@@ -72,6 +81,10 @@ static enum err add_shelf(struct audit *audit, const char *origin, uint64_t size
 	if (!more)
 		return failed(ERR_MEMORY, "the list of trees");
 	p->shelves = more;
+	if (is_pruned(audit, p->n)) {
+		more[p->n++] = NULL;
+		return OK;
+	}
 	if ((e = public_folder(audit->trees_dir, origin, !size, &folder)) ||
 	    (e = shelf_open(folder, size, root, &more[p->n])))
 		return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e, "%s: %s", origin,
@@ -103,9 +116,14 @@ static enum err take_entry(struct audit *audit, const struct entry *entry)
 	char origin[FRAME_ORIGIN_MAX + 1] = "";
 
 	if (entry->kind == ENTRY_LEAF && entry->tree < p->n)
-		return shelf_add(p->shelves[entry->tree], entry->leaf);
+		return p->shelves[entry->tree] ? shelf_add(p->shelves[entry->tree], entry->leaf)
+					       : OK;
+	if (entry->kind == ENTRY_PRUNED && entry->tree < p->n) {
+		shelf_free(p->shelves[entry->tree]);
+		p->shelves[entry->tree] = NULL;
+	}
 	if (entry->kind != ENTRY_TREE || entry->tree != p->n)
-		return OK; /* a head, or a tree's new key */
+		return OK; /* a head, a mark, or a tree's new key */
 	memcpy(origin, entry->origin.p, entry->origin.left);
 	return add_shelf(audit, origin, 0, NULL);
 }
@@ -190,7 +208,7 @@ static enum err settle_all(struct publisher *p)
 	enum err e = OK;
 
 	for (size_t i = 0; i < p->n && !e; i++)
-		e = shelf_settle(p->shelves[i]);
+		e = p->shelves[i] ? shelf_settle(p->shelves[i]) : OK;
 	return e;
 }
 
@@ -200,7 +218,7 @@ static void tell(struct audit *audit)
 
 	pthread_mutex_lock(&audit->lock);
 	for (size_t i = 0; i < p->n && i < audit->trees_n; i++)
-		if (shelf_settled(p->shelves[i]) > audit->trees[i]->tiled)
+		if (p->shelves[i] && shelf_settled(p->shelves[i]) > audit->trees[i]->tiled)
 			audit->trees[i]->tiled = shelf_settled(p->shelves[i]);
 	audit->rounds++;
 	pthread_cond_broadcast(&audit->tiled);
@@ -308,7 +326,7 @@ static void checkpoints(struct audit *audit)
 	struct publisher *p = audit->tiler;
 
 	for (size_t i = 0; i < p->n && i < p->heads_n; i++)
-		if (p->heads[i])
+		if (p->heads[i] && p->shelves[i])
 			publish_tree(audit, p->heads[i], p->shelves[i]);
 }
 

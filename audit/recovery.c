@@ -101,7 +101,7 @@ static enum err read_all(struct audit *audit, struct scan *scan, struct last *la
 	bool beginning = last->any && !audit->ledger.n && frame_is_snapshot(&last->frame);
 	if (beginning && (e = apply_last(audit, last)))
 		return e;
-	last->snapshot_entries = (uint32_t)audit->ledger.n + 1;
+	last->snapshot_entries = ledger_snapshot_entries(&audit->ledger, audit->ledger.n);
 	if ((e = ledger_snapshot(&audit->ledger, audit->ledger.n, &last->snapshot)))
 		return e;
 	return beginning ? OK : apply_last(audit, last);
@@ -113,6 +113,8 @@ static enum err verify_heads(const struct ledger *ledger)
 		const struct ledger_tree *tree = ledger->trees[i];
 		enum err e = OK;
 
+		if (tree->pruned)
+			continue;
 		if (tree->head.size)
 			e = receipt_head_verify(&tree->head, tree->origin,
 						buf_slice(&tree->certificate));
@@ -131,7 +133,7 @@ static uint64_t count_unsigned(const struct ledger *ledger)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < ledger->n; i++)
-		if (ledger->trees[i]->tree.size >= 2)
+		if (ledger->trees[i]->tree.size >= 2 && !ledger->trees[i]->pruned)
 			n += ledger->trees[i]->tree.size - ledger->trees[i]->head.size;
 	return n;
 }

@@ -57,10 +57,16 @@ struct audit_tree {
 	int64_t newest, headed;
 	/* Leaves that are in durable tiles; only grows, and read without the lock too. */
 	_Atomic uint64_t tiled;
-	bool wants_head;    /* holds leaves that nobody signed before the log was opened */
-	struct head *head;  /* the last one released; may be NULL */
-	uint64_t published; /* size of the checkpoint; the publisher's, after opening */
-	bool in_public;     /* its folder is there: nothing is published before */
+	bool wants_head;            /* holds leaves that nobody signed before the log was opened */
+	struct head *head;          /* the last one released; may be NULL */
+	_Atomic uint64_t published; /* size of the checkpoint; set by the publisher */
+	bool in_public;             /* its folder is there: nothing is published before */
+	/* Shards. A record that is begun here goes to the last of the successors; while this one is
+	 * turning, it waits. */
+	struct audit_tree *successor;
+	bool turning, ended;   /* ended: the record that closes it is queued, or in the log */
+	atomic_bool moved;     /* one of these; read without the lock as a guess */
+	_Atomic int64_t began; /* time of its genesis, once it was looked for; else 0 */
 };
 
 enum ticket_state { TICKET_QUEUED, TICKET_RELEASED, TICKET_IN_DOUBT };
@@ -73,6 +79,7 @@ struct audit_ticket {
 	uint64_t index;
 	struct buf leaf;
 	struct key *new_key;       /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
+	enum entry_kind mark;      /* ENTRY_CLOSED, ENTRY_PRUNED: behind the leaf; else 0 */
 	size_t cost;               /* bytes of the write-ahead log, at worst */
 	struct audit_ticket *next; /* under audit->lock, then the committer's */
 	/* Written by the committer before it posts @settled, read by the caller after. A semaphore
@@ -137,6 +144,20 @@ void ticket_drop(struct audit_ticket *ticket);
 
 /* Encoded size of the entries that a ticket puts into a frame. */
 size_t ticket_bytes(const struct audit_ticket *ticket);
+
+/* audit.c: a record, or what else is to be written, on its way: made, queued (the ticket's tree may
+ * become its current shard), and waited for. */
+struct audit_ticket *ticket_new(struct audit_tree *tree);
+MUST enum err ticket_submit(struct audit_ticket *ticket, struct leaf *leaf);
+MUST enum err ticket_await(struct audit_ticket *ticket);
+/* The tree of an origin, made if need be, under this key; audit->making is held. */
+MUST enum err tree_ready(struct audit *audit, const char *origin, struct key *key,
+			 struct leaf *genesis, struct audit_tree **out);
+struct audit_tree *tree_of_locked(const struct audit *audit, const char *origin);
+/* turn.c: links the shards that were found, and removes what is left of pruned ones. */
+MUST enum err turn_adopt(struct audit *audit);
+/* The last of a tree's shards. */
+struct audit_tree *turn_last_locked(struct audit_tree *tree);
 
 /* audit.c: makes the running side of a tree of the ledger. */
 MUST enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out);

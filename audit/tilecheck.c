@@ -24,6 +24,7 @@ struct check {
 	int level;
 	uint64_t number;
 	struct tilecheck_result result;
+	struct shard_notes *notes;
 	enum err failure; /* the first one, and its reason */
 	char why[ERR_REASON_MAX];
 };
@@ -61,6 +62,16 @@ static bool take(struct check *check, struct tilecheck_tree **tree, struct tile 
 	return found;
 }
 
+static enum err note(struct worker *w, const struct tilecheck_tree *tree)
+{
+	struct check *check = w->check;
+
+	pthread_mutex_lock(&check->lock);
+	enum err e = shard_note(check->notes, tree->origin, &w->leaf);
+	pthread_mutex_unlock(&check->lock);
+	return e;
+}
+
 static enum err check_leaf(struct worker *w, const struct tilecheck_tree *tree, uint64_t index,
 			   struct slice raw)
 {
@@ -75,6 +86,8 @@ static enum err check_leaf(struct worker *w, const struct tilecheck_tree *tree, 
 	w->oldest = w->leaf.time < w->oldest ? w->leaf.time : w->oldest;
 	w->newest = w->leaf.time > w->newest ? w->leaf.time : w->newest;
 	w->bytes += raw.left;
+	if (w->leaf.shard_origin.left && (e = note(w, tree)))
+		return e;
 	return check->visit && index < tree->visited
 		       ? check->visit(check->context, tree->origin, index, raw, &w->leaf)
 		       : OK;
@@ -194,14 +207,16 @@ static enum err share_out(struct check *check, unsigned threads)
 
 enum err tilecheck_run(struct tilecheck_tree *trees, size_t n, unsigned threads,
 		       auditor_visit *visit, void *context, auditor_progress *progress,
-		       void *progress_context, struct tilecheck_result *result)
+		       void *progress_context, struct shard_notes *notes,
+		       struct tilecheck_result *result)
 {
 	struct check check = { .trees = trees,
 			       .n = n,
 			       .visit = visit,
 			       .context = context,
 			       .progress = progress,
-			       .progress_context = progress_context };
+			       .progress_context = progress_context,
+			       .notes = notes };
 
 	for (size_t i = 0; i < n; i++) {
 		check.total += trees[i].size;

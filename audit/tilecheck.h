@@ -6,6 +6,7 @@
 #define AUDIT_TILECHECK_H
 
 #include "audit/auditor.h"
+#include "audit/shard.h"
 #include "audit/tile.h"
 
 struct tilecheck_tree {
@@ -21,9 +22,10 @@ struct tilecheck_result {
 	uint64_t tiles, leaves, bytes; /* bytes: of leaves */
 };
 
-/* @threads: at least 1, and one alone when there is a visitor. */
+/* @threads: at least 1, and one alone when there is a visitor. @notes takes what records say of shards. */
 MUST enum err tilecheck_run(struct tilecheck_tree *trees, size_t n, unsigned threads,
 			    auditor_visit *visit, void *context, auditor_progress *progress,
-			    void *progress_context, struct tilecheck_result *result);
+			    void *progress_context, struct shard_notes *notes,
+			    struct tilecheck_result *result);
 
 #endif

@@ -1,0 +1,77 @@
+/* A tree's folder is removed: first its name, in one step, then what was in it. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/public.h"
+#include "config/base/io.h"
+
+#define REMOVED ".pruned-" /* readers pass over names with a dot */
+#define DEPTH_MAX 12
+
+static enum err remove_below(int folder, const char *name, unsigned depth);
+
+static enum err empty(int folder, unsigned depth)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	enum err e = depth < DEPTH_MAX ? OK : failed(ERR_FORMAT, "folders in folders in folders");
+
+	if (!list) {
+		fd_cleanup(&fd);
+		return failed(ERR_IO, "%m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			e = remove_below(folder, d->d_name, depth);
+	closedir(list);
+	return e;
+}
+
+static enum err remove_below(int folder, const char *name, unsigned depth)
+{
+	CLEANUP(fd) int fd = -1;
+	enum err e;
+
+	if (!unlinkat(folder, name, 0) || errno == ENOENT)
+		return OK;
+	if (errno != EISDIR && errno != EPERM)
+		return failed(ERR_IO, "%s: %m", name);
+	fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return failed(ERR_IO, "%s: %m", name);
+	if ((e = empty(fd, depth + 1)))
+		return e;
+	return unlinkat(folder, name, AT_REMOVEDIR) ? failed(ERR_IO, "%s: %m", name) : OK;
+}
+
+enum err public_remove(int trees, const char *origin)
+{
+	char name[PUBLIC_NAME], gone[sizeof REMOVED + PUBLIC_NAME];
+
+	public_name(origin, name);
+	snprintf(gone, sizeof gone, REMOVED "%s", name);
+	if (renameat(trees, name, trees, gone))
+		return errno == ENOENT ? OK : failed(ERR_IO, "trees/%s: %m", name);
+	return io_sync_dir(trees);
+}
+
+enum err public_sweep(int trees)
+{
+	int fd = openat(trees, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	enum err e = OK;
+
+	if (!list) {
+		fd_cleanup(&fd);
+		return failed(ERR_IO, "trees: %m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (!strncmp(d->d_name, REMOVED, sizeof REMOVED - 1))
+			e = remove_below(trees, d->d_name, 0);
+	closedir(list);
+	return e;
+}
