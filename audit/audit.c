@@ -464,9 +464,14 @@ static bool same_certificate(const struct audit_tree *tree, const struct key *ke
 static enum err renew(struct audit *audit, struct audit_tree *tree, struct key *key)
 {
 	bool queued = false;
+	enum err e;
 
-	if (!same_certificate(tree, key))
-		return introduce(tree, key, NULL, &queued);
+	if (!same_certificate(tree, key)) {
+		if (!(e = wal_reserve(audit->wal, ledger_snapshot_max(&audit->ledger) +
+							  key->certificate.len + key->chain.len)))
+			e = introduce(tree, key, NULL, &queued);
+		return e;
+	}
 	pthread_mutex_lock(&audit->lock);
 	key_drop(tree->key);
 	tree->key = key_hold(key);

@@ -8,7 +8,7 @@
  * Directory (all below the path given):
  *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private; retired once they are tiled
  *   trees/<hex of SHA-256(origin)[0..8]>/   one for each tree, to be published as it is:
- *       origin, certificate.der, ca.der, checkpoint, tile/...  (C2SP tlog-tiles)
+ *       origin, certificate.der, former.der, ca.der, checkpoint, tile/...  (C2SP tlog-tiles)
  *   lock                  held while the log is open
  */
 #ifndef AUDIT_AUDIT_H
@@ -26,7 +26,10 @@ struct audit_key {
 	unsigned long handle;
 	int alg;                  /* COSE_ES256 (cose.h) */
 	struct slice certificate; /* DER of the leaf certificate; its SHA-256 gives kid and x5t */
-	struct slice chain;       /* DER of its issuer (the appliance's CA) */
+	struct slice chain;       /* DER of its issuer, the appliance's CA, and those above (chain.h) */
+	/* After a rollover: the tree's key before this one, which checkpoints are signed by too. */
+	bool overlap;
+	unsigned long former;
 };
 
 /* What the log needs of the HSM. Called from several threads at once: callers and the log's own. */

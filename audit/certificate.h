@@ -2,7 +2,11 @@
  *
  * P-256 with ecdsa-with-SHA256. The signature is made by the signer of audit.h, which is to say by
  * an HSM. A key's certificate names the one log origin that the key may sign for, as the URI
- * "assay:<origin>" in subjectAltName; which is to say, for it and for its shards (shard.h). Any thread; nothing is kept between calls.
+ * "assay:<origin>" in subjectAltName, which is for that tree and for its shards (shard.h), and in its
+ * subject what it belongs to: the key's name on the token (CN), the partition (OU) and its token's
+ * serial (serialNumber). It is never valid for longer
+ * than its issuer's. Who issued the CA's own is chain.h's matter. Any thread; nothing is kept between
+ * calls.
  */
 #ifndef AUDIT_CERTIFICATE_H
 #define AUDIT_CERTIFICATE_H
@@ -11,10 +15,14 @@
 
 #define CERTIFICATE_MAX 8192
 #define CERTIFICATE_POINT 65 /* 04 || x || y */
+#define CERTIFICATE_NAME 65
+#define CERTIFICATE_SERIAL_MAX 64
 
 struct certificate_spec {
 	bool ca;                          /* a self-signed CA; issuer and origin stay empty */
 	const char *name;                 /* common name, 1 to 64 bytes of UTF-8 */
+	const char *unit;                 /* organizational unit, at most 64 bytes; NULL: none */
+	const char *serial;               /* subject's serialNumber, hex where it must be */
 	const char *origin;               /* the log origin, for a key's certificate */
 	struct slice issuer;              /* DER of the CA's certificate, for a key's certificate */
 	uint8_t point[CERTIFICATE_POINT]; /* the public key */
@@ -26,6 +34,17 @@ struct certificate_spec {
 MUST enum err certificate_make(const struct certificate_spec *spec,
 			       const struct audit_signer *signer, unsigned long handle,
 			       struct buf *out);
+
+/* Appends a request (PKCS#10, PEM) that somebody else's PKI certify the CA of @spec, with the extensions
+ * that it needs; signed by its own key. */
+MUST enum err certificate_request(const struct certificate_spec *spec,
+				  const struct audit_signer *signer, unsigned long handle,
+				  struct buf *out);
+/* Is it one of a CA that may sign certificates, with this key? ERR_CRYPTO says what does not hold. */
+MUST enum err certificate_check_ca(struct slice certificate,
+				   const uint8_t point[CERTIFICATE_POINT]);
+/* The common name of its subject: @name has room for 64 bytes. */
+MUST enum err certificate_name(struct slice certificate, char name[CERTIFICATE_NAME]);
 
 /* Appends the log origin that the certificate names, whoever issued it. */
 MUST enum err certificate_origin(struct slice certificate, struct buf *out);

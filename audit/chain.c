@@ -57,9 +57,9 @@ enum err chain_read(struct slice der, struct chain *out)
 
 		if (!n)
 			return failed(ERR_FORMAT, "not a chain of certificates");
-		if (out->n == CHAIN_MAX)
+		if (out->n == CHAIN_ALL)
 			return failed(ERR_FORMAT, "a chain of more than %d certificates",
-				      CHAIN_MAX);
+				      CHAIN_ALL);
 		out->of[out->n++] = slice_of(der.p, n);
 		der = slice_of(der.p + n, der.left - n);
 	} while (der.left);
@@ -76,7 +76,7 @@ enum err chain_from_file(struct slice contents, struct buf *der)
 	if (contents.left && contents.p[0] == 0x30)
 		return certificate_from_file(contents, der);
 	CLEANUP(bio) BIO *bio = BIO_new_mem_buf(contents.p, (int)contents.left);
-	for (size_t i = 0; bio && i <= CHAIN_MAX; i++) {
+	for (size_t i = 0; bio && i < CHAIN_ALL; i++) {
 		CLEANUP(x509) X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 
 		if (!x)
@@ -90,7 +90,7 @@ enum err chain_from_file(struct slice contents, struct buf *der)
 	return end && der->len > before
 		       ? OK
 		       : failed(ERR_CRYPTO, "not at most %d certificates in PEM, or one in DER: %s",
-				CHAIN_MAX + 1, why);
+				CHAIN_ALL, why);
 }
 
 enum err chain_put_pem(struct slice der, struct buf *out)
@@ -219,6 +219,8 @@ enum err chain_check(const struct chain *chain, int64_t at)
 	CLEANUP(x509s) STACK_OF(X509) *list = NULL;
 	enum err e;
 
+	if (chain->n > CHAIN_MAX)
+		return failed(ERR_CRYPTO, "a chain of more than %d certificates", CHAIN_MAX);
 	if ((e = parse_all(chain, &list)) || (e = check_links(list)))
 		return e;
 	for (int i = 0; i < sk_X509_num(list); i++)

@@ -11,12 +11,14 @@
 
 #define CHAIN_MAX 4 /* certificates above the key's own */
 
+#define CHAIN_ALL (CHAIN_MAX + 1) /* with the key's own, as files may have it */
+
 struct chain {
-	struct slice of[CHAIN_MAX]; /* [0]: the appliance's CA */
+	struct slice of[CHAIN_ALL]; /* [0]: the appliance's CA */
 	size_t n;
 };
 
-/* Takes it apart; ERR_FORMAT when it is empty, or anything but whole DER sequences. */
+/* Takes it apart; ERR_FORMAT when it is empty, over CHAIN_ALL, or anything but whole DER sequences. */
 MUST enum err chain_read(struct slice der, struct chain *out);
 /* A file with certificates, PEM one after another or one in DER: appends their DER, in their order. */
 MUST enum err chain_from_file(struct slice contents, struct buf *der);

@@ -71,11 +71,14 @@ enum err ledger_tree(struct ledger *ledger, const struct entry *entry, struct le
 				      "a new certificate of tree %s names another tree",
 				      (*out)->origin);
 	}
-	buf_free(&(*out)->former);
-	(*out)->former = (*out)->certificate;
-	(*out)->certificate = BUF_INIT;
+	/* Only what is above it may be new, when the CA's own certificate was renewed. */
+	if (!slice_equal(buf_slice(&(*out)->certificate), entry->certificate)) {
+		buf_free(&(*out)->former);
+		(*out)->former = (*out)->certificate;
+		(*out)->certificate = BUF_INIT;
+		buf_put_slice(&(*out)->certificate, entry->certificate);
+	}
 	buf_reset(&(*out)->ca);
-	buf_put_slice(&(*out)->certificate, entry->certificate);
 	buf_put_slice(&(*out)->ca, entry->ca);
 	if ((e = buf_check(&(*out)->certificate)))
 		return e;

@@ -49,8 +49,8 @@ enum err note_prepare(const char *origin, uint64_t size, const uint8_t root[SHA2
 	return OK;
 }
 
-enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE_KEY_ID],
-		    struct slice signature, struct buf *out)
+enum err note_put_signature(const char *origin, const uint8_t id[NOTE_KEY_ID],
+			    struct slice signature, struct buf *out)
 {
 	CLEANUP(buf) struct buf tagged = BUF_INIT;
 	enum err e;
@@ -58,13 +58,20 @@ enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE
 	buf_put(&tagged, id, NOTE_KEY_ID);
 	if ((e = ecdsa_to_der(signature, &tagged)))
 		return e;
-	buf_put_slice(out, text);
-	buf_put_text(out, "\n" DASH);
+	buf_put_text(out, DASH);
 	buf_put_text(out, origin);
 	buf_put_text(out, " ");
 	buf_put_base64(out, buf_slice(&tagged));
 	buf_put_text(out, "\n");
 	return buf_check(out);
+}
+
+enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE_KEY_ID],
+		    struct slice signature, struct buf *out)
+{
+	buf_put_slice(out, text);
+	buf_put_text(out, "\n");
+	return note_put_signature(origin, id, signature, out);
 }
 
 /* Takes up to the next newline, which must be there. */

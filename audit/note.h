@@ -28,6 +28,10 @@ MUST enum err note_prepare(const char *origin, uint64_t size, const uint8_t root
 MUST enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE_KEY_ID],
 			 struct slice signature, struct buf *out);
 
+/* Appends one more signature line to a note. */
+MUST enum err note_put_signature(const char *origin, const uint8_t id[NOTE_KEY_ID],
+				 struct slice signature, struct buf *out);
+
 struct note_signature {
 	struct slice name;
 	uint8_t id[NOTE_KEY_ID];

@@ -130,6 +130,28 @@ enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit
 	return e;
 }
 
+/* The last few keys' certificates, newest first: checkpoints that somebody kept are theirs. */
+static enum err put_former(int folder, struct slice certificate)
+{
+	CLEANUP(buf) struct buf now = BUF_INIT, former = BUF_INIT, all = BUF_INIT;
+	struct chain list = { 0 };
+	enum err e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &now);
+
+	if (e == ERR_NOT_FOUND || (!e && slice_equal(buf_slice(&now), certificate)))
+		return OK;
+	if (e)
+		return e;
+	if (!read_small(folder, "former.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former) &&
+	    (e = chain_read(buf_slice(&former), &list)))
+		return failed(ERR_MISMATCH, "former.der was changed: %s", err_reason());
+	buf_put_slice(&all, buf_slice(&now));
+	for (size_t i = 0; i < list.n && i + 1 < CHAIN_MAX; i++)
+		if (!slice_equal(list.of[i], buf_slice(&now)))
+			buf_put_slice(&all, list.of[i]);
+	e = buf_check(&all);
+	return e ? e : io_replace_file(folder, "former.der", 0644, buf_slice(&all));
+}
+
 enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca)
 {
 	CLEANUP(fd) int folder = -1;
@@ -139,6 +161,7 @@ enum err public_tree(int trees, const char *origin, struct slice certificate, st
 	buf_printf(&line, "%s\n", origin);
 	if ((e = buf_check(&line)) || (e = public_folder(trees, origin, true, &folder)) ||
 	    (e = put_if_new(folder, "origin", buf_slice(&line))) ||
+	    (e = put_former(folder, certificate)) ||
 	    (e = put_if_new(folder, "certificate.der", certificate)) ||
 	    (e = put_if_new(folder, "ca.der", ca)))
 		return e;
@@ -256,32 +279,52 @@ enum err public_read(int trees, struct public_list *out)
 	return e;
 }
 
+/* By one of these keys, if the appliance's CA vouches for it. */
+static enum err by_one_of(const struct note *note, const struct chain *keys,
+			  const struct chain *above, const char *origin, struct slice ca)
+{
+	int64_t now = (int64_t)(io_realtime_us() / 1000000);
+	enum err e = ERR_NOT_FOUND;
+
+	for (size_t i = 0; e == ERR_NOT_FOUND && i < keys->n; i++)
+		if (!(e = chain_verify(keys->of[i], above, ca, origin, now)))
+			e = note_verify(note, keys->of[i]);
+	return e;
+}
+
+/* By the key whose certificate is published, or by one before it. */
 static enum err by_published(const struct note *note, const char *origin, int trees,
 			     struct slice ca)
 {
 	CLEANUP(fd) int folder = -1;
-	CLEANUP(buf) struct buf certificate = BUF_INIT, above = BUF_INIT;
-	struct chain chain;
+	CLEANUP(buf) struct buf now = BUF_INIT, former = BUF_INIT, issuers = BUF_INIT;
+	struct chain above, keys, before;
 	enum err e;
 
 	if ((e = public_folder(trees, origin, false, &folder)) ||
-	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &certificate)) ||
-	    (e = read_small(folder, "ca.der", FRAME_CERTIFICATE_MAX, &above)) ||
-	    (e = chain_read(buf_slice(&above), &chain)) ||
-	    (e = chain_verify(buf_slice(&certificate), &chain, ca, origin,
-			      (int64_t)(io_realtime_us() / 1000000))))
+	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &now)) ||
+	    (e = read_small(folder, "ca.der", FRAME_CERTIFICATE_MAX, &issuers)) ||
+	    (e = chain_read(buf_slice(&now), &keys)) ||
+	    (e = chain_read(buf_slice(&issuers), &above)))
 		return e;
-	return note_verify(note, buf_slice(&certificate));
+	e = by_one_of(note, &keys, &above, origin, ca);
+	if (e != ERR_NOT_FOUND ||
+	    read_small(folder, "former.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former))
+		return e;
+	return (e = chain_read(buf_slice(&former), &before))
+		       ? e
+		       : by_one_of(note, &before, &above, origin, ca);
 }
 
 enum err public_signed(const struct note *note, const char *origin, int trees,
 		       const struct ledger_tree *book, struct slice ca)
 {
-	enum err e = book ? note_verify(note, buf_slice(&book->certificate))
-			  : by_published(note, origin, trees, ca);
+	enum err e = book ? note_verify(note, buf_slice(&book->certificate)) : ERR_NOT_FOUND;
 
 	if (e == ERR_NOT_FOUND && book && book->former.len)
 		e = note_verify(note, buf_slice(&book->former));
+	if (e == ERR_NOT_FOUND && ca.left)
+		e = by_published(note, origin, trees, ca);
 	return e ? failed(ERR_CRYPTO, "the checkpoint of %s is not signed by its key: %s", origin,
 			  err_reason())
 		 : OK;

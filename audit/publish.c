@@ -284,20 +284,50 @@ static enum err check_tiles(const struct shelf *shelf, const struct receipt_head
 		       : OK;
 }
 
-static enum err publish_head(struct audit *audit, const struct head *head)
+static enum err sign_note(struct audit *audit, unsigned long key, struct slice certificate,
+			  const char *origin, const uint8_t digest[SHA256_SIZE], struct buf *note)
 {
-	CLEANUP(buf) struct buf text = BUF_INIT, signature = BUF_INIT, note = BUF_INIT;
-	const char *origin = head->tree->book->origin;
-	uint8_t digest[SHA256_SIZE], id[NOTE_KEY_ID];
+	CLEANUP(buf) struct buf signature = BUF_INIT;
+	uint8_t id[NOTE_KEY_ID];
 	enum err e;
 
-	if ((e = note_key_id(head->key->key.certificate, id)) ||
-	    (e = note_prepare(origin, head->signed_head.size, head->signed_head.root, &text,
-			      digest)) ||
-	    (e = audit->signer.sign(audit->signer.context, head->key->key.handle, digest,
-				    &signature)) ||
-	    (e = buf_check(&signature)) ||
-	    (e = note_write(buf_slice(&text), origin, id, buf_slice(&signature), &note)))
+	if ((e = note_key_id(certificate, id)) ||
+	    (e = audit->signer.sign(audit->signer.context, key, digest, &signature)) ||
+	    (e = buf_check(&signature)))
+		return e;
+	return note_put_signature(origin, id, buf_slice(&signature), note);
+}
+
+/* After a rollover, for who knows the former key alone: a line by that one too. */
+static enum err sign_former(struct audit *audit, const struct head *head,
+			    const uint8_t digest[SHA256_SIZE], struct buf *note)
+{
+	CLEANUP(buf) struct buf certificate = BUF_INIT;
+	const struct ledger_tree *book = head->tree->book;
+	const struct audit_key *key = &head->key->key;
+
+	if (!key->overlap)
+		return OK;
+	pthread_mutex_lock(&audit->lock);
+	buf_put_slice(&certificate, buf_slice(&book->former));
+	pthread_mutex_unlock(&audit->lock);
+	if (!certificate.len)
+		return buf_check(&certificate);
+	return sign_note(audit, key->former, buf_slice(&certificate), book->origin, digest, note);
+}
+
+static enum err publish_head(struct audit *audit, const struct head *head)
+{
+	CLEANUP(buf) struct buf note = BUF_INIT;
+	const char *origin = head->tree->book->origin;
+	const struct audit_key *key = &head->key->key;
+	uint8_t digest[SHA256_SIZE];
+	enum err e =
+		note_prepare(origin, head->signed_head.size, head->signed_head.root, &note, digest);
+
+	buf_put_text(&note, "\n");
+	if (e || (e = sign_note(audit, key->handle, key->certificate, origin, digest, &note)) ||
+	    (e = sign_former(audit, head, digest, &note)))
 		return e;
 	pthread_mutex_lock(&audit->publishing);
 	e = public_checkpoint(audit->trees_dir, origin, buf_slice(&note));

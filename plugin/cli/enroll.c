@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/certificate.h"
+#include "audit/chain.h"
 #include "pkcs11/token.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
@@ -23,8 +23,8 @@ struct enrolment {
 	uint8_t key_id[ROLE_KEY_ID_SIZE], certificate_id[ROLE_CERTIFICATE_ID_SIZE];
 	uint8_t point[65];
 	bool key_made;
-	struct buf old_key_id; /* of the generation before; empty: none */
-	struct buf signature, certificate;
+	struct buf old_key_id;             /* of the generation before; empty: none */
+	struct buf signature, certificate; /* with those above it */
 };
 
 static void enrolment_cleanup(struct enrolment *en)
@@ -121,7 +121,7 @@ static enum err prove_user(struct enrolment *en)
 
 static enum err send(struct enrolment *en)
 {
-	struct slice in, certificate;
+	struct slice in, certificate, above;
 	struct buf *b = &en->remote.request.bytes;
 	enum err e;
 
@@ -133,9 +133,11 @@ static enum err send(struct enrolment *en)
 	cbor_put_bytes(b, SLICE(en->certificate_id));
 	if ((e = remote_call(&en->remote, &in)))
 		return e;
-	if ((e = cbor_take_bytes(&in, CERTIFICATE_MAX, &certificate)))
+	if ((e = cbor_take_bytes(&in, CERTIFICATE_MAX, &certificate)) ||
+	    (e = cbor_take_bytes(&in, CERTIFICATE_MAX, &above)))
 		return failed(e, "the daemon's answer is malformed");
 	buf_put_slice(&en->certificate, certificate);
+	buf_put_slice(&en->certificate, above);
 	return buf_check(&en->certificate);
 }
 
@@ -219,10 +221,9 @@ static enum err enroll(struct cli *cli, struct enrolment *en)
 static enum err print(struct cli *cli, struct enrolment *en)
 {
 	CLEANUP(buf) struct buf pem = BUF_INIT;
-	enum err e = OK;
+	enum err e = chain_put_pem(buf_slice(&en->certificate), &pem);
 
-	certificate_put_pem(buf_slice(&en->certificate), &pem);
-	if (en->out && !(e = buf_check(&pem)))
+	if (en->out && !e)
 		e = cli_write(cli, en->out, 0644, buf_slice(&pem));
 	buf_put_text(&cli->out, "partition ");
 	plain_put_text(&cli->out, slice_text(en->info.label));
@@ -248,7 +249,8 @@ int cmd_partition_enroll(struct cli *cli)
 		CLI_TEXT("so-pin-file", "FILE", &en.so_source.file, "SO PIN, likewise"),
 		CLI_NUMBER("pin-fd", "N", &en.user_source.fd, "user PIN: a line from a descriptor"),
 		CLI_NUMBER("so-pin-fd", "N", &en.so_source.fd, "SO PIN, likewise"),
-		CLI_TEXT("o", "FILE", &en.out, "write the partition's certificate there (PEM)"),
+		CLI_TEXT("o", "FILE", &en.out,
+			 "write the partition's certificate there, with those above it (PEM)"),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "audit/chain.h"
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/remote.h"
@@ -82,8 +83,29 @@ static int become_daemon(const struct config *config)
 	       setresuid(user, user, user);
 }
 
-/* assayd --init, which makes the keys, with nothing of our environment and no standard input. */
-static enum err run_daemon(const struct cli *cli, const struct config *config)
+/* What is asked of the daemon's program, and what it is given. */
+struct task {
+	const char *option;
+	int input; /* its standard input; -1: nothing */
+};
+
+/* In the child: the daemon's program, with nothing of our environment. */
+static void run_child(const struct config *config, const char *program, const struct task *task)
+{
+	char *const argv[] = { (char *)program, "--config", config->path, (char *)task->option,
+			       NULL };
+	char *const environment[] = { NULL };
+	int input = task->input >= 0 ? task->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (input >= 0 && dup2(input, STDIN_FILENO) >= 0 && !chdir("/") &&
+	    (config->mode != MODE_APPLIANCE || !become_daemon(config)))
+		execve(program, argv, environment);
+	cli_say("init: %s: %s", program, strerror(errno));
+	_exit(EXIT_ENVIRONMENT);
+}
+
+static enum err run_daemon(const struct cli *cli, const struct config *config,
+			   const struct task *task)
 {
 	char program[4096];
 	enum err e = config_program(config, cli->self, "assayd", program, sizeof program);
@@ -91,32 +113,77 @@ static enum err run_daemon(const struct cli *cli, const struct config *config)
 
 	if (e)
 		return e;
-	char *const argv[] = { program, "--config", config->path, "--init", NULL };
-	char *const environment[] = { NULL };
 	pid_t pid = fork();
 	if (pid < 0)
 		return failed(ERR_IO, "fork: %m");
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-		if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && !chdir("/") &&
-		    (config->mode != MODE_APPLIANCE || !become_daemon(config)))
-			execve(program, argv, environment);
-		cli_say("init: %s: %s", program, strerror(errno));
-		_exit(EXIT_ENVIRONMENT);
-	}
+	if (pid == 0)
+		run_child(config, program, task);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return failed(ERR_IO, "waitpid: %m");
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return failed(ERR_FAILED, "assayd --init did not succeed");
+		return failed(ERR_FAILED, "assayd %s did not succeed", task->option);
 	return OK;
 }
 
-static enum err init(struct cli *cli, const struct config *config, const char *copy)
+struct wishes {
+	const char *copy, *request, *certificate, *chain;
+};
+
+/* The CA's certificate and those above it, one after another, as the daemon reads them. */
+static enum err gather(const struct wishes *wishes, int *out)
 {
-	CLEANUP(buf) struct buf certificate = BUF_INIT;
+	CLEANUP(buf) struct buf pem = BUF_INIT;
+	const char *const files[] = { wishes->certificate, wishes->chain };
+
+	for (size_t i = 0; i < 2 && files[i]; i++) {
+		CLEANUP(buf) struct buf contents = BUF_INIT, der = BUF_INIT;
+		enum err e;
+
+		if ((e = cli_read(files[i], CA_MAX, &contents)))
+			return e;
+		if ((e = chain_from_file(buf_slice(&contents), &der)) ||
+		    (e = chain_put_pem(buf_slice(&der), &pem)))
+			return failed(e, "%s: %s", files[i], err_reason());
+	}
+	enum err e = buf_check(&pem);
+	return e ? e : io_memfd("certificates", buf_slice(&pem), out);
+}
+
+static enum err run(struct cli *cli, const struct config *config, const struct wishes *wishes)
+{
+	CLEANUP(fd) int input = -1;
+	struct task task = { wishes->request       ? "--request"
+			     : wishes->certificate ? "--certified"
+						   : "--init",
+			     -1 };
+	enum err e;
+
+	if (wishes->certificate && (e = gather(wishes, &input)))
+		return e;
+	task.input = input;
+	return run_daemon(cli, config, &task);
+}
+
+/* What the daemon's program left in the state directory, for others. */
+static enum err hand_out(struct cli *cli, const struct config *config, const char *name,
+			 const char *copy, const char *what)
+{
+	CLEANUP(buf) struct buf contents = BUF_INIT;
 	char path[4096];
+	enum err e;
+
+	snprintf(path, sizeof path, "%s/%s", config->state, name);
+	if ((e = io_read_file(path, CA_MAX, &contents)))
+		return e;
+	if (copy)
+		e = cli_write(cli, copy, 0644, buf_slice(&contents));
+	buf_printf(&cli->out, "%s: %s\n", what, copy ? copy : path);
+	return e;
+}
+
+static enum err init(struct cli *cli, const struct config *config, const struct wishes *wishes)
+{
 	enum err e;
 
 	if (config->mode == MODE_APPLIANCE) {
@@ -125,31 +192,41 @@ static enum err init(struct cli *cli, const struct config *config, const char *c
 		if ((e = prepare_directories(config)))
 			return e;
 	}
-	if ((e = run_daemon(cli, config)))
+	if ((e = run(cli, config, wishes)))
 		return e;
-	snprintf(path, sizeof path, "%s/ca.pem", config->state);
-	if ((e = io_read_file(path, CA_MAX, &certificate)))
-		return e;
-	if (copy)
-		e = cli_write(cli, copy, 0644, buf_slice(&certificate));
-	buf_printf(&cli->out, "certificate of this appliance's CA: %s\n", copy ? copy : path);
-	return e;
+	return wishes->request ? hand_out(cli, config, "ca.csr", wishes->request,
+					  "request for a certificate of this appliance's CA")
+			       : hand_out(cli, config, "ca.pem", wishes->copy,
+					  "certificate of this appliance's CA");
 }
 
 int cmd_init(struct cli *cli)
 {
 	CLEANUP(config) struct config *config = NULL;
-	const char *copy = NULL;
+	struct wishes wishes = { 0 };
 	const struct cli_option options[] = {
-		CLI_TEXT("o", "FILE", &copy, "copy the CA's certificate there, for verifiers"),
+		CLI_TEXT("o", "FILE", &wishes.copy,
+			 "copy the CA's certificate there, for verifiers"),
+		CLI_TEXT("csr", "FILE", &wishes.request,
+			 "make the CA's key only, and write a request (PKCS#10) that somebody's "
+			 "PKI certify it"),
+		CLI_TEXT("certificate", "FILE", &wishes.certificate,
+			 "then: take the certificate that came back, and make the rest"),
+		CLI_TEXT("chain", "FILE", &wishes.chain,
+			 "the certificates above it, up to the root, where they are not in the "
+			 "same file"),
 	};
-	enum cli_exit code = cli_options(cli, options, 1);
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 
 	if (code)
 		return code;
+	if (wishes.request && (wishes.certificate || wishes.copy))
+		return cli_usage(cli, "--csr comes first, --certificate and -o later");
+	if (wishes.chain && !wishes.certificate)
+		return cli_usage(cli, "--chain without --certificate");
 	enum err e = remote_config(cli, &config);
 	if (!e)
-		e = init(cli, config, copy);
+		e = init(cli, config, &wishes);
 	if (!e)
 		return EXIT_HOLDS;
 	buf_reset(&cli->out);

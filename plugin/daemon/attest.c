@@ -1,43 +1,31 @@
-#include "plugin/daemon/attest.h"
+#include "plugin/daemon/attest_inner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "audit/cose.h"
 #include "config/base/cbor.h"
-#include "config/base/io.h"
 #include "config/base/log.h"
 
-#define KEY_CA "assay-ca"
-#define KEY_APPLIANCE "assay-appliance"
-#define KEY_WRAP "assay-wrap"
-#define KEY_ID_MAX 64
 #define ANCHOR "assay-anchor"
 #define ANCHOR_NAME "assay-anchor-1"
 #define ANCHOR_MAX (1 << 20)
 #define ANCHORS_MAX 64 /* more than one: left by a crash */
-#define YEARS(n) ((int64_t)(n)*365 * 86400)
-#define CERTIFICATE_YEARS 30 /* proofs are read years later; rollover is an act of its own */
-
-struct attest {
-	struct token *token;
-	struct token_info info;
-	CK_OBJECT_HANDLE ca, appliance, wrap;
-	struct buf ca_der, appliance_der;
-	uint8_t ueid[STATE_UEID_SIZE];
-	char origin[AUDIT_ORIGIN_MAX];
-	uint64_t anchors; /* counter of the newest anchor */
-};
 
 void attest_close(struct attest *attest)
 {
 	if (!attest)
 		return;
 	token_close(attest->token);
-	buf_free(&attest->ca_der);
+	buf_free(&attest->chain);
 	buf_free(&attest->appliance_der);
+	for (struct retired *next; attest->retired; attest->retired = next) {
+		next = attest->retired->next;
+		buf_free(&attest->retired->der);
+		free(attest->retired);
+	}
+	pthread_mutex_destroy(&attest->lock);
 	free(attest);
 }
 
@@ -84,6 +72,7 @@ enum err attest_open(const struct config *config, struct attest **out)
 
 	if (!attest)
 		return failed(ERR_MEMORY, "token");
+	pthread_mutex_init(&attest->lock, NULL);
 	if ((e = check_settings(config, module)) ||
 	    (e = secret_from_file(&pin, config->token_pin_file)) ||
 	    (e = config_environment(&config->token_environment, true)) ||
@@ -123,13 +112,19 @@ struct audit_signer attest_signer(struct attest *attest)
 	return (struct audit_signer){ attest, signer_sign, signer_wrap, signer_unwrap };
 }
 
-void attest_appliance_key(const struct attest *attest, struct audit_key *out)
+void attest_appliance_key(struct attest *attest, struct audit_key *out)
 {
-	*out = (struct audit_key){ attest->appliance, COSE_ES256, buf_slice(&attest->appliance_der),
-				   buf_slice(&attest->ca_der) };
+	pthread_mutex_lock(&attest->lock);
+	*out = attest->appliance;
+	pthread_mutex_unlock(&attest->lock);
 }
 
-static void name_origin(struct attest *attest)
+struct slice attest_chain(const struct attest *attest)
+{
+	return buf_slice(&attest->chain);
+}
+
+void attest_name_origin(struct attest *attest)
 {
 	char hex[2 * STATE_UEID_SIZE + 1];
 
@@ -137,112 +132,75 @@ static void name_origin(struct attest *attest)
 	snprintf(attest->origin, sizeof attest->origin, "assay/%s", hex);
 }
 
-/* What an attempt that did not come to its end left under this CKA_ID. */
-static enum err destroy_keys(struct attest *attest, struct slice id)
+/* ---- keys by their names ---- */
+
+enum err attest_first_name(struct slice serial, uint64_t generation, char name[KEY_ID_MAX])
 {
-	static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY,
-						   CKO_SECRET_KEY };
+	int n = serial.left ? snprintf(name, KEY_ID_MAX, "assay-partition %.*s %llu",
+				       (int)serial.left, serial.p, (unsigned long long)generation)
+			    : snprintf(name, KEY_ID_MAX, "%s", KEY_APPLIANCE);
 
-	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-		CK_OBJECT_HANDLE key;
-		enum err e = token_find(attest->token, classes[i], id, &key);
-
-		if (!e)
-			e = token_destroy(attest->token, key);
-		if (e && e != ERR_NOT_FOUND)
-			return e;
-	}
-	return OK;
+	return n > 0 && n < KEY_ID_MAX - ATTEST_TURN_MAX
+		       ? OK
+		       : failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
 }
 
-static enum err make_key(struct attest *attest, const char *name, const char *origin,
-			 CK_OBJECT_HANDLE *key, struct buf *certificate)
+enum err attest_turn_name(const char *first, uint64_t turn, char name[KEY_ID_MAX])
 {
-	struct certificate_spec spec = { .ca = !origin, .name = name, .origin = origin };
-	struct audit_signer signer = attest_signer(attest);
-	struct slice id = slice_text(name);
-	time_t now = time(NULL);
+	int n = turn < 2 ? snprintf(name, KEY_ID_MAX, "%s", first)
+			 : snprintf(name, KEY_ID_MAX, "%s #%llu", first, (unsigned long long)turn);
+
+	return n > 0 && n < KEY_ID_MAX ? OK : failed(ERR_RANGE, "too many rollovers of a key");
+}
+
+enum err attest_turn(const char *first, struct slice certificate, uint64_t *turn)
+{
+	char name[CERTIFICATE_NAME], again[KEY_ID_MAX];
+	size_t n = strlen(first);
+	enum err e = certificate_name(certificate, name);
+
+	if (e)
+		return e;
+	*turn = !strncmp(name, first, n) && !strncmp(name + n, " #", 2)
+			? strtoull(name + n + 2, NULL, 10)
+			: 1;
+	if ((e = attest_turn_name(first, *turn, again)))
+		return e;
+	return strcmp(again, name) ? failed(ERR_MISMATCH,
+					    "the certificate of \"%s\" in the place of "
+					    "\"%s\"",
+					    name, first)
+				   : OK;
+}
+
+/* While the key before it is on the token too, checkpoints carry signatures of both. */
+static enum err find_former(struct attest *attest, const char *first, uint64_t turn,
+			    struct audit_key *out)
+{
+	char name[KEY_ID_MAX];
+	enum err e = turn < 2 ? ERR_NOT_FOUND : attest_turn_name(first, turn - 1, name);
+
+	if (!e)
+		e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(name), &out->former);
+	out->overlap = !e;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err attest_named_key(struct attest *attest, const char *first, struct slice certificate,
+			  struct audit_key *out)
+{
+	char name[KEY_ID_MAX];
+	uint64_t turn;
 	enum err e;
 
-	/* An hour of grace: the verifier's clock and ours differ. */
-	spec.not_before = now - 3600;
-	spec.not_after = now + YEARS(CERTIFICATE_YEARS);
-	if (origin)
-		spec.issuer = buf_slice(&attest->ca_der);
-	if ((e = destroy_keys(attest, id)) ||
-	    (e = token_make_ec(attest->token, name, id, key, spec.point)))
+	*out = (struct audit_key){ .alg = COSE_ES256,
+				   .certificate = certificate,
+				   .chain = buf_slice(&attest->chain) };
+	if ((e = attest_turn(first, certificate, &turn)) ||
+	    (e = attest_turn_name(first, turn, name)) ||
+	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(name), &out->handle)))
 		return e;
-	return certificate_make(&spec, &signer, origin ? attest->ca : *key, certificate);
-}
-
-/* A state directory that was lost while its token was kept leaves keys behind that old proofs name:
- * they are not ours to destroy. Those of an --init that was cut short are: the marker says so. */
-static enum err refuse_old_keys(struct attest *attest, const struct state *state)
-{
-	CLEANUP(buf) struct buf marker = BUF_INIT;
-	CK_OBJECT_HANDLE old;
-
-	if (!state_read(state, STATE_INITIALISING, 16, &marker))
-		return OK;
-	enum err e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(KEY_CA), &old);
-
-	if (e == ERR_NOT_FOUND)
-		return state_write(state, STATE_INITIALISING, slice_text("1\n"));
-	if (e && e != ERR_EXISTS)
-		return e;
-	return failed(ERR_EXISTS,
-		      "token %s holds the keys of an appliance already; use an empty token",
-		      attest->info.label);
-}
-
-static enum err make_store_key(struct attest *attest, struct state *state)
-{
-	CLEANUP(secret) struct secret key = { 0 };
-	CLEANUP(buf) struct buf sealed = BUF_INIT;
-	enum err e;
-
-	if ((e = secret_new(&key, 32)) || (e = io_random(key.p, key.len)) ||
-	    (e = token_seal(attest->token, attest->wrap, slice_of(key.p, key.len), &sealed)))
-		return e;
-	return state_write(state, STATE_STORE_KEY, buf_slice(&sealed));
-}
-
-static enum err write_certificates(const struct attest *attest, const struct state *state)
-{
-	CLEANUP(buf) struct buf pem = BUF_INIT;
-	enum err e;
-
-	certificate_put_pem(buf_slice(&attest->ca_der), &pem);
-	if ((e = buf_check(&pem)) || (e = state_write(state, STATE_CA_PEM, buf_slice(&pem))) ||
-	    (e = state_write(state, STATE_CA_DER, buf_slice(&attest->ca_der))))
-		return e;
-	return state_write(state, STATE_APPLIANCE_DER, buf_slice(&attest->appliance_der));
-}
-
-enum err attest_initialise(struct attest *attest, struct state *state)
-{
-	bool done;
-	enum err e;
-
-	if ((e = state_initialised(state, &done)))
-		return e;
-	if (done)
-		return failed(ERR_EXISTS, "%s is initialised already", state_path(state));
-	attest->ueid[0] = 0x01; /* RFC 9711 section 4.2.1: type RAND */
-	if ((e = refuse_old_keys(attest, state)) ||
-	    (e = io_random(attest->ueid + 1, STATE_UEID_SIZE - 1)))
-		return e;
-	name_origin(attest);
-	if ((e = destroy_keys(attest, slice_text(KEY_WRAP))) ||
-	    (e = token_make_aes(attest->token, KEY_WRAP, slice_text(KEY_WRAP), &attest->wrap)) ||
-	    (e = make_key(attest, KEY_CA, NULL, &attest->ca, &attest->ca_der)) ||
-	    (e = make_key(attest, KEY_APPLIANCE, attest->origin, &attest->appliance,
-			  &attest->appliance_der)) ||
-	    (e = make_store_key(attest, state)) || (e = write_certificates(attest, state)) ||
-	    (e = state_write(state, STATE_UEID, SLICE(attest->ueid))) ||
-	    (e = attest_write_anchor(attest, slice_of(NULL, 0))))
-		return e;
-	return state_write(state, STATE_INITIALISED, slice_text("1\n"));
+	return find_former(attest, first, turn, out);
 }
 
 static enum err load_store_key(struct attest *attest, struct state *state)
@@ -257,30 +215,49 @@ static enum err load_store_key(struct attest *attest, struct state *state)
 	return state_use_key(state, &key);
 }
 
-enum err attest_load(struct attest *attest, struct state *state)
+enum err attest_read_ueid(struct attest *attest, const struct state *state)
 {
 	CLEANUP(buf) struct buf ueid = BUF_INIT;
-	struct token *token = attest->token;
-	bool done;
-	enum err e;
+	enum err e = state_read(state, STATE_UEID, STATE_UEID_SIZE, &ueid);
 
-	if ((e = state_initialised(state, &done)))
-		return e;
-	if (!done)
-		return failed(ERR_STATE, "%s is not initialised: run \"assay init\"",
-			      state_path(state));
-	if ((e = state_read(state, STATE_UEID, STATE_UEID_SIZE, &ueid)))
+	if (e)
 		return e;
 	if (ueid.len != STATE_UEID_SIZE)
 		return failed(ERR_FORMAT, "%s: %zu bytes", STATE_UEID, ueid.len);
 	memcpy(attest->ueid, ueid.data, STATE_UEID_SIZE);
-	name_origin(attest);
-	if ((e = token_find(token, CKO_PRIVATE_KEY, slice_text(KEY_CA), &attest->ca)) ||
-	    (e = token_find(token, CKO_PRIVATE_KEY, slice_text(KEY_APPLIANCE),
-			    &attest->appliance)) ||
+	attest_name_origin(attest);
+	return OK;
+}
+
+static enum err check_initialised(const struct state *state)
+{
+	CLEANUP(buf) struct buf request = BUF_INIT;
+	bool done;
+	enum err e = state_initialised(state, &done);
+
+	if (e || done)
+		return e;
+	return state_read(state, STATE_CA_REQUEST, CERTIFICATE_MAX, &request)
+		       ? failed(ERR_STATE, "%s is not initialised: run \"assay init\"",
+				state_path(state))
+		       : failed(ERR_STATE,
+				"%s waits for the CA's certificate: run \"assay init "
+				"--certificate FILE\"",
+				state_path(state));
+}
+
+enum err attest_load(struct attest *attest, struct state *state)
+{
+	struct token *token = attest->token;
+	enum err e;
+
+	if ((e = check_initialised(state)) || (e = attest_read_ueid(attest, state)) ||
+	    (e = token_find(token, CKO_PRIVATE_KEY, slice_text(KEY_CA), &attest->ca)) ||
 	    (e = token_find(token, CKO_SECRET_KEY, slice_text(KEY_WRAP), &attest->wrap)) ||
-	    (e = state_read(state, STATE_CA_DER, CERTIFICATE_MAX, &attest->ca_der)) ||
-	    (e = state_read(state, STATE_APPLIANCE_DER, CERTIFICATE_MAX, &attest->appliance_der)))
+	    (e = state_read(state, STATE_CA_DER, CERTIFICATE_MAX, &attest->chain)) ||
+	    (e = state_read(state, STATE_APPLIANCE_DER, CERTIFICATE_MAX, &attest->appliance_der)) ||
+	    (e = attest_named_key(attest, KEY_APPLIANCE, buf_slice(&attest->appliance_der),
+				  &attest->appliance)))
 		return e;
 	return load_store_key(attest, state);
 }
@@ -308,40 +285,13 @@ enum err attest_partition_origin(const struct attest *attest, struct slice seria
 	return OK;
 }
 
-static enum err partition_key_id(struct slice serial, uint64_t generation, char id[KEY_ID_MAX])
-{
-	int n = snprintf(id, KEY_ID_MAX, "assay-partition %.*s %llu", (int)serial.left, serial.p,
-			 (unsigned long long)generation);
-
-	return n > 0 && n < KEY_ID_MAX ? OK
-				       : failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
-}
-
-enum err attest_make_partition(struct attest *attest, struct slice serial, uint64_t generation,
-			       struct buf *certificate)
-{
-	char id[KEY_ID_MAX], origin[AUDIT_ORIGIN_MAX];
-	CK_OBJECT_HANDLE key;
-	enum err e;
-
-	if ((e = partition_key_id(serial, generation, id)) ||
-	    (e = attest_partition_origin(attest, serial, generation, origin)))
-		return e;
-	return make_key(attest, id, origin, &key, certificate);
-}
-
 enum err attest_partition_key(struct attest *attest, struct slice serial, uint64_t generation,
 			      struct slice certificate, struct audit_key *out)
 {
-	char id[KEY_ID_MAX];
-	CK_OBJECT_HANDLE key;
-	enum err e;
+	char first[KEY_ID_MAX];
+	enum err e = attest_first_name(serial, generation, first);
 
-	if ((e = partition_key_id(serial, generation, id)) ||
-	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(id), &key)))
-		return e;
-	*out = (struct audit_key){ key, COSE_ES256, certificate, buf_slice(&attest->ca_der) };
-	return OK;
+	return e ? e : attest_named_key(attest, first, certificate, out);
 }
 
 /* ---- the anchor: [name, counter, body] ---- */

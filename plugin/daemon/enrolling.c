@@ -88,6 +88,7 @@ static enum err enroll_managing(struct call *call, const struct pending_enrolmen
 	CLEANUP(partition) struct partition *p = NULL;
 	struct daemon *daemon = call->daemon;
 	struct slice serial = slice_text(pending->serial);
+	struct attest_partition key = { pending->serial, pending->label, pending->generation };
 	enum err e;
 
 	if (pending->generation != partition_next_generation(&daemon->partitions, serial))
@@ -95,8 +96,7 @@ static enum err enroll_managing(struct call *call, const struct pending_enrolmen
 	if ((e = partition_new(&daemon->partitions, serial, slice_text(pending->label),
 			       pending->generation, &p)) ||
 	    (e = attest_partition_origin(daemon->attest, serial, pending->generation, p->origin)) ||
-	    (e = attest_make_partition(daemon->attest, serial, pending->generation,
-				       &p->certificate)))
+	    (e = attest_make_partition(daemon->attest, &key, &p->certificate)))
 		return e;
 	memcpy(p->point, proofs->point, sizeof p->point);
 	memcpy(p->key_id, proofs->key_id.p, proofs->key_id.left);
@@ -110,7 +110,8 @@ static enum err enroll_managing(struct call *call, const struct pending_enrolmen
 	log_info("partition %s (%s) enrolled, generation %llu", p->serial, p->label,
 		 (unsigned long long)p->generation);
 	cbor_put_bytes(&call->results.bytes, buf_slice(&p->certificate));
-	call->results_n = 1;
+	cbor_put_bytes(&call->results.bytes, attest_chain(daemon->attest));
+	call->results_n = 2;
 	p = NULL;
 	return OK;
 }

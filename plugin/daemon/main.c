@@ -2,6 +2,8 @@
  *
  *   assayd --config PATH          serves; descriptor 3 is a socket to the launcher, which starts it
  *   assayd --config PATH --init   makes keys, certificates and state, once
+ *   assayd --config PATH --request, --certified   the same in two steps: asks for the certificate of
+ *                                 the CA, and takes it, with those above it, from standard input
  */
 #include <grp.h>
 #include <limits.h>
@@ -21,6 +23,7 @@
 
 #define LAUNCHER_FD 3
 #define USAGE 2
+#define CERTIFICATES_MAX 65536
 #define FILES_EACH (1 + IO_FDS_MAX + 4) /* a connection: itself, what it sent, a run, a probe */
 #define FILES_MORE 1024
 
@@ -126,21 +129,35 @@ static enum err become_daemon(const struct config *config)
 	return OK;
 }
 
-static enum err initialise(const struct config *config)
+enum task { SERVE, INIT, REQUEST, CERTIFIED, NO_TASK };
+static const char *const tasks[] = { NULL, "--init", "--request", "--certified" };
+
+static enum err certified(struct attest *attest, struct state *state)
+{
+	CLEANUP(buf) struct buf certificates = BUF_INIT;
+	enum err e = io_read_all(STDIN_FILENO, CERTIFICATES_MAX, &certificates);
+
+	return e ? e : attest_certified(attest, state, buf_slice(&certificates));
+}
+
+static enum err initialise(const struct config *config, enum task task)
 {
 	CLEANUP(state) struct state *state = NULL;
 	CLEANUP(attest) struct attest *attest = NULL;
 	enum err e;
 
 	if ((e = become_daemon(config)) || (e = check_user(config)) || (e = harden()) ||
-	    (e = state_open(config->state, true, &state)) || (e = attest_open(config, &attest)) ||
-	    (e = attest_initialise(attest, state)))
+	    (e = state_open(config->state, true, &state)) || (e = attest_open(config, &attest)))
+		return e;
+	if (task == REQUEST)
+		return attest_request(attest, state);
+	if ((e = task == INIT ? attest_initialise(attest, state) : certified(attest, state)))
 		return e;
 	log_info("initialised %s in %s", attest_origin(attest), config->state);
 	return OK;
 }
 
-static enum err start(const char *path, bool init)
+static enum err start(const char *path, enum task task)
 {
 	CLEANUP(config) struct config *config = NULL;
 	char self[PATH_MAX];
@@ -152,32 +169,38 @@ static enum err start(const char *path, bool init)
 	self[n] = 0;
 	if ((e = config_load(path, &config)))
 		return e;
-	if (init)
-		return initialise(config);
+	if (task != SERVE)
+		return initialise(config, task);
 	return (e = harden()) ? e : serve(config, self);
+}
+
+static enum task task_of(const char *word)
+{
+	for (enum task t = INIT; t < NO_TASK; t++)
+		if (!strcmp(word, tasks[t]))
+			return t;
+	return NO_TASK;
 }
 
 int main(int argc, char **argv)
 {
 	const char *path = NULL;
-	bool init = false;
+	enum task task = SERVE;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--config") && i + 1 < argc) {
 			path = argv[++i];
-		} else if (!strcmp(argv[i], "--init")) {
-			init = true;
-		} else {
+		} else if ((task = task_of(argv[i])) == NO_TASK) {
 			path = NULL;
 			break;
 		}
 	}
 	log_start("assayd", LOG_LEVEL_INFO);
 	if (!path) {
-		fprintf(stderr, "usage: assayd --config PATH [--init]\n");
+		fprintf(stderr, "usage: assayd --config PATH [--init|--request|--certified]\n");
 		return USAGE;
 	}
-	enum err e = start(path, init);
+	enum err e = start(path, task);
 	if (e)
 		log_error("%s: %s", err_words(e), err_reason());
 	return e ? EXIT_FAILURE : EXIT_SUCCESS;

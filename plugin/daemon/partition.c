@@ -102,6 +102,25 @@ static enum err write_record(struct partitions *all, const struct partition *p,
 	return state_put(all->state, STATE_PARTITIONS, p->registry.name, buf_slice(&record));
 }
 
+enum err partition_set_certificate(struct partitions *all, struct partition *partition,
+				   struct slice certificate)
+{
+	CLEANUP(rules) struct rules *rules = partition_rules(partition);
+	struct buf old = partition->certificate;
+	enum err e;
+
+	partition->certificate = BUF_INIT;
+	buf_put_slice(&partition->certificate, certificate);
+	if (!(e = buf_check(&partition->certificate)) &&
+	    !(e = write_record(all, partition, rules, atomic_load(&partition->active)))) {
+		buf_free(&old);
+		return OK;
+	}
+	buf_free(&partition->certificate);
+	partition->certificate = old;
+	return e;
+}
+
 static enum err take_rest(struct slice *in, struct partition *p)
 {
 	struct slice origin, key_id, certificate;

@@ -26,7 +26,7 @@ struct partition {
 	uint8_t point[65]; /* public half of the role key */
 	uint8_t key_id[PARTITION_KEY_ID_MAX];
 	size_t key_id_n;
-	struct buf certificate;  /* DER of the attestation key's */
+	struct buf certificate;  /* DER of the attestation key's; daemon->managing guards it */
 	atomic_bool active;      /* false: suspended, or enrolled again since */
 	struct audit_tree *tree; /* set before it is published */
 	struct registry registry;
@@ -82,6 +82,9 @@ void partition_rules_digest(const struct partition *partition, uint8_t digest[SH
 /* Has these take their place, durably; held once more when OK. One at a time, as publications. */
 MUST enum err partition_set_rules(struct partitions *all, struct partition *partition,
 				  struct rules *rules);
+/* Has the attestation key be that of @certificate, durably. */
+MUST enum err partition_set_certificate(struct partitions *all, struct partition *partition,
+					struct slice certificate);
 /* Takes one execution off what the policy in force allows in a minute, or ERR_LIMIT. */
 MUST enum err partition_may_begin(struct partition *partition, uint64_t now_ms);
 /* Suspends, durably: applications hidden, results purged. */

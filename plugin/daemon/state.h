@@ -4,7 +4,9 @@
  *   initialised    written last by --init: everything below is there
  *   initialising   written first by it: keys on the token may be of an attempt that was cut short
  *   ueid           17 bytes: 0x01, then 16 random ones
- *   ca.der ca.pem appliance.der     public: certificates of the appliance's CA and of its own key
+ *   ca.csr         a request that somebody certify the CA, while no certificate came, and after
+ *   ca.der ca.pem appliance.der     public: certificates of the appliance's CA with those above it, and
+ *                  of its own key
  *   bootcount      8 bytes, raised at each start
  *   store.key      key of the authenticated records, sealed by the daemon's token
  *   partitions/    one enrolment each, named by the hex of the token's serial
@@ -29,6 +31,7 @@
 #define STATE_INITIALISING "initialising"
 #define STATE_UEID "ueid"
 #define STATE_CA_DER "ca.der"
+#define STATE_CA_REQUEST "ca.csr"
 #define STATE_CA_PEM "ca.pem"
 #define STATE_APPLIANCE_DER "appliance.der"
 #define STATE_STORE_KEY "store.key"

@@ -240,6 +240,13 @@ void tcb_stop(struct tcb *tcb)
 	tcb->started = false;
 }
 
+void tcb_outdate(struct tcb *tcb)
+{
+	pthread_mutex_lock(&tcb->lock);
+	tcb->mapped++;
+	pthread_mutex_unlock(&tcb->lock);
+}
+
 enum err tcb_ready(struct tcb *tcb)
 {
 	pthread_mutex_lock(&tcb->lock);

@@ -46,6 +46,8 @@ MUST enum err tcb_renew(struct daemon *daemon);
 /* Has a thread do that once a second, from here to tcb_stop(). */
 MUST enum err tcb_start(struct daemon *daemon);
 void tcb_stop(struct tcb *tcb); /* one that was not started is allowed */
+/* Has the next tcb_renew() measure, whatever was mapped: the appliance's key is another one. */
+void tcb_outdate(struct tcb *tcb);
 /* ERR_STATE, with the reason: the appliance is held. */
 MUST enum err tcb_ready(struct tcb *tcb);
 /* Accepts the record of that digest, if it is the one in force: a record, then the list on disk. */
