@@ -100,21 +100,32 @@ static bool have_sha_ni(void)
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
 }
 
+static int known; /* 0 not asked yet, 1 yes, 2 no: threads that race write the same */
+
+bool sha256_accelerate(bool wanted)
+{
+	int have = wanted && have_sha_ni() ? 1 : 2;
+
+	__atomic_store_n(&known, have, __ATOMIC_RELAXED);
+	return have == 1;
+}
+
 static void blocks(uint32_t state[8], const uint8_t *p, size_t n)
 {
-	static int known; /* 0 not asked yet, 1 yes, 2 no: threads that race write the same */
 	int have = __atomic_load_n(&known, __ATOMIC_RELAXED);
 
-	if (!have) {
-		have = have_sha_ni() ? 1 : 2;
-		__atomic_store_n(&known, have, __ATOMIC_RELAXED);
-	}
-	if (have == 1)
+	if (have ? have == 1 : sha256_accelerate(true))
 		blocks_sha_ni(state, p, n);
 	else
 		blocks_portable(state, p, n);
 }
 #else
+bool sha256_accelerate(bool wanted)
+{
+	(void)wanted;
+	return false;
+}
+
 static void blocks(uint32_t state[8], const uint8_t *p, size_t n)
 {
 	blocks_portable(state, p, n);

@@ -16,6 +16,10 @@ struct sha256 {
 	uint8_t block[64];
 };
 
+/* Whether the processor's own instructions are used, where it has any; false: this process goes without
+ * from now on, so that tests see both ways. Returns what is used. */
+bool sha256_accelerate(bool wanted);
+
 void sha256_init(struct sha256 *h);
 void sha256_add(struct sha256 *h, const void *p, size_t n);
 void sha256_end(struct sha256 *h, uint8_t digest[SHA256_SIZE]);

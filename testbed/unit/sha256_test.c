@@ -69,9 +69,37 @@ START_TEST(parts_make_the_same_digest_as_the_whole)
 }
 END_TEST
 
+/* Every test here runs with what the processor brings along; this one holds it against the other way. */
+START_TEST(the_processors_own_way_and_the_portable_one_agree)
+{
+	uint8_t data[4096], fast[32], portable[32];
+
+	for (size_t n = 0; n < sizeof data; n += 1 + n / 40) {
+		ck_assert_ok(io_random(data, n));
+		(void)sha256_accelerate(true);
+		sha256_once(slice_of(data, n), fast);
+		ck_assert(!sha256_accelerate(false));
+		sha256_once(slice_of(data, n), portable);
+		ck_assert_mem_eq(fast, portable, sizeof fast);
+	}
+}
+END_TEST
+
+START_TEST(the_portable_way_gives_the_standards_examples)
+{
+	uint8_t digest[SHA256_SIZE];
+
+	ck_assert(!sha256_accelerate(false));
+	sha256_once(slice_text(known[_i].text), digest);
+	check_digest(digest, known[_i].digest);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_table(t, the_standards_examples, known);
+	tcase_add_test(t, the_processors_own_way_and_the_portable_one_agree);
+	tcase_add_table(t, the_portable_way_gives_the_standards_examples, known);
 	tcase_add_test(t, every_length_has_the_known_digest);
 	tcase_add_test(t, parts_make_the_same_digest_as_the_whole);
 }
