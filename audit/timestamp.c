@@ -157,7 +157,10 @@ enum err timestamp_take(struct slice response, struct buf *token)
 		return failed(ERR_CRYPTO, "the time-stamping authority refused: status %ld",
 			      ASN1_INTEGER_get(
 				      TS_STATUS_INFO_get0_status(TS_RESP_get_status_info(parsed))));
-	return put_token(TS_RESP_get_token(parsed), token);
+	/* OpenSSL reads some BER that it writes as something else. */
+	size_t before = token->len;
+	enum err e = put_token(TS_RESP_get_token(parsed), token);
+	return e ? e : parse_token(slice_of(token->data + before, token->len - before), &bare);
 }
 
 /* ---- checking ---- */
