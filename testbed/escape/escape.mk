@@ -25,6 +25,8 @@ $(BUILD)/faults/assay-init: $(call fault_sources,sandbox/init) sandbox/steps.def
 $(patsubst %,$(BUILD)/unit/%_test,sandbox parked purity programs escape launcher faults limits confinement): \
 	| $(ESCAPE) $(FAULTS) $(BUILD)/assay-launcher $(BUILD)/assay-init
 
+$(BUILD)/unit/purity_test: | $(addprefix $(BUILD)/samples/,screen.pkg screen-awk.pkg payment.xml)
+
 # Puts the table of system calls, printed from sandbox/syscalls.def, at the end of sandbox/README.md.
 syscalls: $(BUILD)/unit/filter_test
 	@sed '/^| call |/,$$d' sandbox/README.md >$(BUILD)/README.md

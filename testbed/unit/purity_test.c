@@ -29,25 +29,32 @@ static struct sandbox_image *tell(const char *argument, uint8_t purity, const st
 	return bench_add(box, buf_slice(&raw));
 }
 
-static void run(struct sandbox_image *image, struct run *out)
+static void run_on(struct sandbox_image *image, struct slice input, struct run *out)
 {
-	enum err e = sandbox_run(image, slice_text("a\nb\nc\n"), NULL, out);
+	enum err e = sandbox_run(image, input, NULL, out);
 
 	ck_assert_msg(e == OK, "%s", err_reason());
 	ck_assert_msg(out->kind == RUN_EXIT && out->code == 0, "kind %d, code %u: %s",
 		      (int)out->kind, out->code, out->messages.len ? buf_text(&out->messages) : "");
 }
 
-static void same_each_time(struct sandbox_image *image, int times)
+static const char lines_in[] = "a\nb\nc\n";
+
+static void run(struct sandbox_image *image, struct run *out)
+{
+	run_on(image, slice_text(lines_in), out);
+}
+
+static void same_each_time(struct sandbox_image *image, struct slice input)
 {
 	CLEANUP(run) struct run first = { 0 };
 
-	run(image, &first);
+	run_on(image, input, &first);
 	ck_assert_uint_gt(first.output.len, 0);
-	for (int i = 1; i < times; i++) {
+	for (int i = 1; i < RUNS; i++) {
 		CLEANUP(run) struct run next = { 0 };
 
-		run(image, &next);
+		run_on(image, input, &next);
 		ck_assert_msg(
 			next.output.len == first.output.len &&
 				memcmp(next.output.data, first.output.data, first.output.len) == 0,
@@ -75,7 +82,7 @@ START_TEST(a_pure_program_gives_one_output_in_a_thousand_runs)
 	bench_park = _i == 2 ? PARK_ON : PARK_OFF;
 	struct sandbox_image *image = tell(argument, PURE, NULL);
 	bench_park = PARK_OFF;
-	same_each_time(image, RUNS);
+	same_each_time(image, slice_text(lines_in));
 	run(image, &first);
 	sandbox_image_drop(image);
 	stop();
@@ -127,8 +134,37 @@ START_TEST(an_interpreter_gives_one_output_in_a_thousand_runs)
 		run(image, &one);
 		ck_assert_uint_eq(one.output.len, 6);
 	} else {
-		same_each_time(image, RUNS);
+		same_each_time(image, slice_text(lines_in));
 	}
+	sandbox_image_drop(image);
+}
+END_TEST
+
+static const char *const samples[][2] = { { "screen.image", "/bin/screen" },
+					  { "screen-awk.image", "/bin/screen.awk" } };
+
+/* Under an ordinary user they are out of reach. */
+START_TEST(a_sample_gives_one_output_in_a_thousand_runs)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf payment = BUF_INIT;
+	char path[PATH_MAX + 64];
+	struct manifest m;
+
+	if (geteuid())
+		return;
+	snprintf(path, sizeof path, "%s/samples/payment.xml", bench_build);
+	ck_assert_int_eq(io_read_file(path, 1 << 20, &payment), OK);
+	snprintf(path, sizeof path, "%s/samples/%s", bench_build, samples[_i][0]);
+	manifest_default(&m);
+	m.id = slice_text("test");
+	m.label = slice_text("Test");
+	m.version = slice_text("1");
+	m.purity = PURE;
+	enum err e = package_from_directory(path, samples[_i][1], &m, &raw);
+	ck_assert_msg(e == OK, "%s", err_reason());
+	struct sandbox_image *image = bench_add(box, buf_slice(&raw));
+	same_each_time(image, buf_slice(&payment));
 	sandbox_image_drop(image);
 }
 END_TEST
@@ -237,6 +273,8 @@ static Suite *suite(const char *name)
 	tcase_add_loop_test(t, a_pure_program_gives_one_output_in_a_thousand_runs, 0, 3);
 	tcase_add_loop_test(t, an_interpreter_gives_one_output_in_a_thousand_runs, 0,
 			    (int)(sizeof dynamic / sizeof *dynamic));
+	tcase_add_loop_test(t, a_sample_gives_one_output_in_a_thousand_runs, 0,
+			    (int)(sizeof samples / sizeof *samples));
 	tcase_add_test(t, what_is_not_pure_differs);
 	tcase_add_loop_test(t, a_need_opens_what_it_says_and_nothing_else, 0, NEED_ALL / 2 + 1);
 	tcase_add_loop_test(t, a_pure_program_ends_as_any_other, 0,
