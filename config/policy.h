@@ -11,6 +11,7 @@
 #define PARTITION_POLICY_MAX 32768
 
 enum partition_keep { KEEP_NOTHING = 0, KEEP_SEALED = 1 };
+enum partition_witness { WITNESS_NOT_REQUIRED = 0, WITNESS_REQUIRED = 1 };
 
 /* One field per line of policy.def. */
 struct partition_policy {

@@ -6,6 +6,7 @@
 #include "config/base/secret.h"
 #include "plugin/daemon/request.h"
 #include "plugin/daemon/sealing.h"
+#include "plugin/daemon/witnessing.h"
 
 /* The request, taken apart. */
 struct order {
@@ -88,6 +89,7 @@ static enum err judge_by_policy(struct call *call, const struct order *order, st
 	x->rules = partition_rules(call->partition);
 	if ((e = rules_may_run(x->rules, call->caller.uid, x->app)) ||
 	    (e = rules_may_take(x->rules, order->input.left)) ||
+	    (e = witnessing_ready(call->daemon, x->rules)) ||
 	    (e = sealing_ready(call->daemon, call->partition, x->rules)))
 		return e;
 	return partition_may_begin(call->partition, io_monotonic_ms());
@@ -484,6 +486,11 @@ static enum err first_failure(struct call *call, struct execution *x, enum err e
 		snprintf(reason, ERR_REASON_MAX, "the compact proof could not be signed");
 	if (shrink(call, x) && !end) {
 		end = ERR_LIMIT;
+		snprintf(reason, ERR_REASON_MAX, "%s", err_reason());
+	}
+	enum err e = witnessing_await(call, x->rules, x->set);
+	if (e && !end) {
+		end = e;
 		snprintf(reason, ERR_REASON_MAX, "%s", err_reason());
 	}
 	return end;

@@ -1,10 +1,11 @@
 /* Requests about results: RESULTS, FETCH. */
-#include "plugin/daemon/request.h"
+#include "plugin/daemon/witnessing.h"
 
 /* What one message holds; the newest come first, and a label asked for finds the others. */
 #define LISTING_MAX 60000
 
 struct listing {
+	const struct call *call;
 	struct buf entries;
 	size_t n;
 };
@@ -16,6 +17,8 @@ static bool list_part(void *context, const struct result_set *set, enum result_p
 
 	if (out->len > LISTING_MAX)
 		return false;
+	if (!witnessing_shows(listing->call->daemon, listing->call->partition, set))
+		return true;
 	cbor_put_array(out, 4);
 	cbor_put_uint(out, set->id + part);
 	cbor_put_text(out, set->label);
@@ -27,7 +30,7 @@ static bool list_part(void *context, const struct result_set *set, enum result_p
 
 enum err request_RESULTS(struct call *call)
 {
-	struct listing listing = { BUF_INIT, 0 };
+	struct listing listing = { call, BUF_INIT, 0 };
 	struct slice label = { NULL, 0 };
 	enum wire_role role;
 	enum err e;
@@ -62,8 +65,11 @@ enum err request_FETCH(struct call *call)
 		return e;
 	if ((e = call_any_role(call, &role)))
 		return call_refuse(call, e, slice_of(NULL, 0));
-	if ((e = results_get(&call->partition->results, role, id, io_monotonic_ms(), &set)) ||
-	    (e = wire_put_payload(&call->results, buf_slice(&set->parts[id - set->id]))))
+	if ((e = results_get(&call->partition->results, role, id, io_monotonic_ms(), &set)))
+		return e;
+	if (!witnessing_shows(call->daemon, call->partition, set))
+		return failed(ERR_NOT_FOUND, "no quorum of witnesses has cosigned its record yet");
+	if ((e = wire_put_payload(&call->results, buf_slice(&set->parts[id - set->id]))))
 		return e;
 	call->results_n = 1;
 	return OK;

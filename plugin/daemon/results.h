@@ -24,6 +24,7 @@ struct result_set {
 	enum wire_role role;
 	char label[RESULT_LABEL_MAX + 1];
 	uint64_t made_ms;
+	uint64_t covers; /* not to be shown before so many records of its tree are witnessed */
 	bool has[RESULT_PARTS];
 	struct buf parts[RESULT_PARTS];
 	struct result_set *older, *newer; /* of the list, under its lock */

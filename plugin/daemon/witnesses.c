@@ -13,6 +13,7 @@
 #include "plugin/daemon/witness_post.h"
 
 #define FIRST_MS 1500 /* the first checkpoint of a start is there by then */
+#define HURRY_MS 200  /* between rounds, while somebody waits for a quorum */
 #define WORDS_MAX 160 /* of what a witness says, in the operator's log */
 
 /* What a bank has to look into, each a record in the log, once a start. */
@@ -27,7 +28,8 @@ struct memory {
 
 struct watched {
 	char origin[AUDIT_ORIGIN_MAX + 1];
-	uint64_t done; /* every witness signed so many records */
+	uint64_t done;    /* every witness signed so many records */
+	uint64_t covered; /* a quorum did; under witnesses->lock */
 	struct memory of[TRUST_MEMBERS_MAX];
 	/* The round's: */
 	struct buf note;     /* with the lines that came in; under witnesses->lock */
@@ -49,11 +51,15 @@ struct witnesses {
 	struct trust *trust;
 	struct worker workers[TRUST_MEMBERS_MAX];
 	pthread_t thread;
-	struct watched **watched; /* the thread's alone to add to, between rounds */
+	/* The thread's alone to add to, between rounds; under lock too, for others to look at. */
+	struct watched **watched;
 	size_t watched_n;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stopping; /* under lock */
+	pthread_cond_t wake;    /* the thread */
+	pthread_cond_t settled; /* who waits for a quorum */
+	/* Under lock: */
+	size_t waiting; /* so many do */
+	bool stopping;
 };
 
 static bool stopping(struct witnesses *w)
@@ -96,6 +102,14 @@ static enum err saw_more(struct worker *worker, struct watched *tree)
 	return alarm_once(worker, tree, ROLLED_BACK, words);
 }
 
+static void cover_locked(struct witnesses *w, struct watched *tree)
+{
+	if (tree->size <= tree->covered)
+		return;
+	tree->covered = tree->size;
+	pthread_cond_broadcast(&w->settled);
+}
+
 /* What is there now may have more lines than was sent: the text is the same. */
 static enum err add_lines(struct worker *worker, struct watched *tree, struct slice lines)
 {
@@ -110,6 +124,8 @@ static enum err add_lines(struct worker *worker, struct watched *tree, struct sl
 	enum err e = buf_check(&tree->note);
 	if (!e)
 		e = audit_cosigned(w->daemon->audit, tree->origin, buf_slice(&tree->note), enough);
+	if (!e && enough)
+		cover_locked(w, tree);
 	pthread_mutex_unlock(&w->lock);
 	if (!e && enough && !had)
 		log_debug("%s: %llu records are cosigned by a quorum", tree->origin,
@@ -241,15 +257,21 @@ static struct watched *find(struct witnesses *w, const char *origin)
 	for (size_t i = 0; i < w->watched_n; i++)
 		if (!strcmp(w->watched[i]->origin, origin))
 			return w->watched[i];
-	struct watched **more = reallocarray(w->watched, w->watched_n + 1, sizeof *more);
-	if (!more)
-		return NULL;
-	w->watched = more;
 	struct watched *tree = calloc(1, sizeof *tree);
 	if (!tree)
 		return NULL;
 	snprintf(tree->origin, sizeof tree->origin, "%s", origin);
-	return w->watched[w->watched_n++] = tree;
+	pthread_mutex_lock(&w->lock);
+	struct watched **more = reallocarray(w->watched, w->watched_n + 1, sizeof *more);
+	if (more) {
+		w->watched = more;
+		more[w->watched_n++] = tree;
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (more)
+		return tree;
+	free(tree);
+	return NULL;
 }
 
 /* Takes the checkpoint that the whole round is about; lines that it has by now stay. */
@@ -270,6 +292,11 @@ static enum err prepare(struct witnesses *w, struct watched *tree, uint64_t rele
 	tree->checkpoint_n = tree->note.len;
 	tree->cosigned = count.cosigned;
 	tree->size = note.size == tree->done ? 0 : note.size;
+	if (trust_quorum(w->trust, count.cosigned)) {
+		pthread_mutex_lock(&w->lock);
+		cover_locked(w, tree);
+		pthread_mutex_unlock(&w->lock);
+	}
 	return OK;
 }
 
@@ -342,11 +369,17 @@ static void round_once(struct witnesses *w)
 /* False when the thread shall end. */
 static bool wait_for(struct witnesses *w, uint64_t ms)
 {
-	struct timespec until = io_timespec(io_monotonic_ms() + ms);
+	uint64_t since = io_monotonic_ms();
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->stopping && !pthread_cond_timedwait(&w->wake, &w->lock, &until))
-		;
+	for (;;) {
+		uint64_t until_ms = since + (w->waiting && ms > HURRY_MS ? HURRY_MS : ms);
+		struct timespec until = io_timespec(until_ms);
+
+		if (w->stopping || io_monotonic_ms() >= until_ms)
+			break;
+		pthread_cond_timedwait(&w->wake, &w->lock, &until);
+	}
 	bool go_on = !w->stopping;
 	pthread_mutex_unlock(&w->lock);
 	return go_on;
@@ -360,6 +393,47 @@ static void *run(void *argument)
 	for (; wait_for(w, ms); ms = w->daemon->config->audit_witness_seconds * 1000)
 		round_once(w);
 	return NULL;
+}
+
+/* ---- who waits ---- */
+
+bool witnesses_matter(const struct witnesses *w)
+{
+	return w && !trust_quorum(w->trust, 0);
+}
+
+static uint64_t covered_locked(const struct witnesses *w, const char *origin)
+{
+	for (size_t i = 0; i < w->watched_n; i++)
+		if (!strcmp(w->watched[i]->origin, origin))
+			return w->watched[i]->covered;
+	return 0;
+}
+
+uint64_t witnesses_covered(struct witnesses *w, const char *origin)
+{
+	if (!w)
+		return 0;
+	pthread_mutex_lock(&w->lock);
+	uint64_t covered = covered_locked(w, origin);
+	pthread_mutex_unlock(&w->lock);
+	return covered;
+}
+
+bool witnesses_await(struct witnesses *w, const char *origin, uint64_t size, uint64_t ms)
+{
+	struct timespec until = io_timespec(io_monotonic_ms() + ms);
+	bool in_time = true;
+
+	pthread_mutex_lock(&w->lock);
+	if (!w->waiting++)
+		pthread_cond_signal(&w->wake);
+	while (covered_locked(w, origin) < size && in_time)
+		in_time = !pthread_cond_timedwait(&w->settled, &w->lock, &until);
+	w->waiting--;
+	bool is = covered_locked(w, origin) >= size;
+	pthread_mutex_unlock(&w->lock);
+	return is;
 }
 
 /* ---- start and end ---- */
@@ -384,6 +458,7 @@ static void free_all(struct witnesses *w)
 	free(w->watched);
 	trust_free(w->trust);
 	pthread_cond_destroy(&w->wake);
+	pthread_cond_destroy(&w->settled);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -408,6 +483,7 @@ enum err witnesses_start(struct daemon *daemon, struct witnesses **out)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &monotonic);
+	pthread_cond_init(&w->settled, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	int r = pthread_create(&w->thread, NULL, run, w);
 	if (r) {

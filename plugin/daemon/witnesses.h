@@ -16,6 +16,13 @@ struct witnesses;
 /* Gives NULL when no policy is configured. The policy can't be read, or others may write it:
  * ERR_NOT_FOUND, ERR_DENIED, ERR_FORMAT. */
 MUST enum err witnesses_start(struct daemon *daemon, struct witnesses **out);
+/* Whether the policy's quorum needs anybody at all; false for NULL. */
+bool witnesses_matter(const struct witnesses *witnesses);
+/* How many records of a tree a quorum is known to have cosigned; 0 for NULL. Any thread. */
+uint64_t witnesses_covered(struct witnesses *witnesses, const char *origin);
+/* Waits at most so long until that is @size or more, while the witnesses are asked at once, whatever
+ * audit.witness_seconds says. Any thread. */
+bool witnesses_await(struct witnesses *witnesses, const char *origin, uint64_t size, uint64_t ms);
 /* Waits for what is being asked, and ends the thread. NULL is allowed. */
 void witnesses_stop(struct witnesses *witnesses);
 

@@ -171,6 +171,42 @@ witness_start 2
 await "and the quorum catches up" covers "$T/witnessed" "$size"
 has_lines "$T/witnessed" 2 && ok "by both" || not_ok "not by both"
 
+# A policy that wants witnesses: a call gets its result with the quorum, or else an error, and the
+# result later.
+cat >"$D/policy.yaml" <<YAML
+witness:
+    required: yes
+    wait_ms: 20000
+YAML
+check "bank-a's policy wants witnesses" assay partition policy bank-a "$D/policy.yaml"
+check "a call gets its result" execute bank_a screen "$D/work/in" "$D/work/witnessed.bin"
+check "with its full proof" fetch bank_a "$(result_label "$D/work/witnessed.bin")" proof "$D/work/witnessed"
+covers_proof() {
+	local pos
+	pos=$(assay verify "$D/work/witnessed" --ca "$D/ca.pem" --json | grep -oE '"pos": ?[0-9]+' | grep -oE '[0-9]+$')
+	[ -n "$pos" ] && covers "$T/witnessed" $((pos + 1)) && has_lines "$T/witnessed" 2
+}
+check "and two witnesses have cosigned its record by then" covers_proof
+sed -i 's/20000/1000/' "$D/policy.yaml"
+check "the policy's patience becomes short" assay partition policy bank-a "$D/policy.yaml"
+witness_end 2
+run_labelled() {
+	bank_a --write-object "$D/work/in" --type data --label "$1" --application-label assay:run:screen
+}
+listed() { bank_a --list-objects --type data 2>/dev/null | grep -q "label: *'$1'"; }
+refuses "with a witness down, a call fails" "CKR_FUNCTION_CANCELED" run_labelled held-1
+if listed held-1; then not_ok "its result is shown without witnesses"; else ok "its result is not shown"; fi
+refuses "nor can it be fetched" "" fetch bank_a held-1 output "$D/work/held"
+witness_start 2
+await "when the quorum is there it is" listed held-1
+check "and is fetched" fetch bank_a held-1 output "$D/work/held"
+check "with a proof" fetch bank_a held-1 proof "$D/work/held.proof"
+check "and keys" fetch bank_a held-1 keys "$D/work/held.keys"
+check "all of which holds" assay verify "$D/work/held.proof" --ca "$D/ca.pem" --keys "$D/work/held.keys" --input "$D/work/in" --output "$D/work/held" --package "$D/samples/screen.pkg"
+: >"$D/policy.yaml"
+check "without that policy" assay partition policy bank-a "$D/policy.yaml"
+check "a call does not wait" execute bank_a screen "$D/work/in" "$D/work/proof2b.bin"
+
 # On a stick: the request is written here, signed there, with no network between them.
 check "an auditor makes a witness on a stick" sh -c "'$BUILD/assay' witness init --state '$D/w3' --name w.example/stick >'$D/w3.vkey'"
 watches 3 a

@@ -1,0 +1,67 @@
+#include "plugin/daemon/witnessing.h"
+
+#include "audit/proof.h"
+#include "config/base/io.h"
+#include "plugin/daemon/witnesses.h"
+
+#define LOOK_MS 200 /* whether anybody waits for the answer */
+
+enum err witnessing_ready(const struct daemon *daemon, const struct rules *rules)
+{
+	if (rules->says->witness_required != WITNESS_REQUIRED ||
+	    witnesses_matter(daemon->witnesses))
+		return OK;
+	return failed(ERR_IO, "the policy wants results to be witnessed, and the daemon has no "
+			      "witnesses (audit.witnesses)");
+}
+
+bool witnessing_shows(struct daemon *daemon, const struct partition *partition,
+		      const struct result_set *set)
+{
+	return !set->covers ||
+	       witnesses_covered(daemon->witnesses, partition->origin) >= set->covers;
+}
+
+static enum err covers_of(struct slice proof, uint64_t *covers)
+{
+	CLEANUP(leaf) struct leaf *leaf = NULL;
+	struct proof_parts parts;
+	enum err e;
+
+	if ((e = proof_read(proof, &parts)) || (e = leaf_read(parts.leaf, &leaf)))
+		return e;
+	*covers = leaf->pos + 1;
+	return OK;
+}
+
+static enum err wait_in_turns(struct call *call, uint64_t covers, uint64_t until_ms)
+{
+	struct daemon *daemon = call->daemon;
+
+	for (uint64_t now_ms; (now_ms = io_monotonic_ms()) < until_ms;) {
+		uint64_t ms = until_ms - now_ms < LOOK_MS ? until_ms - now_ms : LOOK_MS;
+
+		if (witnesses_await(daemon->witnesses, call->partition->origin, covers, ms))
+			return OK;
+		if (atomic_load(&daemon->ending))
+			return failed(ERR_GONE,
+				      "the daemon ends, and the record has no witnesses yet");
+		if (connection_hung_up(call->connection))
+			return failed(ERR_GONE, "the client has gone");
+	}
+	return failed(ERR_TIMEOUT,
+		      "the record is in the log, and no quorum of witnesses has cosigned it "
+		      "yet: its results can be fetched when one has");
+}
+
+enum err witnessing_await(struct call *call, const struct rules *rules, struct result_set *set)
+{
+	enum err e;
+
+	if (rules->says->witness_required != WITNESS_REQUIRED)
+		return OK;
+	set->covers = UINT64_MAX;
+	if ((e = covers_of(buf_slice(&set->parts[RESULT_PROOF]), &set->covers)))
+		return e;
+	return wait_in_turns(call, set->covers, io_monotonic_ms() + rules->says->witness_wait_ms);
+}
