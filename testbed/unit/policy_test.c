@@ -10,7 +10,7 @@
 static const struct {
 	const char *text, *reason;
 } refused[] = {
-	{ "kept: sealed\n", "p:1: one of the settings keep, sealed, execute, limits, revoked "
+	{ "kept: sealed\n", "p:1: one of the settings keep, sealed, execute, limits, witness, revoked "
 			    "expected, found \"kept\"" },
 	{ "keep: everything\n", "p:1: keep: nothing or sealed expected, found \"everything\"" },
 	{ "limits: {memory_bytes: 1}\n",
