@@ -156,13 +156,14 @@ static enum err add_mapping(void *context, const struct mapping *m)
 		snprintf(name, sizeof name, "mapped:%s", m->path);
 	if (strlen(name) >= PLATFORM_NAME)
 		return failed(ERR_RANGE, "%s: path too long", m->path);
-	if (known(to->parts, name))
-		return OK;
 	CLEANUP(fd) int fd = open(m->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(ERR_IO, "%s: %m", m->path);
+	/* Of each mapping: what has the same path need not be the same file. */
 	enum err e = check_same_file(fd, m);
-	if (e || (e = hash_fd(fd, m->path, digest)))
+	if (e || known(to->parts, name))
+		return e;
+	if ((e = hash_fd(fd, m->path, digest)))
 		return e;
 	return platform_add_digest(to->parts, name, "", digest);
 }
@@ -331,14 +332,20 @@ enum err platform_fingerprint(uint64_t *out)
 	return e;
 }
 
+enum err platform_add_mapped(struct platform *parts, const char *self)
+{
+	struct mapped_parts mapped = { parts, self };
+
+	return walk_mappings(add_mapping, &mapped);
+}
+
 enum err platform_measure(const struct daemon *daemon, struct platform *parts)
 {
 	const struct sandbox_facts *facts = sandbox_facts(daemon->box);
-	struct mapped_parts mapped = { parts, daemon->self };
 	enum err e;
 
 	parts->n = 0;
-	if ((e = walk_mappings(add_mapping, &mapped)) ||
+	if ((e = platform_add_mapped(parts, daemon->self)) ||
 	    (e = platform_add_digest(parts, "launcher", "", facts->launcher)) ||
 	    (e = platform_add_digest(parts, "init", "", facts->init)) ||
 	    (e = platform_add_digest(parts, "configuration", "", daemon->config->digest)) ||

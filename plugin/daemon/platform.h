@@ -27,6 +27,8 @@ struct platform {
 
 /* ERR_MISMATCH: a file was replaced since it was mapped, so that what runs can't be measured. */
 MUST enum err platform_measure(const struct daemon *daemon, struct platform *out);
+/* Adds the files that this process has mapped to execute; @self is its own program's path. */
+MUST enum err platform_add_mapped(struct platform *platform, const char *self);
 /* Adds a part, by its bytes or its digest; @version may be empty. ERR_LIMIT: there are too many. */
 MUST enum err platform_add(struct platform *platform, const char *name, const char *version,
 			   struct slice bytes);

@@ -99,9 +99,16 @@ static enum err write_record(struct daemon *daemon, struct platform *platform,
 	return buf_check(&record->leaf);
 }
 
-static void put_in_force(struct tcb *tcb, struct tcb_record *record, uint64_t mapped)
+/* Nothing runs on a platform that is in force and was not compared yet. */
+static void put_in_force(struct daemon *daemon, struct tcb_record *record, uint64_t mapped)
 {
+	static const char why[] = "the platform has changed and is being compared";
+	struct tcb *tcb = &daemon->tcb;
+
 	pthread_mutex_lock(&tcb->lock);
+	if (!daemon->unprivileged && !tcb->held[0] && tcb->current &&
+	    memcmp(tcb->current->digest, record->digest, SHA256_SIZE) != 0)
+		memcpy(tcb->held, why, sizeof why);
 	struct tcb_record *old = tcb->current;
 	tcb->current = record;
 	tcb->mapped = mapped;
@@ -157,7 +164,7 @@ static enum err renew(struct daemon *daemon)
 	if ((e = platform_fingerprint(&mapped)) || (e = platform_measure(daemon, platform)) ||
 	    (e = write_record(daemon, platform, record)))
 		return failed(e, "the platform can't be measured: %s", err_reason());
-	put_in_force(&daemon->tcb, STEAL(record), mapped);
+	put_in_force(daemon, STEAL(record), mapped);
 	if ((e = check_accepted(daemon, platform)))
 		return failed(e, "the platform is not the one that was accepted: %s", err_reason());
 	return OK;
@@ -183,7 +190,7 @@ static void hold(struct tcb *tcb, enum err e)
 
 	snprintf(why, sizeof why, "%s", e ? err_reason() : "");
 	pthread_mutex_lock(&tcb->lock);
-	bool news = e && !tcb->held[0];
+	bool news = e && strcmp(tcb->held, why) != 0;
 	memcpy(tcb->held, why, sizeof tcb->held);
 	pthread_mutex_unlock(&tcb->lock);
 	if (news)
