@@ -48,6 +48,7 @@ struct proof_expect {
 	const char *origin;    /* the log, and so the partition and its generation */
 	const char *partition; /* serial of the partition's token; not in a compact proof */
 	struct slice nonce;    /* empty: none */
+	struct slice crls;     /* what CAs revoked (revocation.h); empty: not asked */
 	struct slice tsa;      /* DER certificate of a time-stamping authority, or of its issuer */
 	struct slice keys;     /* the keys file; needed for the three below */
 	bool has_input, has_output, has_messages;

@@ -18,6 +18,7 @@ struct verifier {
 	struct leaf *leaf;      /* the report's */
 	const struct leaf *tcb; /* likewise; NULL when no TCB record came along */
 	struct receipt receipt;
+	int64_t stamped; /* by a time-stamping authority that was asked for, then; 0: not */
 	struct proof_keys keys;
 	bool skipped; /* of the step that runs */
 	char words[sizeof((struct proof_check *)NULL)->words];
@@ -39,6 +40,9 @@ MUST enum err verifier_skip(struct verifier *v, const char *format, ...)
 
 MUST enum err verifier_refuse_development(void);
 /* Steps of both. */
+/* @chain NULL: the expected CA issued @certificate. */
+MUST enum err verifier_revoked(struct verifier *v, struct slice certificate,
+			       const struct chain *chain, int64_t at);
 MUST enum err verifier_record(struct verifier *v);
 MUST enum err verifier_nonce(struct verifier *v);
 MUST enum err verifier_input(struct verifier *v);

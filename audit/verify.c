@@ -6,6 +6,7 @@
 
 #include "audit/known.h"
 #include "audit/leaf_text.h"
+#include "audit/revocation.h"
 #include "audit/verifier.h"
 
 enum err verifier_say(struct verifier *v, const char *format, ...)
@@ -61,6 +62,24 @@ enum err verifier_nonce(struct verifier *v)
 		return failed(ERR_MISMATCH, "the nonce does not match: the proof holds %s",
 			      v->leaf->nonce.left ? "another one" : "none");
 	return verifier_say(v, "the caller's");
+}
+
+enum err verifier_revoked(struct verifier *v, struct slice certificate, const struct chain *chain,
+			  int64_t at)
+{
+	CLEANUP(buf) struct buf words = BUF_INIT;
+	struct revocation question = { .lists = v->expect->crls,
+				       .certificate = certificate,
+				       .chain = chain,
+				       .ca = v->expect->ca,
+				       .at = v->stamped ? v->stamped : at,
+				       .stamped = v->stamped != 0 };
+	enum err e = v->expect->crls.left ? revocation_check(&question, &words) : OK;
+
+	if (e)
+		return e;
+	return v->expect->crls.left ? verifier_say(v, "%s", buf_text(&words))
+				    : verifier_skip(v, "no CRL was given");
 }
 
 enum err verifier_outcome(struct verifier *v)

@@ -91,6 +91,16 @@ static enum err check_compact_certificate(struct verifier *v)
 			    v->expect->origin ? v->expect->origin : "whichever log");
 }
 
+static enum err check_compact_revocation(struct verifier *v)
+{
+	struct slice above = v->expect->chain;
+	struct chain chain;
+	enum err e = above.left ? chain_read(above, &chain) : OK;
+
+	return e ? e
+		 : verifier_revoked(v, v->certificate, above.left ? &chain : NULL, v->compact.time);
+}
+
 static const struct verifier_step steps[] = {
 	{ "format", check_compact_format },
 	{ "record", verifier_record },
@@ -99,6 +109,7 @@ static const struct verifier_step steps[] = {
 	{ "application", check_image },
 	{ "signature", check_compact_signature },
 	{ "certificate", check_compact_certificate },
+	{ "revocation", check_compact_revocation },
 	{ "input", verifier_input },
 	{ "output", verifier_output },
 	{ "outcome", verifier_outcome },

@@ -216,6 +216,7 @@ static enum err check_timestamp(struct verifier *v)
 				  &stamp)) ||
 	    (e = check_chain(v, &v->receipt, stamp.time)))
 		return e;
+	v->stamped = stamp.time;
 	leaf_put_time(&when, stamp.time);
 	if (!(words = buf_text(&when)))
 		return failed(ERR_MEMORY, "time stamp");
@@ -259,6 +260,19 @@ static enum err check_tcb_receipt(struct verifier *v)
 	return verifier_say(v, "leaf %llu of %llu in log %.*s", (unsigned long long)r.index,
 			    (unsigned long long)r.size, (int)r.origin.left,
 			    (const char *)r.origin.p);
+}
+
+/* The CAs' lists are for the keys of both receipts; the TCB record's is as old as it says. */
+static enum err check_revocation(struct verifier *v)
+{
+	struct receipt r;
+	enum err e = OK;
+
+	if (v->expect->crls.left && v->parts.tcb_receipt.left &&
+	    ((e = receipt_read(v->parts.tcb_receipt, &r)) ||
+	     (e = verifier_revoked(v, r.certificate, &r.chain, r.time))))
+		return failed(e, "the TCB record's receipt: %s", err_reason());
+	return verifier_revoked(v, v->receipt.certificate, &v->receipt.chain, v->receipt.time);
 }
 
 /* Registers that nothing but the record itself speaks for would pass for a TPM's. */
@@ -305,6 +319,7 @@ static const struct verifier_step steps[] = {
 	{ "certificate", check_certificate },
 	{ "time stamp", check_timestamp },
 	{ "tcb receipt", check_tcb_receipt },
+	{ "revocation", check_revocation },
 	{ "tpm", check_quote },
 	{ "input", verifier_input },
 	{ "output", verifier_output },

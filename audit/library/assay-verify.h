@@ -43,8 +43,9 @@ void assay_cache_free(struct assay_cache *cache); /* NULL is allowed */
  * given is not checked, and the outcome says so. */
 struct assay_expect {
 	size_t size;           /* sizeof(struct assay_expect) */
-	struct assay_bytes ca; /* certificate of the appliance's CA, PEM or DER: required */
-	/* The partition's certificate: for a compact proof, which brings none along. */
+	struct assay_bytes ca; /* certificate of the appliance's CA, or of one above: required */
+	/* The partition's certificate, with those above it where @ca is not its issuer: for a compact
+	 * proof, which brings none along. */
 	struct assay_bytes certificate;
 	struct assay_bytes tsa; /* certificate of a time-stamping authority, or of its issuer */
 	const unsigned char *measurement; /* 32 bytes: the application that must have run */
@@ -59,6 +60,9 @@ struct assay_expect {
 	int64_t now;               /* seconds since 1970; 0: this machine's clock */
 	unsigned flags;
 	struct assay_cache *cache; /* NULL: everything is checked anew */
+	/* CRLs of CAs of the proof's chain, PEM one after another or one in DER: a certificate that was
+	 * revoked before the proof was made is refused. */
+	struct assay_bytes crl;
 };
 
 enum assay_verdict {

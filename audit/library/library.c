@@ -8,6 +8,7 @@
 #include "audit/leaf_text.h"
 #include "audit/library/cache.h"
 #include "audit/proof.h"
+#include "audit/revocation.h"
 #include "config/base/cbor.h"
 #include "config/base/io.h"
 
@@ -25,7 +26,7 @@ struct work {
 	struct slice proof;
 	struct proof_expect expect;
 	struct proof_keys keys;
-	struct buf ca, certificate, tsa;
+	struct buf ca, certificate, tsa, crls;
 	struct slice key;               /* the first of @certificate */
 	const struct appraisal *policy; /* the cache's, or the next one */
 	struct appraisal *parsed;
@@ -36,6 +37,7 @@ static void work_cleanup(struct work *w)
 {
 	buf_free(&w->ca);
 	buf_free(&w->certificate);
+	buf_free(&w->crls);
 	buf_free(&w->tsa);
 	appraisal_cleanup(&w->parsed);
 	explicit_bzero(&w->keys, sizeof w->keys);
@@ -85,6 +87,14 @@ static enum err take_chain(struct work *w)
 	w->key = chain.of[0];
 	w->expect.chain = slice_of(w->key.p + w->key.left, w->certificate.len - w->key.left);
 	return OK;
+}
+
+static enum err take_lists(struct work *w)
+{
+	enum err e = w->given.crl.data ? revocation_from_file(bytes(w->given.crl), &w->crls) : OK;
+
+	w->expect.crls = buf_slice(&w->crls);
+	return e ? failed(ERR_USAGE, "the CRL: %s", err_reason()) : OK;
 }
 
 static enum err take_policy(struct work *w)
@@ -141,7 +151,7 @@ static enum err prepare(struct work *w)
 	    (e = take_chain(w)) ||
 	    (e = take_certificate(cache ? &cache->tsa : NULL, given->tsa,
 				  "the time-stamping authority", &w->tsa)) ||
-	    (e = take_policy(w)))
+	    (e = take_lists(w)) || (e = take_policy(w)))
 		return e;
 	open_result(w);
 	expect->known = cache ? cache->known : NULL;

@@ -16,10 +16,10 @@
 struct request {
 	struct cli *cli;
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
-	const char *certificate, *origin, *partition, *policy, *learn, *tsa, *html;
+	const char *certificate, *origin, *partition, *policy, *learn, *tsa, *crl, *html;
 	const char *witnesses, *checkpoint;
 	bool allow_development, allow_failure, receipt;
-	struct buf proof, ca_raw, certificate_raw, tsa_raw, policy_raw, package_raw;
+	struct buf proof, ca_raw, certificate_raw, tsa_raw, crl_raw, policy_raw, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
 	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct assay_expect expect;
@@ -29,10 +29,10 @@ struct request {
 
 static void request_cleanup(struct request *r)
 {
-	struct buf *const bufs[] = { &r->proof,     &r->ca_raw,     &r->certificate_raw,
-				     &r->tsa_raw,   &r->policy_raw, &r->package_raw,
-				     &r->input_raw, &r->output_raw, &r->messages_raw,
-				     &r->keys_raw,  &r->nonce_raw };
+	struct buf *const bufs[] = { &r->proof,        &r->ca_raw,    &r->certificate_raw,
+				     &r->tsa_raw,      &r->crl_raw,   &r->policy_raw,
+				     &r->package_raw,  &r->input_raw, &r->output_raw,
+				     &r->messages_raw, &r->keys_raw,  &r->nonce_raw };
 
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		buf_free(bufs[i]);
@@ -106,6 +106,7 @@ static enum err read_request(struct request *r, const char *proof)
 	    (e = read_file(r->certificate, CLI_FILE_MAX, &r->certificate_raw,
 			   &expect->certificate)) ||
 	    (e = read_file(r->tsa, CLI_FILE_MAX, &r->tsa_raw, &expect->tsa)) ||
+	    (e = read_file(r->crl, CLI_FILE_MAX, &r->crl_raw, &expect->crl)) ||
 	    (e = read_file(r->policy, POLICY_MAX, &r->policy_raw, &expect->policy)) ||
 	    (e = read_file(r->input, CLI_FILE_MAX, &r->input_raw, &expect->input)) ||
 	    (e = read_file(r->output, CLI_FILE_MAX, &r->output_raw, &expect->output)) ||
@@ -205,7 +206,8 @@ int cmd_verify(struct cli *cli)
 {
 	CLEANUP(request) struct request r = { .cli = cli };
 	const struct cli_option options[] = {
-		CLI_TEXT("ca", "FILE", &r.ca, "certificate of the appliance's CA; required"),
+		CLI_TEXT("ca", "FILE", &r.ca,
+			 "certificate of the appliance's CA, or of one above it; required"),
 		CLI_TEXT("input", "FILE", &r.input, "what the application read (with --keys)"),
 		CLI_TEXT("output", "FILE", &r.output, "what it wrote (with --keys)"),
 		CLI_TEXT("stderr", "FILE", &r.messages, "its messages (with --keys)"),
@@ -221,6 +223,9 @@ int cmd_verify(struct cli *cli)
 			 "serial of the token whose partition it must be"),
 		CLI_TEXT("tsa", "FILE", &r.tsa,
 			 "certificate of a time-stamping authority, or its issuer"),
+		CLI_TEXT("crl", "FILE", &r.crl,
+			 "CRLs of CAs of the proof's chain: what was revoked before the proof is "
+			 "refused"),
 		CLI_TEXT("html", "FILE", &r.html,
 			 "write a page that verifies the same in a browser"),
 		CLI_TEXT("policy", "FILE", &r.policy,

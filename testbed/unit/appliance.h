@@ -92,8 +92,10 @@ static inline void appliance_init_for(struct appliance *a, const char *origin)
 	spec.issuer = buf_slice(&a->ca);
 	appliance_point(a, APPLIANCE_KEY, spec.point);
 	appliance_must(certificate_make(&spec, &a->signer, APPLIANCE_CA, &a->certificate));
-	a->key = (struct audit_key){ APPLIANCE_KEY, COSE_ES256, buf_slice(&a->certificate),
-				     buf_slice(&a->ca) };
+	a->key = (struct audit_key){ .handle = APPLIANCE_KEY,
+				     .alg = COSE_ES256,
+				     .certificate = buf_slice(&a->certificate),
+				     .chain = buf_slice(&a->ca) };
 }
 
 static inline void appliance_init(struct appliance *a)

@@ -202,8 +202,10 @@ static inline struct audit_key signer_key(struct signer *s, const char *origin)
 	sha256_once(slice_text(origin), digest);
 	hex_put(name, digest, 8);
 	signer_certificate(s, name, origin, certificate);
-	return (struct audit_key){ SIGNER_KEY, COSE_ES256, buf_slice(certificate),
-				   buf_slice(&s->ca) };
+	return (struct audit_key){ .handle = SIGNER_KEY,
+				   .alg = COSE_ES256,
+				   .certificate = buf_slice(certificate),
+				   .chain = buf_slice(&s->ca) };
 }
 
 static inline void signer_end(struct signer *s)
