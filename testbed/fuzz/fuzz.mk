@@ -42,4 +42,4 @@ $(BUILD)/fuzz/seeds: $(BUILD)/testbed/fuzz/seeds.o $(call lib,audit config/base)
 # Seeds of evidence, written again, and the CA that goes with them.
 seeds: $(BUILD)/fuzz/seeds
 	$(BUILD)/fuzz/seeds testbed/fuzz/corpus >$(BUILD)/authority.h
-	clang-format $(BUILD)/authority.h >testbed/fuzz/authority.h
+	clang-format --assume-filename=testbed/fuzz/authority.h <$(BUILD)/authority.h >testbed/fuzz/authority.h
