@@ -8,6 +8,7 @@
 
 #include "config/base/io.h"
 #include "config/base/log.h"
+#include "plugin/daemon/answering.h"
 #include "plugin/daemon/record.h"
 #include "plugin/daemon/witnesses.h"
 
@@ -187,7 +188,10 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 		return e;
 	read_bootseed(daemon);
 	seals_init(&daemon->seals, daemon->state, daemon->attest);
-	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)))
+	answers_init(&daemon->answers, daemon->state, &daemon->seals, config->requests_ttl_seconds,
+		     config->requests_quota_bytes);
+	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)) ||
+	    (e = answering_settle(daemon)))
 		return e;
 	daemon->anchored = true;
 	if ((e = daemon_anchor(daemon, 0)) || (e = tcb_start(daemon)))

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "plugin/daemon/anchor.h"
+#include "plugin/daemon/answers.h"
 #include "plugin/daemon/attest.h"
 #include "plugin/daemon/clients.h"
 #include "plugin/daemon/clock.h"
@@ -39,6 +40,8 @@ struct daemon {
 	struct tcb tcb;
 	struct partitions partitions;
 	struct seals seals;
+	struct answers answers;
+	uint64_t answering_ms;    /* the server's: when answering_tick last looked */
 	uint64_t sealing_ms;      /* the server's: when sealing_tick last looked */
 	struct clock_watch clock; /* the server's */
 	struct clients clients;

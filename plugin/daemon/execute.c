@@ -2,39 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit/proof.h"
 #include "config/base/secret.h"
-#include "plugin/daemon/request.h"
+#include "plugin/daemon/answering.h"
 #include "plugin/daemon/sealing.h"
 #include "plugin/daemon/witnessing.h"
 
-/* The request, taken apart. */
-struct order {
-	struct slice id, nonce, request, label, input;
-	enum wire_operation operation;
-	uint64_t time_limit; /* milliseconds; 0: none */
-	bool mapped;
-};
-
-/* What becomes of it, in the order in which it is known. */
-struct execution {
-	struct app *app;
-	struct rules *rules; /* the policy that it was judged by */
-	uint64_t epoch, grant;
-	struct tcb_record *tcb;
-	struct run run;
-	bool unpacked;      /* to be followed by app_done */
-	bool ran, unwanted; /* unwanted: before anything ran */
-	struct proof_keys keys;
-	struct result_set *set;
-	struct buf compact, returned;
-	char cancelled[ERR_REASON_MAX]; /* why it was ended, or its result kept back */
-	enum err unsigned_compact;      /* the record is there, the compact proof is not */
-	enum err unsealed;              /* the policy wants a sealed payload, and there is none */
-};
-
 static void execution_cleanup(struct execution *x)
 {
+	answering_end(x);
 	if (x->unpacked)
 		app_done(x->app);
 	app_release(x->app);
@@ -88,11 +63,17 @@ static enum err judge_by_policy(struct call *call, const struct order *order, st
 
 	x->rules = partition_rules(call->partition);
 	if ((e = rules_may_run(x->rules, call->caller.uid, x->app)) ||
-	    (e = rules_may_take(x->rules, order->input.left)) ||
-	    (e = witnessing_ready(call->daemon, x->rules)) ||
-	    (e = sealing_ready(call->daemon, call->partition, x->rules)))
+	    (e = rules_may_take(x->rules, order->input.left)))
 		return e;
-	return partition_may_begin(call->partition, io_monotonic_ms());
+	return witnessing_ready(call->daemon, x->rules);
+}
+
+/* What there must be for one more run, but not for the answer of an earlier one. */
+static enum err admit(struct call *call, const struct execution *x)
+{
+	enum err e = sealing_ready(call->daemon, call->partition, x->rules);
+
+	return e ? e : partition_may_begin(call->partition, io_monotonic_ms());
 }
 
 /* Everything that may refuse the order before anything runs. */
@@ -116,6 +97,7 @@ static enum err judge(struct call *call, const struct order *order, struct execu
 
 struct watched {
 	struct call *call;
+	const struct order *order;
 	struct execution *x;
 };
 
@@ -144,7 +126,8 @@ static enum err still_wanted(void *context, bool running)
 	struct daemon *daemon = w->call->daemon;
 	enum err e = OK;
 
-	if (connection_hung_up(w->call->connection))
+	/* Whoever repeats a request that has an id is still to get its answer. */
+	if (!(running && w->order->request.left) && connection_hung_up(w->call->connection))
 		e = failed(ERR_GONE, "the client has gone");
 	else if (atomic_load(running ? &daemon->ending : &daemon->stopping))
 		e = failed(ERR_GONE, "the daemon ends");
@@ -226,7 +209,7 @@ static enum err run_app(struct call *call, struct sandbox_image *image, const st
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, config->limits_wall_ms);
 	limits.output_bytes = least(limits.output_bytes, x->rules->says->limits_output_bytes);
 	limits.wall_ms = (uint32_t)least(limits.wall_ms, x->rules->says->limits_wall_ms);
-	struct watched watched = { call, x };
+	struct watched watched = { call, order, x };
 	const struct sandbox_watch watch = { still_wanted, &watched };
 	if (order->time_limit)
 		limits.wall_ms = (uint32_t)least(limits.wall_ms, order->time_limit);
@@ -293,9 +276,8 @@ static void fill_run(const struct daemon *daemon, const struct execution *x, str
 	leaf->launched_us = run->launched_us;
 }
 
-/* @end: err_reason() of a run that failed, else empty. */
 static enum err fill_leaf(struct call *call, const struct order *order, struct execution *x,
-			  struct slice end, struct leaf *leaf)
+			  struct leaf *leaf)
 {
 	enum err e =
 		record_fill(call->daemon, call->partition, &call->caller, LEAF_EXECUTION, leaf);
@@ -305,7 +287,7 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 	record_fill_app(x->app, x->epoch, leaf);
 	leaf->nonce = order->nonce;
 	leaf->request = order->request;
-	leaf->reason = end;
+	leaf->reason = slice_text(x->reason);
 	memcpy(leaf->policy, x->rules->digest, sizeof leaf->policy);
 	leaf->has_tcb = true;
 	memcpy(leaf->tcb, x->tcb->digest, sizeof leaf->tcb);
@@ -326,9 +308,9 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 static void keep_sealed(struct call *call, const struct order *order, struct execution *x,
 			struct leaf *leaf)
 {
-	x->unsealed = sealing_keep(call->daemon, call->partition, x->rules, order->input,
+	x->withheld = sealing_keep(call->daemon, call->partition, x->rules, order->input,
 				   x->ran ? &x->run : NULL, &x->keys, leaf);
-	if (!x->unsealed || x->cancelled[0])
+	if (!x->withheld || x->cancelled[0])
 		return;
 	snprintf(x->cancelled, sizeof x->cancelled, "the payload can't be sealed: %.400s",
 		 err_reason());
@@ -337,7 +319,7 @@ static void keep_sealed(struct call *call, const struct order *order, struct exe
 
 /* The record and its proof. Until it is durable nothing of the run may leave this process. */
 static enum err record(struct call *call, const struct order *order, struct execution *x,
-		       struct slice end, struct buf *proof)
+		       struct buf *proof)
 {
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
@@ -345,20 +327,21 @@ static enum err record(struct call *call, const struct order *order, struct exec
 	struct leaf leaf;
 	enum err e;
 
-	if ((e = fill_leaf(call, order, x, end, &leaf)))
+	if ((e = fill_leaf(call, order, x, &leaf)))
 		return e;
 	keep_sealed(call, order, x, &leaf);
+	answering_keep(call, order, x, &leaf);
 	if ((e = audit_begin(tree, &leaf, &ticket)))
 		return e;
 	/* Signed while the batch is being synced. */
-	if (order->operation == OP_EXECUTE && !end.left && !x->unsealed)
+	if (order->operation == OP_EXECUTE && !x->end && !x->withheld)
 		x->unsigned_compact = audit_compact(tree, audit_ticket_leaf(ticket), &x->compact);
 	if ((e = audit_finish(ticket, &receipt)))
 		return e;
 	struct proof_parts parts = { audit_ticket_leaf(ticket), buf_slice(&receipt),
 				     buf_slice(&x->tcb->leaf), buf_slice(&x->tcb->receipt) };
 	proof_write(&parts, proof);
-	return buf_check(proof);
+	return (e = buf_check(proof)) ? e : answering_prove(call, x, buf_slice(proof));
 }
 
 static void move_part(struct result_set *set, enum result_part part, struct buf *from)
@@ -435,6 +418,8 @@ static enum err keep(struct call *call, struct execution *x)
 {
 	struct results *results = &call->partition->results;
 
+	if (x->known && results_hold(results, x->set, io_monotonic_ms()))
+		return OK;
 	atomic_fetch_add(&x->set->refs, 1);
 	enum err e = results_put(results, x->set, io_monotonic_ms());
 	/* A suspension may have purged them just before. */
@@ -443,25 +428,24 @@ static enum err keep(struct call *call, struct execution *x)
 	return e;
 }
 
-/* @end: how the run or what came after it failed; then the answer is a label alone. */
-static enum err answer(struct call *call, const struct order *order, struct execution *x,
-		       enum err end)
+/* A failure's answer is a label alone. */
+static enum err answer(struct call *call, const struct order *order, struct execution *x)
 {
 	struct slice bytes = buf_slice(&x->set->parts[RESULT_PROOF]);
 	enum err e;
 
-	if (!end)
+	if (!x->end)
 		bytes = returned(order, x);
 	if ((e = buf_check(&x->returned)))
 		return e;
 	label_set(order, x->set, bytes);
 	if ((e = keep(call, x)))
 		return e;
-	if (!end)
+	if (!x->end)
 		cbor_put_bytes(&call->results.bytes, buf_slice(&x->compact));
 	cbor_put_text(&call->results.bytes, x->set->label);
-	call->results_n = end ? 1 : 3;
-	return end ? OK : wire_put_payload(&call->results, bytes);
+	call->results_n = x->end ? 1 : 3;
+	return x->end ? OK : wire_put_payload(&call->results, bytes);
 }
 
 /* After a launcher that was lost the run may or may not have happened: its record has no status,
@@ -470,56 +454,65 @@ static enum err record_unknown(struct call *call, const struct order *order, str
 			       enum err e)
 {
 	CLEANUP(buf) struct buf unused = BUF_INIT;
-	char reason[ERR_REASON_MAX];
 
-	snprintf(reason, sizeof reason, "%s", err_reason());
-	enum err recorded = record(call, order, x, slice_text(reason), &unused);
-	return recorded ? recorded : failed(e, "%s", reason);
+	x->end = e;
+	snprintf(x->reason, sizeof x->reason, "%s", err_reason());
+	snprintf(x->cancelled, sizeof x->cancelled, "%s", x->reason);
+	enum err recorded = record(call, order, x, &unused);
+	return recorded ? recorded : failed(e, "%s", x->reason);
 }
 
-/* What is known now is the first reason why the caller gets no result; "" when there is none. */
-static enum err first_failure(struct call *call, struct execution *x, enum err end, char *reason)
+/* What is known now is the first reason why the caller gets no result. */
+static void find_failure(struct call *call, struct execution *x)
 {
-	if (!end && (end = x->unsealed))
-		snprintf(reason, ERR_REASON_MAX, "%s", x->cancelled);
-	if (!end && (end = x->unsigned_compact))
-		snprintf(reason, ERR_REASON_MAX, "the compact proof could not be signed");
-	if (shrink(call, x) && !end) {
-		end = ERR_LIMIT;
-		snprintf(reason, ERR_REASON_MAX, "%s", err_reason());
+	if (!x->end && (x->end = x->withheld))
+		snprintf(x->reason, sizeof x->reason, "%s", x->cancelled);
+	if (!x->end && (x->end = x->unsigned_compact))
+		snprintf(x->reason, sizeof x->reason, "the compact proof could not be signed");
+	if (shrink(call, x) && !x->end) {
+		x->end = ERR_LIMIT;
+		snprintf(x->reason, sizeof x->reason, "%s", err_reason());
 	}
 	enum err e = witnessing_await(call, x->rules, x->set);
-	if (e && !end) {
-		end = e;
-		snprintf(reason, ERR_REASON_MAX, "%s", err_reason());
+	if (e && !x->end) {
+		x->end = e;
+		snprintf(x->reason, sizeof x->reason, "%s", err_reason());
 	}
-	return end;
 }
 
-static enum err execute(struct call *call, const struct order *order, struct execution *x)
+static enum err run_and_record(struct call *call, struct sandbox_image *image,
+			       const struct order *order, struct execution *x, struct buf *proof)
 {
-	CLEANUP(buf) struct buf proof = BUF_INIT;
-	char reason[ERR_REASON_MAX] = "";
-	struct sandbox_image *image;
-	enum err e, end;
+	enum err e;
 
-	if ((e = judge(call, order, x)) || (e = unpack(call, x, &image)))
-		return call_refuse(call, e, order->id);
 	x->tcb = tcb_hold(&call->daemon->tcb);
 	atomic_fetch_add(&call->daemon->executions, 1);
 	if ((e = run_app(call, image, order, x)))
 		return x->unwanted || e == ERR_LIMIT ? call_refuse(call, e, order->id)
 						     : record_unknown(call, order, x, e);
-	if ((end = judge_end(order, x)))
-		snprintf(reason, sizeof reason, "%s", err_reason());
-	if ((e = record(call, order, x, slice_text(reason), &proof)) ||
+	if ((x->end = judge_end(order, x)))
+		snprintf(x->reason, sizeof x->reason, "%s", err_reason());
+	return record(call, order, x, proof);
+}
+
+static enum err execute(struct call *call, const struct order *order, struct execution *x)
+{
+	CLEANUP(buf) struct buf proof = BUF_INIT;
+	struct sandbox_image *image;
+	enum err e;
+
+	if ((e = judge(call, order, x)) || (e = answering_begin(call, order, x)) ||
+	    (!x->known && ((e = admit(call, x)) || (e = unpack(call, x, &image)))))
+		return call_refuse(call, e, order->id);
+	if ((e = x->known ? answering_recall(call, order, x, &proof)
+			  : run_and_record(call, image, order, x, &proof)) ||
 	    (e = collect(order, x, &proof)))
 		return e;
-	end = first_failure(call, x, end, reason);
-	if ((e = answer(call, order, x, end)))
+	find_failure(call, x);
+	if ((e = answer(call, order, x)))
 		return e;
 	call->results_with_error = true;
-	return end ? failed(end, "%s", reason) : OK;
+	return x->end ? failed(x->end, "%s", x->reason) : OK;
 }
 
 enum err request_EXECUTE(struct call *call)

@@ -31,6 +31,7 @@ struct partition {
 	struct audit_tree *tree; /* set before it is published */
 	struct registry registry;
 	struct results results;
+	uint64_t answered;      /* bytes of its answers (answers.h), whose lock guards it */
 	pthread_mutex_t ruling; /* guards what follows */
 	struct rules *rules;    /* never NULL */
 	double allowance;       /* executions that may begin at once */

@@ -126,6 +126,20 @@ enum err results_put(struct results *results, struct result_set *set, uint64_t n
 	return OK;
 }
 
+bool results_hold(struct results *results, const struct result_set *set, uint64_t now_ms)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&results->lock);
+	expire_locked(results, now_ms);
+	for (const struct result_set *s = results->newest; s && !found; s = s->older)
+		found = s->role == set->role && !strcmp(s->label, set->label) &&
+			slice_equal(buf_slice(&s->parts[RESULT_PROOF]),
+				    buf_slice(&set->parts[RESULT_PROOF]));
+	pthread_mutex_unlock(&results->lock);
+	return found;
+}
+
 enum err results_get(struct results *results, enum wire_role role, uint64_t id, uint64_t now_ms,
 		     struct result_set **out)
 {

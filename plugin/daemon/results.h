@@ -46,6 +46,8 @@ void result_set_cleanup(struct result_set **set);
 bool results_fit(const struct results *results, const struct result_set *set);
 /* Takes the set over, whatever it answers. ERR_LIMIT: it does not fit. */
 MUST enum err results_put(struct results *results, struct result_set *set, uint64_t now_ms);
+/* Whether it is there already: one with the same label and proof. */
+bool results_hold(struct results *results, const struct result_set *set, uint64_t now_ms);
 /* Takes out for reading the set that has the part @id; ERR_NOT_FOUND, for another role too. */
 MUST enum err results_get(struct results *results, enum wire_role role, uint64_t id,
 			  uint64_t now_ms, struct result_set **out);

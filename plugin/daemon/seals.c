@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
@@ -66,24 +65,6 @@ enum err seals_ring(struct seals *seals, const char *serial, struct ring **out)
 	return e;
 }
 
-/* Payloads that fill the disk would end the log, and with it everything. */
-static enum err check_room(const struct state *state, uint64_t bytes)
-{
-	CLEANUP(fd) int top = -1, dir = -1;
-	struct statvfs disk;
-	enum err e;
-
-	if ((e = io_open_dir(AT_FDCWD, state_path(state), false, &top)) ||
-	    (e = io_open_dir(top, STATE_SEALED, false, &dir)))
-		return e;
-	if (fstatvfs(dir, &disk))
-		return failed(ERR_IO, "sealed payloads: %m");
-	return (uint64_t)disk.f_bavail * disk.f_frsize >= SEALS_RESERVE + bytes
-		       ? OK
-		       : failed(ERR_LIMIT, "the disk would have less than %llu MiB left",
-				(unsigned long long)(SEALS_RESERVE >> 20));
-}
-
 enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
 {
 	struct ring_period period;
@@ -91,7 +72,8 @@ enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
 	struct ring *ring;
 	enum err e;
 
-	if ((e = check_room(seals->state, 0)) || (e = seals_ring(seals, serial, &ring)) ||
+	if ((e = state_room(seals->state, STATE_SEALED, 0)) ||
+	    (e = seals_ring(seals, serial, &ring)) ||
 	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
 		return e;
 	ring_release(ring);
@@ -268,7 +250,7 @@ static enum err check_size(const struct state *state, const struct seal_part *pa
 	for (size_t i = 0; i < n; i++)
 		bytes += parts[i].data.left;
 	return bytes <= SEALS_PAYLOAD_MAX
-		       ? check_room(state, bytes)
+		       ? state_room(state, STATE_SEALED, bytes)
 		       : failed(ERR_LIMIT, "a payload of %zu bytes, at most %zu can be sealed",
 				bytes, SEALS_PAYLOAD_MAX);
 }

@@ -21,7 +21,6 @@
 #include "plugin/daemon/ring.h"
 
 #define SEALS_PAYLOAD_MAX ((size_t)256 << 20) /* input, output and messages together */
-#define SEALS_RESERVE ((uint64_t)128 << 20)   /* of the disk: what the log needs to go on */
 #define SEALS_CTI 16
 
 struct seals {
@@ -36,7 +35,7 @@ void seals_init(struct seals *seals, struct state *state, struct attest *attest)
 void seals_close(struct seals *seals);
 MUST enum err seals_ring(struct seals *seals, const char *serial, struct ring **out);
 
-/* Whether a payload could be sealed now. ERR_LIMIT: the disk has less than SEALS_RESERVE left. */
+/* Whether a payload could be sealed now. ERR_LIMIT: the disk is too full. */
 MUST enum err seals_ready(struct seals *seals, const char *serial, uint32_t days);
 /* Seals @parts durably; @digest is for claim -70010. @days: how long it is to be kept; 0: for ever. */
 MUST enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SEALS_CTI],

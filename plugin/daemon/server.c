@@ -13,6 +13,7 @@
 
 #include "config/base/io.h"
 #include "config/base/log.h"
+#include "plugin/daemon/answering.h"
 #include "plugin/daemon/record.h"
 #include "plugin/daemon/request.h"
 #include "plugin/daemon/sealing.h"
@@ -239,6 +240,7 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 			ticked_ms = now_ms;
 			request_record_refusals(daemon, false);
 			sealing_tick(daemon, now_ms);
+			answering_tick(daemon, now_ms);
 			record_clock(daemon);
 			*why = "idle";
 			if (!tick(daemon, now_ms, &busy_ms))

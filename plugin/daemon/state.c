@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
@@ -28,7 +29,8 @@ struct state {
 };
 
 static const char *const folders[] = { STATE_PARTITIONS, STATE_APPLICATIONS, STATE_PACKAGES,
-				       STATE_PLATFORM,   STATE_SEALING,      STATE_SEALED };
+				       STATE_PLATFORM,   STATE_SEALING,      STATE_SEALED,
+				       STATE_REQUESTS };
 
 void state_close(struct state *state)
 {
@@ -181,6 +183,37 @@ static enum err record_mac(const struct state *state, const char *folder, const 
 	if ((e = buf_check(&text)))
 		return e;
 	return proof_commit(state->key.p, buf_slice(&text), mac);
+}
+
+enum err state_keyed_hash(const struct state *state, struct slice what, uint8_t out[32])
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	enum err e;
+
+	if (!state->keyed)
+		return failed(ERR_STATE, "the key of the records is not known yet");
+	cbor_put_array(&text, 2);
+	cbor_put_text(&text, "assay-hash-1");
+	cbor_put_bytes(&text, what);
+	if ((e = buf_check(&text)))
+		return e;
+	return proof_commit(state->key.p, buf_slice(&text), out);
+}
+
+enum err state_room(const struct state *state, const char *folder, uint64_t bytes)
+{
+	CLEANUP(fd) int dir = -1;
+	struct statvfs disk;
+	enum err e = io_open_dir(state->dir, folder, false, &dir);
+
+	if (e)
+		return e;
+	if (fstatvfs(dir, &disk))
+		return failed(ERR_IO, "%s: %m", folder);
+	return (uint64_t)disk.f_bavail * disk.f_frsize >= STATE_RESERVE + bytes
+		       ? OK
+		       : failed(ERR_LIMIT, "the disk would have less than %llu MiB left",
+				(unsigned long long)(STATE_RESERVE >> 20));
 }
 
 enum err state_put(const struct state *state, const char *folder, const char *name,

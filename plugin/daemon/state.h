@@ -14,6 +14,7 @@
  *   packages/      named by the hex of their SHA-256
  *   sealing/       the keys of a partition's sealed payloads (ring.h), named likewise
  *   sealed/        sealed payloads (seals.h)
+ *   requests/      what requests with an id were answered (answers.h)
  *   platform/      which programs and libraries an administrator accepted
  *   log/           the audit log (audit/audit.h)
  *
@@ -41,10 +42,12 @@
 #define STATE_PACKAGES "packages"
 #define STATE_SEALING "sealing"
 #define STATE_SEALED "sealed"
+#define STATE_REQUESTS "requests"
 #define STATE_PLATFORM "platform"
 
 #define STATE_UEID_SIZE 17
 #define STATE_RECORD_MAX (1 << 20)
+#define STATE_RESERVE ((uint64_t)128 << 20) /* of the disk: what the log needs to go on */
 
 struct state;
 
@@ -69,6 +72,11 @@ MUST enum err state_put(const struct state *state, const char *folder, const cha
 			struct slice data);
 MUST enum err state_get(const struct state *state, const char *folder, const char *name,
 			struct buf *out);
+/* HMAC under the same key, of what no record is: equal for equal bytes, and tells nothing of them. */
+MUST enum err state_keyed_hash(const struct state *state, struct slice what, uint8_t out[32]);
+/* Whether a file of so many bytes may be added to a folder that is not the log's. What fills the disk
+ * would end the log, and with it everything. ERR_LIMIT: less than STATE_RESERVE would be left. */
+MUST enum err state_room(const struct state *state, const char *folder, uint64_t bytes);
 /* Every name in a folder, temporary files of a crash left out (and removed). */
 typedef enum err state_each_name(void *context, const char *name);
 MUST enum err state_each(const struct state *state, const char *folder, state_each_name *call,

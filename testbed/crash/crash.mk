@@ -14,3 +14,17 @@ SHIM_CALLS = clock_gettime fdatasync fsync ftruncate linkat mkdirat openat pwrit
 $(SHIM_TESTS): $(SHIM)
 $(SHIM_TESTS): private EXTRA = $(SHIM)
 $(SHIM_TESTS): private LDFLAGS += $(foreach f,$(SHIM_CALLS),-Wl,--wrap=$(f))
+
+# Programs of an appliance whose daemon ends at a moment that a test names (moments.h).
+MOMENT_CALLS = sandbox_run_watched answers_put_run answers_put_proof wire_send
+MOMENT_PROGRAMS = $(addprefix $(BUILD)/crash/programs/,assayd assay-launcher assay-init assay-probe assay-feeder assay-tpm)
+$(BUILD)/crash/programs/assayd: $(BUILD)/plugin/daemon/main.o $(BUILD)/testbed/crash/moments.o $(call lib,plugin/daemon plugin audit sandbox pkcs11 config config/base)
+	@mkdir -p $(@D)
+	$(say)
+	$(Q)$(CC) $(LDFLAGS) $(foreach f,$(MOMENT_CALLS),-Wl,--wrap=$(f)) -pie $^ -o $@ -lcrypto -lyaml -ldl
+
+$(BUILD)/crash/programs/%: $(BUILD)/%
+	@mkdir -p $(@D)
+	$(Q)ln -f $< $@
+
+$(BUILD)/unit/answers_test: | $(MOMENT_PROGRAMS)

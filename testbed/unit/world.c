@@ -70,7 +70,7 @@ static void find_programs(void)
 	snprintf(world.self, sizeof world.self, "%s/assay.so", world.build);
 }
 
-static void make_config(void)
+static void make_config(const char *programs)
 {
 	char path[PATH_MAX];
 
@@ -79,7 +79,7 @@ static void make_config(void)
 		   "mode: development\n"
 		   "state: %s/state\n"
 		   "socket: %s/run/s\n"
-		   "programs: %s\n"
+		   "programs: %s%s\n"
 		   "hsm:\n"
 		   "  module: %s\n"
 		   "  environment: [\"SOFTHSM2_CONF=%s\"]\n"
@@ -93,8 +93,8 @@ static void make_config(void)
 		   "  input_bytes: 1048576\n"
 		   "daemon:\n"
 		   "  idle_seconds: 20\n",
-		   world.dir, world.dir, world.build, softhsm_module(), world.partitions.conf,
-		   world.token.conf, world.dir);
+		   world.dir, world.dir, world.build, programs, softhsm_module(),
+		   world.partitions.conf, world.token.conf, world.dir);
 	snprintf(path, sizeof path, "%s/assay.yaml", world.dir);
 	ck_assert_ok(config_load(path, &world.config));
 }
@@ -141,6 +141,11 @@ static void find_slots(void)
 
 void world_make(void)
 {
+	world_make_with("");
+}
+
+void world_make_with(const char *programs)
+{
 	const char *base = getenv("TMPDIR");
 
 	memset(&world, 0, sizeof world);
@@ -150,7 +155,7 @@ void world_make(void)
 	softhsm_copy(&golden_partitions, &world.partitions);
 	/* The copies' configurations name the copies. */
 	find_programs();
-	make_config();
+	make_config(programs);
 	initialise();
 	find_slots();
 	world_start();

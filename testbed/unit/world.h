@@ -49,6 +49,8 @@ extern struct world world;
 
 void world_golden(void);
 void world_make(void);
+/* The same with the programs of a folder below the build directory. */
+void world_make_with(const char *programs);
 void world_end(void);
 
 /* Starts launcher and daemon, and connects; ends the link, stops, waits for the end. */
