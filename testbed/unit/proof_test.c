@@ -454,6 +454,71 @@ START_TEST(a_receipt_of_another_leaf_is_refused)
 }
 END_TEST
 
+/* The one place in the receipt where these bytes stand. */
+static uint8_t *in_receipt(struct sample *s, const void *bytes, size_t n)
+{
+	uint8_t *at = memmem(s->receipt.data, s->receipt.len, bytes, n);
+
+	ck_assert_ptr_nonnull(at);
+	return at;
+}
+
+START_TEST(a_changed_index_is_refused)
+{
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	in_receipt(&s, "\x83\x08\x04", 3)[2] = 5;
+	sample_write(&s);
+	assert_refused(&s, ERR_MISMATCH,
+		       "the receipt does not match: it is for leaf 5, the record "
+		       "says 4");
+	sample_free(&s);
+}
+END_TEST
+
+/* In the proof alone, and in the signed header too. */
+START_TEST(a_changed_tree_size_is_refused)
+{
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	in_receipt(&s, "\x83\x08\x04", 3)[1] = 7;
+	sample_write(&s);
+	assert_refused(&s, ERR_FORMAT,
+		       "the receipt is damaged: receipt: tree size 7 in the proof, 8 "
+		       "signed");
+	in_receipt(&s, "\x3a\x00\x01\x11\xd4\x08", 6)[5] = 7;
+	sample_write(&s);
+	assert_refused(&s, ERR_CRYPTO, "the signature does not match the record");
+	sample_free(&s);
+}
+END_TEST
+
+/* RFC 9052 section 3.1: who does not know what is critical must refuse the message. */
+START_TEST(a_critical_header_that_is_not_known_is_refused)
+{
+	CLEANUP(buf) struct buf header = BUF_INIT, changed = BUF_INIT;
+	struct cose_sign1 parts;
+	struct sample s;
+
+	sample_init(&s);
+	sample_seal(&s);
+	ck_assert_ok(cose_take(buf_slice(&s.receipt), &parts));
+	buf_put(&header, "\xa7\x01\x26\x02\x81\x39\x03\xe7", 8); /* crit: [-1000] */
+	buf_put(&header, parts.protected.p + 3, parts.protected.left - 3);
+	parts.protected = buf_slice(&header);
+	cose_put(&changed, &parts);
+	buf_reset(&s.receipt);
+	buf_put_slice(&s.receipt, buf_slice(&changed));
+	sample_write(&s);
+	assert_refused(&s, ERR_FORMAT, "the receipt is damaged");
+	sample_free(&s);
+}
+END_TEST
+
 /* One byte more than the shortest head, at the beginning: the rest is the same. */
 START_TEST(encoding_that_is_not_deterministic_is_refused)
 {
@@ -567,6 +632,9 @@ static void add(TCase *t)
 	tcase_add_test(t, registers_of_a_tpm_without_its_quote_are_refused);
 	tcase_add_test(t, a_swapped_leaf_is_refused);
 	tcase_add_test(t, a_receipt_of_another_leaf_is_refused);
+	tcase_add_test(t, a_changed_index_is_refused);
+	tcase_add_test(t, a_changed_tree_size_is_refused);
+	tcase_add_test(t, a_critical_header_that_is_not_known_is_refused);
 	tcase_add_test(t, encoding_that_is_not_deterministic_is_refused);
 	tcase_add_test(t, a_record_without_the_nonce_that_was_asked_for_is_refused);
 	tcase_add_test(t, files_are_read_back);
