@@ -22,10 +22,12 @@
 
 #define SIGNER_CA 0
 #define SIGNER_KEY 1
+#define SIGNER_NEXT 2 /* made by those who roll the key over */
+#define SIGNER_KEYS 3
 #define SIGNER_CERTIFICATES 8
 
 struct signer {
-	EVP_PKEY *keys[2];
+	EVP_PKEY *keys[SIGNER_KEYS];
 	char folder[200]; /* empty: in memory */
 	struct buf ca, certificates[SIGNER_CERTIFICATES];
 	size_t certificates_n;
@@ -210,7 +212,7 @@ static inline struct audit_key signer_key(struct signer *s, const char *origin)
 
 static inline void signer_end(struct signer *s)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < SIGNER_KEYS; i++)
 		EVP_PKEY_free(s->keys[i]);
 	buf_free(&s->ca);
 	for (size_t i = 0; i < s->certificates_n; i++)
