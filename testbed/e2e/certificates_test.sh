@@ -66,6 +66,29 @@ done
 refuses "by another CA it does not" "another CA than the one given" assay verify "$W/first" --ca "$PKI/other.pem"
 refuses "nor the log" "its CA is not this one" assay audit verify --ca "$PKI/other.pem"
 
+# The vendor takes certificates back: what counts is when the proof was made.
+crl() { # crl NAME CERTIFICATE OPTION...: a list with that certificate in it, of a fresh database
+	local name=$1 revoked=$2
+	shift 2
+	rm -rf "$PKI/db" && mkdir "$PKI/db" && touch "$PKI/db/index" && echo 01 >"$PKI/db/number"
+	printf '[ca]\ndefault_ca=x\n[x]\ndatabase=%s/db/index\ncrlnumber=%s/db/number\ndefault_md=sha256\ndefault_crl_days=30\n' \
+		"$PKI" "$PKI" >"$PKI/db/conf"
+	(cd "$PKI" && { [ -z "$revoked" ] || openssl ca -config db/conf -cert mid.pem -keyfile mid.key -revoke "$revoked" "$@"; } &&
+		openssl ca -config db/conf -cert mid.pem -keyfile mid.key -gencrl -out "$name") 2>&1
+}
+check "a list without the appliance's CA" crl none.crl ""
+says "says so" "nothing revoked before" assay verify "$W/first" --ca "$PKI/root.pem" --crl "$PKI/none.crl"
+says "for the compact proof too" "nothing revoked before" assay verify "$W/first.compact" --ca "$PKI/root.pem" \
+	--certificate "$D/certificates/bank-a.pem" --crl "$PKI/none.crl"
+sleep 1
+check "a list that revokes it now" crl later.crl ca.pem -crl_reason superseded
+says "is told, and refuses nothing that was before" "revoked LATER, on 20" assay verify "$W/first" --ca "$PKI/root.pem" --crl "$PKI/later.crl"
+check "a list by which its key was stolen now" crl stolen.crl ca.pem -crl_reason keyCompromise
+refuses "leaves no proof whose time is its own" "only a time stamp shows" assay verify "$W/first" --ca "$PKI/root.pem" --crl "$PKI/stolen.crl"
+check "a list by which it was stolen before" crl before.crl ca.pem -crl_compromise 20200101000000Z
+refuses "leaves none" "was revoked on 2020-01-01.*before the proof" assay verify "$W/first" --ca "$PKI/root.pem" --crl "$PKI/before.crl"
+refuses "and no list is no list" "the CRL: not fewer than" assay verify "$W/first" --ca "$PKI/root.pem" --crl "$PKI/ca.pem"
+
 # What others see of it.
 leaf=$D/certificates/bank-a.pem
 openssl x509 -in "$leaf" -out "$PKI/leaf.pem"
