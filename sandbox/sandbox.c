@@ -91,19 +91,18 @@ void sandbox_close(struct sandbox *box)
 
 static enum err take_image(struct slice in, struct sandbox_image *image)
 {
-	struct limits *l = &image->limits;
-	uint32_t park = PARK_OFF;
+	struct slice limits;
+	uint32_t park;
 	enum err e;
 
-	(void)((e = slice_take_u32(&in, &image->id)) ||
-	       (e = slice_take_u64(&in, &l->memory_bytes)) ||
-	       (e = slice_take_u64(&in, &l->output_bytes)) ||
-	       (e = slice_take_u32(&in, &l->wall_ms)) || (e = slice_take_u32(&in, &l->cpu_ms)) ||
-	       (e = slice_take_u32(&in, &l->processes)) ||
-	       (e = slice_take_u32(&in, &l->open_files)) || (e = slice_take_u32(&in, &park)) ||
-	       (e = slice_take_u64(&in, &l->scratch_bytes)));
+	if ((e = slice_take_u32(&in, &image->id)) || (e = slice_take_u32(&in, &park)) ||
+	    (e = slice_take(&in, sizeof image->limits, &limits)))
+		return e;
+	if (in.left)
+		return failed(ERR_FORMAT, "launcher: of another build");
 	image->parking.mode = (enum park)park;
-	return e;
+	memcpy(&image->limits, limits.p, sizeof image->limits);
+	return OK;
 }
 
 enum err sandbox_image_add(struct sandbox *box, int package_fd,

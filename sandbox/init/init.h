@@ -1,11 +1,10 @@
 /* init.h - what launcher, daemon and a cell's init say to each other, in host byte order: all three
  * are of one build. Init trusts neither side's lengths.
  *
- * What becomes init says INIT_JOINED from its cgroups. When those are checked and the id maps are
- * written, the launcher sends a setup. Init, whose arguments are those of the application, then its
- * environment, answers INIT_READY, or INIT_FAILED and a text. From then on the daemon holds the other
- * end: it sends a run with three descriptors (stdin, stdout, stderr) and gets a report when the program
- * and all its children are gone.
+ * When the id maps are written, the launcher sends a setup: its head, the filter, and the application's
+ * arguments and environment, each string with its NUL. Init answers INIT_READY, or INIT_FAILED and a
+ * text. From then on the daemon holds the other end: it sends a run with three descriptors (stdin,
+ * stdout, stderr) and gets a report when the program and all its children are gone.
  */
 #ifndef SANDBOX_INIT_INIT_H
 #define SANDBOX_INIT_INIT_H
@@ -23,10 +22,13 @@ enum { INIT_FD_CONTROL = 600, INIT_FD_LAST_PID, INIT_FD_END };
 
 #define INIT_MESSAGE_MAX 65536
 
-enum { INIT_JOINED = 'J', INIT_READY = 'R', INIT_FAILED = 'F' };
+enum { INIT_READY = 'R', INIT_FAILED = 'F' };
 
 /* Bits of init_setup.have: an optional step that this kernel has; /tmp, which the manifest asks for. */
 enum { INIT_HAS_MDWE = 1, INIT_HAS_SCRATCH = 2 };
+
+/* Ids in a cell's user namespace; of users and groups. */
+enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
 
 struct init_setup {
 #ifdef ASSAY_FAULTS
@@ -34,10 +36,9 @@ struct init_setup {
 #endif
 	uint32_t have;
 	uint32_t landlock_abi;
-	uint32_t uid, gid; /* of the application, in the namespace */
-	uint32_t argc;     /* of init's arguments, those of the application */
-	uint32_t filter_n; /* instructions, which follow */
-	uint32_t purity;   /* of the manifest: enum purity */
+	uint32_t filter_n; /* instructions */
+	uint32_t argc, envc;
+	uint32_t purity; /* of the manifest: enum purity */
 };
 
 static inline int set_capabilities(uint64_t own, uint64_t inheritable)

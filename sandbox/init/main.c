@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "sandbox/init/init.h"
+#include "sandbox/package.h"
 
 #define CHILD_STACK 65536
 #define PR_SET_MDWE_ 65
@@ -26,7 +27,7 @@
 
 static struct {
 	struct init_setup head;
-	char **argv, **env;
+	char *strings[2 * MANIFEST_STRINGS_MAX + 2];
 	struct sock_fprog filter;
 	char message[INIT_MESSAGE_MAX] __attribute__((aligned(8)));
 } setup;
@@ -58,37 +59,41 @@ static void __attribute__((noreturn)) fail(const char *step)
 	_exit(1);
 }
 
+/* Into setup.strings: arguments, NULL, environment, NULL. */
+static bool take_strings(char *p, const char *end)
+{
+	const uint32_t argc = setup.head.argc, n = argc + setup.head.envc;
+	char **to = setup.strings;
+
+	if (argc == 0 || argc > MANIFEST_STRINGS_MAX || setup.head.envc > MANIFEST_STRINGS_MAX ||
+	    end[-1])
+		return false;
+	for (uint32_t i = 0; i < n && p < end; i++, p += strlen(p) + 1) {
+		to += i == argc;
+		*to++ = p;
+	}
+	return p == end && to == setup.strings + n + (n > argc);
+}
+
 static bool take_setup(size_t n)
 {
 	struct init_setup *head = &setup.head;
+	char *code = setup.message + sizeof *head;
 
 	if (n < sizeof *head)
 		return false;
 	memcpy(head, setup.message, sizeof *head);
-	setup.filter = (struct sock_fprog){ (unsigned short)head->filter_n,
-					    (struct sock_filter *)(setup.message + sizeof *head) };
-	return head->filter_n <= BPF_MAXINSNS &&
-	       n == sizeof *head + head->filter_n * sizeof(struct sock_filter);
+	if (head->filter_n > BPF_MAXINSNS ||
+	    head->filter_n * sizeof(struct sock_filter) >= n - sizeof *head)
+		return false;
+	setup.filter =
+		(struct sock_fprog){ (unsigned short)head->filter_n, (struct sock_filter *)code };
+	return take_strings(code + head->filter_n * sizeof(struct sock_filter), setup.message + n);
 }
 
 static bool is_pure(void)
 {
 	return setup.head.purity;
-}
-
-/* Arguments of the application, then its environment: with a NULL between them in place of init's own
- * name. */
-static bool take_arguments(int argc, char **argv)
-{
-	uint32_t n = setup.head.argc;
-
-	if (n == 0 || argc < 1 || n > (uint32_t)argc - 1)
-		return false;
-	memmove(argv, argv + 1, n * sizeof *argv);
-	argv[n] = NULL;
-	setup.argv = argv;
-	setup.env = argv + n + 1;
-	return true;
 }
 
 /* They had to survive the start of init, and must not survive that of an application. */
@@ -137,7 +142,7 @@ static int step_mdwe(void)
 	return prctl(PR_SET_MDWE_, PR_MDWE_REFUSE_EXEC_GAIN_, 0, 0, 0);
 }
 
-/* As newer kernels have it; an older one takes the shorter length. */
+/* As newer kernels have it; an older one takes it when what it does not know is 0. */
 struct ruleset {
 	uint64_t files, net, scopes;
 };
@@ -145,8 +150,9 @@ struct ruleset {
 #define FILES_ABI1 0x1fffull  /* the first 13 rights */
 #define FS_REFER (1ull << 13) /* to another directory */
 #define FS_TRUNCATE (1ull << 14)
-#define NET_ALL 3ull    /* bind and connect TCP */
-#define SCOPES_ALL 3ull /* abstract sockets, signals */
+#define FS_IOCTL (1ull << 15) /* on devices */
+#define NET_ALL 3ull          /* bind and connect TCP */
+#define SCOPES_ALL 3ull       /* abstract sockets, signals */
 
 static int landlock_allow(int ruleset, const char *path, uint64_t rights)
 {
@@ -175,23 +181,14 @@ static int allow_scratch(int ruleset, uint32_t abi)
 
 static int step_landlock(void)
 {
-	uint32_t abi = setup.head.landlock_abi;
-	struct ruleset all = { FILES_ABI1, 0, 0 };
-	size_t size = sizeof all.files;
+	const uint32_t abi = setup.head.landlock_abi;
+	const struct ruleset all = { FILES_ABI1 | (abi >= 2 ? FS_REFER : 0) |
+					     (abi >= 3 ? FS_TRUNCATE : 0) |
+					     (abi >= 5 ? FS_IOCTL : 0),
+				     abi >= 4 ? NET_ALL : 0, abi >= 6 ? SCOPES_ALL : 0 };
 	const uint64_t device = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
 
-	all.files |= abi >= 2 ? FS_REFER : 0;
-	all.files |= abi >= 3 ? FS_TRUNCATE : 0;
-	all.files |= abi >= 5 ? 1ull << 15 : 0; /* ioctl on devices */
-	if (abi >= 4) {
-		all.net = NET_ALL;
-		size = 2 * sizeof(uint64_t);
-	}
-	if (abi >= 6) {
-		all.scopes = SCOPES_ALL;
-		size = sizeof all;
-	}
-	int fd = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	if (fd < 0)
 		return -1;
 	if (landlock_allow(fd, "/",
@@ -236,12 +233,11 @@ static int take(const struct step *step)
 	return step->take();
 }
 
-static void confine(int argc, char **argv)
+static void confine(void)
 {
 	ssize_t n = recv(INIT_FD_CONTROL, setup.message, sizeof setup.message, MSG_TRUNC);
 
-	if (n <= 0 || (size_t)n > sizeof setup.message || !take_setup((size_t)n) ||
-	    !take_arguments(argc, argv)) {
+	if (n <= 0 || (size_t)n > sizeof setup.message || !take_setup((size_t)n)) {
 		errno = EBADMSG;
 		fail("setup");
 	}
@@ -267,7 +263,6 @@ static int limit(int resource, uint64_t soft, uint64_t hard)
 static int become(const struct launch *launch)
 {
 	const struct init_run *run = launch->run;
-	const struct init_setup *s = &setup.head;
 
 	/* A table of its own with the three standard descriptors; a copy of init's would be large,
 	 * since init keeps its own so high. */
@@ -275,12 +270,12 @@ static int become(const struct launch *launch)
 	    limit(RLIMIT_NOFILE, run->open_files, run->open_files) ||
 	    limit(RLIMIT_CPU, run->cpu_seconds, run->cpu_seconds + 1ull) ||
 	    (run->address_space && limit(RLIMIT_AS, run->address_space, run->address_space)) ||
-	    syscall(SYS_setresgid, s->gid, s->gid, s->gid) ||
-	    syscall(SYS_setresuid, s->uid, s->uid, s->uid) ||
+	    syscall(SYS_setresgid, CELL_APP_ID, CELL_APP_ID, CELL_APP_ID) ||
+	    syscall(SYS_setresuid, CELL_APP_ID, CELL_APP_ID, CELL_APP_ID) ||
 	    limit(RLIMIT_NPROC, run->user_processes, run->user_processes) ||
 	    (is_pure() && purity_enter()))
 		return -1;
-	return execve(setup.argv[0], setup.argv, setup.env);
+	return execve(setup.strings[0], setup.strings, setup.strings + setup.head.argc + 1);
 }
 
 static int child(void *argument)
@@ -379,12 +374,12 @@ static bool take_run(struct init_run *wanted)
 	       memcmp(CMSG_DATA(rights), standard, sizeof standard) == 0;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	struct init_run wanted = { 0 };
 	struct init_report report;
 
-	confine(argc, argv);
+	confine();
 	/* What the next run needs is done before it comes. */
 	for (reset_pid(); take_run(&wanted); reset_pid()) {
 		run(&wanted, &report);

@@ -269,48 +269,23 @@ static void __attribute__((noreturn)) fail(const char *step)
 	_exit(1);
 }
 
-static char *copy(struct slice text)
-{
-	char *p = memchr(text.p, 0, text.left) ? NULL : malloc(text.left + 1);
-
-	if (p) {
-		memcpy(p, text.p, text.left);
-		p[text.left] = '\0';
-	}
-	return p;
-}
-
-/* Its environment stays empty: the application's would change what its C library does. */
-static void become_init(void)
-{
-	static char *argv[1 + 2 * MANIFEST_STRINGS_MAX + 1] = { "init" }, *const env[] = { NULL };
-	const struct manifest *m = &now.image->manifest;
-
-	for (size_t i = 0; i < m->argc + m->envc; i++)
-		if (!(argv[i + 1] = copy(i < m->argc ? m->argv[i] : m->env[i - m->argc]))) {
-			errno = EINVAL;
-			return;
-		}
-	syscall(SYS_execveat, INIT_FD_END, "", argv, env, AT_EMPTY_PATH);
-}
-
 void build_cell(const struct launcher *launcher, const struct cell *cell, int control)
 {
-	char byte = INIT_JOINED;
+	static char *const argv[] = { "init", NULL }, *const env[] = { NULL };
+	char byte;
 
 	now.launcher = launcher;
 	now.image = &launcher->images[cell->image];
 	now.image_id = cell->image;
 	now.control = control;
-	if (cgroup_join(&launcher->groups, &cell->groups) ||
-	    send(control, &byte, 1, MSG_NOSIGNAL) != 1)
-		fail("cgroups");
-	/* The setup, which is for init, is there when groups are checked and maps are written. */
+	/* The setup, which is for init, is there when the id maps are written. */
 	if (recv(control, &byte, 1, MSG_PEEK) != 1)
 		_exit(1);
+	if (cgroup_join(&launcher->groups, &cell->groups))
+		fail("cgroups");
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (take(&steps[i]))
 			fail(steps[i].name);
-	become_init();
+	syscall(SYS_execveat, INIT_FD_END, "", argv, env, AT_EMPTY_PATH);
 	fail("init");
 }

@@ -59,15 +59,20 @@ static enum err write_maps(const struct launcher *launcher, uint32_t number, pid
 	return OK;
 }
 
+static void put_string(struct buf *out, struct slice text)
+{
+	buf_put_slice(out, text);
+	buf_put_u8(out, 0);
+}
+
 static enum err put_setup(const struct launcher *launcher, const struct manifest *manifest,
 			  struct buf *out)
 {
 	struct init_setup head = { .have = (launcher->have.mdwe ? INIT_HAS_MDWE : 0) |
 					   (manifest->limits.scratch_bytes ? INIT_HAS_SCRATCH : 0),
 				   .landlock_abi = launcher->have.landlock_abi,
-				   .uid = CELL_APP_ID,
-				   .gid = CELL_APP_ID,
 				   .argc = (uint32_t)manifest->argc,
+				   .envc = (uint32_t)manifest->envc,
 				   .purity = manifest->purity };
 	struct filter filter;
 	enum err e = filter_build(manifest, &filter);
@@ -81,10 +86,14 @@ static enum err put_setup(const struct launcher *launcher, const struct manifest
 #endif
 	buf_put(out, &head, sizeof head);
 	buf_put_slice(out, filter_bytes(&filter));
+	for (size_t i = 0; i < manifest->argc; i++)
+		put_string(out, manifest->argv[i]);
+	for (size_t i = 0; i < manifest->envc; i++)
+		put_string(out, manifest->env[i]);
 	return buf_check(out);
 }
 
-static enum err await(int control, int what)
+static enum err await_ready(int control)
 {
 	CLEANUP(buf) struct buf answer = BUF_INIT;
 	struct pollfd watched = { control, POLLIN, 0 };
@@ -97,7 +106,7 @@ static enum err await(int control, int what)
 		return failed(ERR_TIMEOUT, "cell: not ready in time");
 	if ((e = io_recv_message(control, 256, &answer, NULL, 0, NULL)))
 		return failed(e, "cell: ended while it was built");
-	if (answer.data[0] == what)
+	if (answer.data[0] == INIT_READY)
 		return OK;
 	return failed(ERR_IO, "cell: step %.*s", (int)answer.len - 1,
 		      (const char *)answer.data + 1);
@@ -111,14 +120,12 @@ static enum err prepare(const struct launcher *launcher, uint32_t number, const 
 
 	if ((e = step_enter(launcher, "cgroup_memory")) ||
 	    (e = step_enter(launcher, "cgroup_pids")) || (e = step_enter(launcher, "cgroup_cpu")) ||
-	    (e = await(control, INIT_JOINED)) ||
-	    (e = cgroup_joined(&launcher->groups, &cell->groups, cell->init)) ||
 	    (e = step_enter(launcher, "id_maps")) || (e = step_enter(launcher, "host_uids")) ||
 	    (e = write_maps(launcher, number, cell->init)) ||
 	    (e = put_setup(launcher, &launcher->images[cell->image].manifest, &setup)) ||
 	    (e = io_send_message(control, buf_slice(&setup), NULL, 0)))
 		return e;
-	return await(control, INIT_READY);
+	return await_ready(control);
 }
 
 static enum err start(struct launcher *launcher, uint32_t number, struct cell *cell, int *control)

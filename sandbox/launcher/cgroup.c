@@ -70,14 +70,11 @@ static unsigned enable(int dir, unsigned bits)
 	return bits;
 }
 
-/* Version 2 kills a whole group at once, forks and all, where the kernel can (5.14). */
+/* With the first of them, which is process 1 of its namespace, all others die. */
 static void kill_members(int dir)
 {
-	CLEANUP(fd) int all = openat(dir, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 	char text[4096];
 
-	if (all >= 0 && write(all, "1", 1) == 1)
-		return;
 	read_file(dir, "cgroup.procs", text, sizeof text);
 	for (char *p = text, *end; *p; p = *end ? end + 1 : end) {
 		long pid = strtol(p, &end, 10);
@@ -363,25 +360,6 @@ int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell)
 		if (groups->at[i].version == 2)
 			return cell->dir[i];
 	return -1;
-}
-
-static bool has_alone(int dir, const char *line)
-{
-	char text[64];
-
-	read_file(dir, "cgroup.procs", text, sizeof text);
-	return strcmp(text, line) == 0;
-}
-
-enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell, pid_t pid)
-{
-	char line[32];
-
-	snprintf(line, sizeof line, "%d\n", (int)pid);
-	for (size_t i = 0; i < groups->n; i++)
-		if (!has_alone(cell->dir[i], line))
-			return failed(ERR_IO, "cell: step cgroups: it is not in its group");
-	return OK;
 }
 
 enum err cgroup_open_usage(const struct cgroups *groups, const struct cgroup_cell *cell,

@@ -46,9 +46,6 @@ MUST enum err cgroup_make(const struct cgroups *groups, uint32_t number, uint64_
 MUST enum err cgroup_join(const struct cgroups *groups, const struct cgroup_cell *cell);
 /* The directory of the group that a process is to be made in; -1: none. */
 int cgroup_v2(const struct cgroups *groups, const struct cgroup_cell *cell);
-/* Fails unless the process, and nothing else, is in all of the groups. */
-MUST enum err cgroup_joined(const struct cgroups *groups, const struct cgroup_cell *cell,
-			    pid_t pid);
 /* The files that usage.h reads; an empty one where nothing counts. */
 MUST enum err cgroup_open_usage(const struct cgroups *groups, const struct cgroup_cell *cell,
 				int files[USAGE_FILES]);

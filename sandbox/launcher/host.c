@@ -19,11 +19,15 @@
 #define LANDLOCK_ABI_LEAST 1
 #define UIDS_FILE "/run/assay-uids"
 
-static void note_absent(struct launcher *launcher, const char *step)
+/* Notes a step that this machine lacks, or that a test leaves out. */
+static bool has(struct launcher *launcher, const char *step, bool there)
 {
 	size_t n = strlen(launcher->absent);
 
+	if (there && step_taken(launcher, step))
+		return true;
 	snprintf(launcher->absent + n, sizeof launcher->absent - n, "%s%s", n ? " " : "", step);
+	return false;
 }
 
 bool has_word(const char *list, const char *word)
@@ -46,16 +50,14 @@ static enum err probe_controllers(struct launcher *launcher)
 		char step[32];
 
 		snprintf(step, sizeof step, "cgroup_%s", controller_names[i]);
-		if (!step_taken(launcher, step))
-			cgroups_forget(&launcher->groups, (enum controller)i);
-		if (cgroups_have(&launcher->groups, (enum controller)i))
+		if (has(launcher, step, cgroups_have(&launcher->groups, (enum controller)i)))
 			continue;
+		cgroups_forget(&launcher->groups, (enum controller)i);
 		if (!has_word(launcher->allow_missing, controller_names[i]))
 			return failed(ERR_UNSUPPORTED,
 				      "no cgroup controller \"%s\" can be used here; "
 				      "sandbox.allow_missing does not name it",
 				      controller_names[i]);
-		note_absent(launcher, step);
 	}
 	return OK;
 }
@@ -63,42 +65,27 @@ static enum err probe_controllers(struct launcher *launcher)
 enum err host_probe(struct launcher *launcher)
 {
 	struct have *have = &launcher->have;
+	bool root = launcher->privileged;
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* version */);
 
 	if (abi < LANDLOCK_ABI_LEAST)
 		return failed(ERR_UNSUPPORTED, "the kernel has no Landlock: %m");
-	have->launcher_groups = have->host_uids = launcher->privileged;
+	(void)has(launcher, "launcher_groups", root);
 	have->time_namespace =
-		step_taken(launcher, "time_namespace") && access("/proc/self/ns/time", F_OK) == 0;
+		has(launcher, "time_namespace", access("/proc/self/ns/time", F_OK) == 0);
+	(void)has(launcher, "host_uids", root);
 	/* The file belongs to the host's root, whom an unprivileged launcher's cells are not. */
-	have->memfd_noexec = launcher->privileged && step_taken(launcher, "memfd_noexec") &&
-			     access("/proc/sys/vm/memfd_noexec", F_OK) == 0;
-	have->keyring =
-		step_taken(launcher, "keyring") &&
-		(syscall(SYS_keyctl, 0 /* get id */, -3 /* session */, 0) >= 0 || errno != ENOSYS);
-	have->mdwe = step_taken(launcher, "mdwe") && prctl(PR_GET_MDWE_, 0, 0, 0, 0) >= 0;
-	if (!step_taken(launcher, "landlock_scope") && abi > 5)
-		abi = 5;
-	if (!step_taken(launcher, "landlock_net") && abi > 3)
+	have->memfd_noexec = has(launcher, "memfd_noexec",
+				 root && access("/proc/sys/vm/memfd_noexec", F_OK) == 0);
+	have->keyring = has(launcher, "keyring",
+			    syscall(SYS_keyctl, 0 /* get id */, -3 /* session */, 0) >= 0 ||
+				    errno != ENOSYS);
+	have->mdwe = has(launcher, "mdwe", prctl(PR_GET_MDWE_, 0, 0, 0, 0) >= 0);
+	if (!has(launcher, "landlock_net", abi >= 4) && abi > 3)
 		abi = 3;
+	if (!has(launcher, "landlock_scope", abi >= 6) && abi > 5)
+		abi = 5;
 	have->landlock_abi = (uint32_t)abi;
-
-	const struct {
-		bool there;
-		const char *step;
-	} optional[] = {
-		{ have->launcher_groups, "launcher_groups" },
-		{ have->time_namespace, "time_namespace" },
-		{ have->host_uids, "host_uids" },
-		{ have->memfd_noexec, "memfd_noexec" },
-		{ have->keyring, "keyring" },
-		{ have->mdwe, "mdwe" },
-		{ abi >= 4, "landlock_net" },
-		{ abi >= 6, "landlock_scope" },
-	};
-	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
-		if (!optional[i].there)
-			note_absent(launcher, optional[i].step);
 	return probe_controllers(launcher);
 }
 

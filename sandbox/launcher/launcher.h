@@ -17,9 +17,6 @@
 #define UIDS (CELLS_MAX * CELL_UIDS) /* of one launcher */
 #define UIDS_LAUNCHERS 64            /* at most, from one uid_base on */
 
-/* Ids in a cell's user namespace. */
-enum { CELL_INIT_ID = 0, CELL_APP_ID = 1000 };
-
 /* Directories of the launcher's own root. */
 #define PATH_IMAGES "/images"
 #define PATH_CELL "/cell"
@@ -41,7 +38,7 @@ struct cell {
 
 /* Optional steps of steps.def that this machine has. */
 struct have {
-	bool launcher_groups, time_namespace, host_uids, memfd_noexec, keyring, mdwe;
+	bool time_namespace, memfd_noexec, keyring, mdwe;
 	uint32_t landlock_abi;
 };
 
@@ -103,8 +100,7 @@ void cell_end_all(struct launcher *launcher);
 void build_cell(const struct launcher *launcher, const struct cell *cell, int control)
 	__attribute__((noreturn));
 
-/* requests.c: serves until the daemon's end closes. */
-MUST enum err requests_serve_one(struct launcher *launcher);
-void requests_refuse(int sock, enum err e);
+/* requests.c: takes one and answers it. @refused: with the reason why there is no launcher. */
+MUST enum err requests_serve_one(struct launcher *launcher, enum err refused);
 
 #endif

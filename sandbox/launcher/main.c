@@ -22,9 +22,11 @@
 #include "sandbox/launcher/launcher.h"
 
 #define DAEMON_FILES 65536
+#define LAUNCHER_FILES 1024 /* with its own and init's */
 #define PROGRAM_MAX ((size_t)64 << 20)
 #define DAEMON_END_TRIES 500 /* of 10 ms */
-#define DAEMON_FD 3          /* where the daemon finds its end of the socket */
+#define REFUSE_MS 5000
+#define DAEMON_FD 3 /* where the daemon finds its end of the socket */
 
 static const char usage[] =
 	"usage: assay-launcher --init PATH --uid-base N --name HEX [--allow-missing \"memory "
@@ -176,20 +178,18 @@ static enum err hash_file(const char *path, struct buf *bytes, uint8_t digest[SH
 	return e;
 }
 
-/* Init's descriptors lie high; every other one is far below. What the daemon may have at most is
- * inherited, and it serves many connections: raised where that is allowed. */
+/* Init's descriptors lie high; the daemon, which inherits the limits, serves many connections: as many
+ * as are allowed, which an ordinary user can't raise. */
 static enum err raise_open_files(void)
 {
-	struct rlimit r;
+	struct rlimit r = { DAEMON_FILES, DAEMON_FILES };
 
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return OK;
 	if (getrlimit(RLIMIT_NOFILE, &r))
 		return failed(ERR_IO, "getrlimit: %m");
-	if (r.rlim_cur < 1024)
-		r.rlim_cur = 1024;
-	struct rlimit more = { r.rlim_cur, DAEMON_FILES };
-	if (r.rlim_max < DAEMON_FILES && setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return OK;
-	if (r.rlim_max < r.rlim_cur)
+	r.rlim_cur = r.rlim_max;
+	if (r.rlim_max < LAUNCHER_FILES)
 		return failed(ERR_UNSUPPORTED, "a hard limit of %llu open files is too small",
 			      (unsigned long long)r.rlim_max);
 	return setrlimit(RLIMIT_NOFILE, &r) ? failed(ERR_IO, "setrlimit: %m") : OK;
@@ -234,7 +234,7 @@ static bool serve(int signals, pid_t daemon, int *status)
 
 		if (poll(watched, 2, cell_reap(&launcher) ? CELL_END_MS : -1) < 0 && errno != EINTR)
 			return false;
-		if (watched[0].revents && requests_serve_one(&launcher))
+		if (watched[0].revents && requests_serve_one(&launcher, OK))
 			return false;
 		if (!(watched[1].revents & POLLIN) ||
 		    read(signals, &signal, sizeof signal) != sizeof signal)
@@ -302,8 +302,11 @@ int main(int argc, char **argv)
 		e = prepare(&daemon);
 	if (e) {
 		log_error("%s", err_reason());
-		if (launcher.sock >= 0)
-			requests_refuse(launcher.sock, e);
+		/* Answered, since a socket that is closed with something unread loses what was said. */
+		if (launcher.sock >= 0 &&
+		    (poll(&(struct pollfd){ launcher.sock, POLLIN, 0 }, 1, REFUSE_MS) != 1 ||
+		     requests_serve_one(&launcher, e)))
+			log_error("nobody to tell");
 	}
 	bool ended = !e && serve(signals, daemon, &status);
 	fd_cleanup(&launcher.sock);

@@ -1,12 +1,9 @@
-#include <poll.h>
 #include <stdio.h>
 
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "sandbox/launcher/launcher.h"
 #include "sandbox/protocol.h"
-
-#define REFUSE_MS 5000
 
 /* Handlers get exactly the bytes and descriptors that requests.def says; they put their result into
  * @reply and may set its descriptors, which are sent along and closed. */
@@ -40,16 +37,9 @@ static enum err handle_image(struct launcher *launcher, struct request *request,
 
 	if (e)
 		return e;
-	const struct limits *limits = &launcher->images[id].manifest.limits;
 	buf_put_u32(&reply->body, id);
-	buf_put_u64(&reply->body, limits->memory_bytes);
-	buf_put_u64(&reply->body, limits->output_bytes);
-	buf_put_u32(&reply->body, limits->wall_ms);
-	buf_put_u32(&reply->body, limits->cpu_ms);
-	buf_put_u32(&reply->body, limits->processes);
-	buf_put_u32(&reply->body, limits->open_files);
 	buf_put_u32(&reply->body, launcher->images[id].manifest.park);
-	buf_put_u64(&reply->body, limits->scratch_bytes);
+	buf_put(&reply->body, &launcher->images[id].manifest.limits, sizeof(struct limits));
 	return buf_check(&reply->body);
 }
 
@@ -107,37 +97,23 @@ static enum err dispatch(struct launcher *launcher, struct slice message, int fd
 	return requests[number].handle(launcher, &request, reply);
 }
 
-/* Answers the first request with the reason why there is no launcher. It must be read first: a
- * socket that is closed with something unread resets the other end, and the answer is lost. */
-void requests_refuse(int sock, enum err e)
+enum err requests_serve_one(struct launcher *launcher, enum err refused)
 {
-	CLEANUP(buf) struct buf message = BUF_INIT;
-	CLEANUP(buf) struct buf answer = BUF_INIT;
-	struct pollfd watched = { sock, POLLIN, 0 };
-	char reason[ERR_REASON_MAX];
-
-	snprintf(reason, sizeof reason, "%s", err_reason());
-	buf_put_u8(&answer, (uint8_t)e);
-	buf_put_text(&answer, reason);
-	if (poll(&watched, 1, REFUSE_MS) != 1 ||
-	    io_recv_message(sock, LAUNCHER_MESSAGE_MAX, &message, NULL, 0, NULL) ||
-	    io_send_message(sock, buf_slice(&answer), NULL, 0))
-		log_error("nobody to tell");
-}
-
-enum err requests_serve_one(struct launcher *launcher)
-{
+	char reason[ERR_REASON_MAX] = "";
 	CLEANUP(buf) struct buf message = BUF_INIT;
 	CLEANUP(fd) int fd = -1;
 	struct reply reply = { BUF_INIT, { -1, -1, -1, -1 } };
 	size_t fds_n = 0;
-	enum err e =
-		io_recv_message(launcher->sock, LAUNCHER_MESSAGE_MAX, &message, &fd, 1, &fds_n);
+	enum err e;
 
+	if (refused)
+		snprintf(reason, sizeof reason, "%s", err_reason());
+	e = io_recv_message(launcher->sock, LAUNCHER_MESSAGE_MAX, &message, &fd, 1, &fds_n);
 	if (e)
 		return e;
 	buf_put_u8(&reply.body, OK);
-	e = dispatch(launcher, buf_slice(&message), fd, fds_n, &reply);
+	e = refused ? failed(refused, "%s", reason)
+		    : dispatch(launcher, buf_slice(&message), fd, fds_n, &reply);
 	if (e) {
 		buf_reset(&reply.body);
 		buf_put_u8(&reply.body, (uint8_t)e);
