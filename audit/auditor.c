@@ -210,7 +210,7 @@ static enum err open_log(const struct auditor_options *options, int *root, int *
 /* Held for a moment only; whoever opens the log then tries again. A copy may have no such file. */
 static enum err note_live(int root, bool *live)
 {
-	CLEANUP(fd) int fd = openat(root, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(fd) int fd = openat(root, "lock", IO_READ);
 
 	if (fd < 0)
 		return errno == ENOENT ? OK : failed(ERR_IO, "lock: %m");

@@ -24,7 +24,7 @@ void public_name(const char *origin, char name[PUBLIC_NAME])
 
 static enum err read_small(int folder, const char *name, size_t max, struct buf *out)
 {
-	CLEANUP(fd) int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(fd) int fd = openat(folder, name, IO_READ);
 
 	if (fd < 0)
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", name);

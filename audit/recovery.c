@@ -21,7 +21,7 @@ static enum err forget_cache(int dir)
 		return failed(ERR_IO, "the log's directory: %m");
 	}
 	for (struct dirent *d; (d = readdir(list));) {
-		CLEANUP(fd) int fd = openat(dir, d->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		CLEANUP(fd) int fd = openat(dir, d->d_name, IO_READ);
 
 		if (fd < 0 || d->d_name[0] == '.')
 			continue;

@@ -84,7 +84,7 @@ static int open_segment(const struct scan *scan, uint64_t number)
 	if (number >= scan->first_segment && number - scan->first_segment < scan->held_n)
 		return fcntl(scan->held[number - scan->first_segment], F_DUPFD_CLOEXEC, 0);
 	snprintf(name, sizeof name, SCAN_NAME, ull(number));
-	return openat(scan->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return openat(scan->dir, name, IO_READ);
 }
 
 static enum err look_at(const struct scan *scan, uint64_t number, enum found *found,

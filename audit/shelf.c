@@ -181,7 +181,7 @@ static enum err sync_names(struct shelf *shelf)
 
 static enum err same_as(const struct shelf *shelf, const char *path, struct slice data)
 {
-	CLEANUP(fd) int fd = openat(shelf->folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(fd) int fd = openat(shelf->folder, path, IO_READ);
 	CLEANUP(buf) struct buf there = BUF_INIT;
 
 	if (fd < 0)

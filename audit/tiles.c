@@ -15,7 +15,7 @@ static enum err open_tile(int folder, const struct tile *tile, int *out)
 	char path[TILE_PATH_MAX];
 
 	tile_path(tile, path);
-	*out = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	*out = openat(folder, path, IO_READ);
 	if (*out >= 0)
 		return OK;
 	return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : failed(ERR_IO, "%s: %m", path);

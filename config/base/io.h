@@ -10,6 +10,10 @@
 
 #include "config/base/bytes.h"
 
+/* How a file is opened that somebody else may have put there: a link is refused, and a FIFO is found to
+ * be empty instead of being waited for. With <fcntl.h>. */
+#define IO_READ (O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+
 /* For CLEANUP(fd): closes unless negative. */
 void fd_cleanup(int *fd);
 /* Takes a descriptor out of a variable that is cleaned up, and leaves -1 there. */

@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "config/base/io.h"
 
 #define DEPTH_MAX 12
 #define AT_ONCE ((size_t)1 << 20)
+#define RESERVE ((uint64_t)128 << 20)
 
 /* The files that say how far the log is; and those that are of no use in a copy. */
 static bool is_checkpoint(const char *name)
@@ -29,6 +31,19 @@ static bool is_skipped(const char *name)
 	       (n > 4 && !strcmp(name + n - 4, ".tmp"));
 }
 
+/* A hole of terabytes costs whoever made it nothing; its copy must not fill the disk. */
+MUST static enum err check_room(int to)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(to, &disk))
+		return failed(ERR_IO, "%m");
+	return (uint64_t)disk.f_bavail * disk.f_frsize >= RESERVE
+		       ? OK
+		       : failed(ERR_LIMIT, "the disk would have less than %llu MiB left",
+				(unsigned long long)(RESERVE >> 20));
+}
+
 MUST static enum err copy_bytes(int from, int to, const char *name)
 {
 	char *buffer = malloc(AT_ONCE);
@@ -36,9 +51,9 @@ MUST static enum err copy_bytes(int from, int to, const char *name)
 	ssize_t n = 0;
 
 	while (!e && (n = read(from, buffer, AT_ONCE)) != 0) {
-		if (n > 0)
+		if (n > 0 && !(e = check_room(to)))
 			e = io_write_all(to, slice_of(buffer, (size_t)n));
-		else if (errno != EINTR)
+		else if (n < 0 && errno != EINTR)
 			e = failed(ERR_IO, "%m");
 	}
 	free(buffer);
@@ -73,7 +88,7 @@ MUST static enum err copy_one(int folder, int to, const char *name, bool checkpo
 			      unsigned depth)
 {
 	CLEANUP(fd)
-	int from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int from = openat(folder, name, IO_READ);
 	struct stat st;
 
 	if (from < 0 && errno == ENOENT) /* taken away since it was listed */

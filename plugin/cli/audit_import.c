@@ -217,9 +217,11 @@ int cmd_audit_import(struct cli *cli)
 	import.to = cli->args[1];
 	snprintf(incoming, sizeof incoming, "%s/" INCOMING, import.to);
 	if ((e = open_folder(&import)) || (e = read_ca(&import)) || (e = read_memory(&import)) ||
-	    (e = copy_remove(incoming)) || (e = copy_log(import.from, import.folder, INCOMING)))
+	    (e = copy_remove(incoming)))
 		return cli_failed(cli, e);
-	if ((e = check(&import)) || (e = put_in_place(&import)))
+	if ((e = copy_log(import.from, import.folder, INCOMING)))
+		code = cli_failed(cli, e);
+	else if ((e = check(&import)) || (e = put_in_place(&import)))
 		code = trail_refuse(cli, &import.trail, e);
 	else
 		print(&import, &cli->out);

@@ -165,7 +165,7 @@ enum err witness_newest(struct witness *w, const char *origin_hash, struct buf *
 	if (strlen(origin_hash) != ORIGIN_HASH ||
 	    strspn(origin_hash, "0123456789abcdef") != ORIGIN_HASH)
 		return failed(ERR_NOT_FOUND, "no checkpoint has this name");
-	fd = openat(w->seen, origin_hash, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(w->seen, origin_hash, IO_READ);
 	if (fd < 0)
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "seen/%s: %m", origin_hash);
 	return io_read_all(fd, NOTE_MAX, note);

@@ -286,7 +286,7 @@ static enum err find_file(const struct ring *ring, const char *name, struct ring
 		*period = ring->periods[i];
 		if (open_period(ring, period, false, &dir))
 			continue;
-		*out = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		*out = openat(dir, name, IO_READ);
 		if (*out >= 0)
 			return OK;
 		if (errno != ENOENT)

@@ -126,7 +126,7 @@ enum err state_write(const struct state *state, const char *name, struct slice d
 
 static enum err read_in(int dir, const char *name, size_t max, struct buf *out)
 {
-	CLEANUP(fd) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(fd) int fd = openat(dir, name, IO_READ);
 
 	if (fd < 0)
 		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", name);

@@ -186,6 +186,26 @@ mkdir "$D/state" && cp -r "$D/live/log" "$D/live/ca.pem" "$D/state"
 exits 1 "a daemon's own directory is no place for an import" "an empty directory expected" import "$D/earlier" "$D/state" --ca "$D/live/ca.pem"
 cp -r "$D/live/log" "$D/linked" && ln -s /etc/passwd "$D/linked/trees/passwd"
 exits 3 "no link is followed" "passwd: " import "$D/linked" "$D/other" --ca "$D/live/ca.pem"
+check "and nothing of it is left" [ ! -e "$D/other/incoming" ]
+# Whoever hands over a log may have put a FIFO in the place of any file of it: nothing waits for it.
+waits() {
+	local file
+	cd "$1" && find . -type f | while read -r file; do
+		mv "$file" "$D/aside" && mkfifo "$file"
+		timeout 10 "$BUILD/assay" audit verify . --ca "$ca" || [ $? -ne 124 ] || echo "$file"
+		rm "$file" && mv "$D/aside" "$file"
+	done 2>/dev/null | grep '^\./'
+}
+cp -r "$log" "$D/fifos"
+check "no FIFO is waited for" eval '[ -z "$(waits "$D/fifos")" ]'
+# A disk of 140 MiB would be full.
+hole() {
+	cp -r "$D/live/log" "$D/hole" && truncate -s 1T "$D/hole/trees/hole"
+	unshare -rm bash -c "mount -t tmpfs -o size=140m none '$D/small' && '$BUILD/assay' audit import '$D/hole' '$D/small/import' --ca '$D/live/ca.pem'; code=\$?; ls '$D/small/import'; exit \$code"
+}
+mkdir "$D/small"
+exits 1 "a file that is one hole does not fill the disk" "less than 128 MiB left" hole
+check "and what was copied is gone" eval '! grep -qx incoming "$D/said"'
 cp -r "$D/live/log" "$D/changed"
 file=$(grep -rlaF "Payment screening" "$D/changed/trees" | head -1)
 at=$(grep -obaF "Payment screening" "$file" | head -1 | cut -d: -f1)

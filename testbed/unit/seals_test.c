@@ -406,6 +406,19 @@ START_TEST(changed_cut_or_exchanged_file_is_refused)
 }
 END_TEST
 
+/* Whoever waits for one would keep the keys from all who seal, and from the tick. */
+START_TEST(fifo_in_place_of_a_payload_is_not_waited_for)
+{
+	uint8_t sealed[SHA256_SIZE], found[SHA256_SIZE];
+
+	ck_assert_ok(put(1, sealed));
+	shell("f=$(ls sealed/" NAME "/*/*) && rm $f && mkfifo $f");
+	alarm(10);
+	ck_assert_err(get(1, found), ERR_FORMAT);
+	alarm(0);
+}
+END_TEST
+
 START_TEST(payload_over_the_limit_is_refused_before_anything_is_written)
 {
 	const uint8_t cti[SEALS_CTI] = { 1 };
@@ -433,6 +446,7 @@ static void add(TCase *t)
 	tcase_add_test(t, files_of_shredded_days_are_removed_a_few_at_a_time);
 	tcase_add_test(t, sealing_and_shredding_at_a_time_leave_nothing_half);
 	tcase_add_loop_test(t, changed_cut_or_exchanged_file_is_refused, 0, 3);
+	tcase_add_test(t, fifo_in_place_of_a_payload_is_not_waited_for);
 	tcase_add_test(t, payload_over_the_limit_is_refused_before_anything_is_written);
 }
 
