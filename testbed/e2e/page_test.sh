@@ -109,6 +109,20 @@ refused "a changed head of the proof" proof 3 "no assay-proof-1"
 for part in 1 2 3 4; do
 	refused "a changed byte in quarter $part of the proof" proof $((size * part / 4 - 30)) "."
 done
+# A result whose output has no key: redacted, or so it says.
+python3 - "$D/good.html" "$D/cut.html" <<'PY'
+import base64, json, re, sys
+text = open(sys.argv[1], encoding="utf-8").read()
+mark = re.search(r'id="evidence">(.*?)</script>', text, re.S)
+evidence = json.loads(mark.group(1))
+head = lambda kind, n: bytes([kind << 5 | n] if n < 24 else [kind << 5 | 24, n] if n < 256 else [kind << 5 | 25, n >> 8, n & 255])
+file = lambda name, *parts: head(4, 1 + len(parts)) + head(3, len(name)) + name + b"".join(head(2, len(p)) + p for p in parts)
+keys = file(b"assay-keys-1", b"", b"", b"")
+result = file(b"assay-result-1", base64.b64decode(evidence["proof"]), b"another output than the run's", b"", keys)
+evidence = {"proof": base64.b64encode(result).decode(), "ca": evidence["ca"]}
+open(sys.argv[2], "w", encoding="utf-8").write(text[:mark.start(1)] + json.dumps(evidence) + text[mark.end(1):])
+PY
+says "output without a key is not taken for checked" "^verdict fails: .*holds none for the output" opened cut
 says "the certificate of another CA is refused" "another CA" eval \
 	'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout /dev/null -out "$D/x.pem" 2>/dev/null
 	"$D/bin/assay" verify "$W/proof" --ca "$D/x.pem" --html "$D/other.html" >/dev/null; opened other'
