@@ -1,10 +1,11 @@
-/* What is read of certificates: files, the fields that Assay looks at, chains. Nothing may pass for one
- * that a fixed CA issued, since only its key could have signed it. */
+/* What is read of certificates: files, the fields that Assay looks at, chains, lists of what was revoked.
+ * Nothing may pass for what a fixed CA issued, since only its key could have signed it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/chain.h"
 #include "audit/ecdsa.h"
+#include "audit/revocation.h"
 #include "testbed/fuzz/authority.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -60,6 +61,21 @@ static void read_chain(struct slice in)
 		abort();
 }
 
+static void read_lists(struct slice in)
+{
+	CLEANUP(buf) struct buf lists = BUF_INIT;
+	CLEANUP(buf) struct buf words = BUF_INIT;
+	struct revocation question = { .certificate = SLICE(authority),
+				       .ca = SLICE(authority),
+				       .at = AUTHORITY_TIME };
+
+	if (revocation_from_file(in, &lists))
+		return;
+	question.lists = buf_slice(&lists);
+	if (!revocation_check(&question, &words))
+		abort();
+}
+
 static void read_signature(struct slice in)
 {
 	CLEANUP(buf) struct buf again = BUF_INIT;
@@ -74,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	read_file(slice_of(data, n));
 	read_chain(slice_of(data, n));
+	read_lists(slice_of(data, n));
 	read_signature(slice_of(data, n));
 	return 0;
 }

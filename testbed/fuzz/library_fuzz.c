@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	expect.input = piece(&in);
 	expect.output = piece(&in);
 	expect.messages = piece(&in);
+	expect.crl = piece(&in);
 	enum assay_verdict verdict = assay_verify(proof.data, proof.size, &expect, &outcome);
 	if (outcome)
 		look_at(outcome, verdict);
