@@ -13,6 +13,8 @@
 #define HEAD_MAX 8192
 #define REQUEST_MS 10000 /* from a request's first byte to its last */
 #define IDLE_MS 30000    /* between requests */
+#define FULL_MS 1000     /* either, when others wait */
+#define LOOK_MS 250      /* whether they do */
 #define REQUESTS_MAX 1000
 #define ORIGIN_HASH 64
 
@@ -64,6 +66,21 @@ static bool is_name(struct slice name, const char *wanted)
 	return name.left == strlen(wanted) && !strncasecmp((const char *)name.p, wanted, name.left);
 }
 
+/* RFC 9110, 5.6.2 */
+static bool is_token(struct slice name)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < name.left; i++) {
+		uint8_t c = name.p[i], letter = c | 0x20;
+
+		if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') &&
+		    !memchr(others, c, sizeof others - 1))
+			return false;
+	}
+	return true;
+}
+
 static struct slice trim(struct slice s)
 {
 	while (s.left && (*s.p == ' ' || *s.p == '\t'))
@@ -99,8 +116,9 @@ static int read_field(struct slice line, bool *has_length, struct http_request *
 	struct slice name = slice_of(line.p, (size_t)(colon - line.p));
 	struct slice value = trim(slice_of(colon + 1, line.left - name.left - 1));
 
-	/* Blanks in a name or at a line's start let two readers see two requests. */
-	if (memchr(name.p, ' ', name.left) || memchr(name.p, '\t', name.left))
+	/* Anything else in a name, or a line that begins with a blank, lets two readers see two
+	 * requests. */
+	if (!is_token(name))
 		return 400;
 	if (is_name(name, "Transfer-Encoding"))
 		return 411; /* a length is wanted beforehand */
@@ -146,8 +164,27 @@ int http_read_head(struct slice head, struct http_request *out)
 struct connection {
 	int fd;
 	struct buf in; /* read, and not yet used */
-	uint64_t until_ms;
+	uint64_t since_ms, until_ms;
+	const atomic_bool *full;
 };
+
+static void allow(struct connection *c, uint64_t ms)
+{
+	c->since_ms = io_monotonic_ms();
+	c->until_ms = c->since_ms + ms;
+}
+
+/* How long may still be waited; 0: no longer. */
+static int patience(const struct connection *c)
+{
+	uint64_t now = io_monotonic_ms(), until = c->until_ms;
+
+	if (atomic_load(c->full) && until > c->since_ms + FULL_MS)
+		until = c->since_ms + FULL_MS;
+	if (now >= until)
+		return 0;
+	return until - now < LOOK_MS ? (int)(until - now) : LOOK_MS;
+}
 
 /* Waits for more; false when there is none, or not in time. */
 static bool read_more(struct connection *c)
@@ -155,14 +192,13 @@ static bool read_more(struct connection *c)
 	struct pollfd p = { c->fd, POLLIN, 0 };
 	uint8_t block[4096];
 
-	for (;;) {
-		uint64_t now = io_monotonic_ms();
-		if (now >= c->until_ms)
+	for (int ms; (ms = patience(c)) > 0;) {
+		int r = poll(&p, 1, ms);
+		if (r < 0 && errno != EINTR)
 			return false;
-		int r = poll(&p, 1, (int)(c->until_ms - now));
-		if (r == 0 || (r < 0 && errno != EINTR))
-			return false;
-		ssize_t n = r < 0 ? -1 : recv(c->fd, block, sizeof block, MSG_DONTWAIT);
+		if (r <= 0)
+			continue;
+		ssize_t n = recv(c->fd, block, sizeof block, MSG_DONTWAIT);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n <= 0)
@@ -170,16 +206,19 @@ static bool read_more(struct connection *c)
 		buf_put(&c->in, block, (size_t)n);
 		return !buf_check(&c->in);
 	}
+	return false;
 }
 
 static void write_all(struct connection *c, struct slice data)
 {
 	struct pollfd p = { c->fd, POLLOUT, 0 };
 
-	while (data.left) {
-		uint64_t now = io_monotonic_ms();
-		if (now >= c->until_ms || poll(&p, 1, (int)(c->until_ms - now)) <= 0)
+	for (int ms; data.left && (ms = patience(c)) > 0;) {
+		int r = poll(&p, 1, ms);
+		if (r < 0 && errno != EINTR)
 			return;
+		if (r <= 0)
+			continue;
 		ssize_t n = send(c->fd, data.p, data.left, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return;
@@ -218,6 +257,7 @@ static void respond(struct connection *c, int status, const char *type, struct s
 		   "Cache-Control: no-store\r\nConnection: %s\r\n\r\n",
 		   status, words, type, body.left, keep ? "keep-alive" : "close");
 	buf_put_slice(&out, body);
+	allow(c, REQUEST_MS); /* signing took its own time */
 	if (!buf_check(&out))
 		write_all(c, buf_slice(&out));
 }
@@ -306,10 +346,10 @@ static bool one_request(struct witness *w, struct connection *c)
 {
 	struct http_request r;
 
-	c->until_ms = io_monotonic_ms() + IDLE_MS;
+	allow(c, IDLE_MS);
 	if (c->in.len == 0 && !read_more(c))
 		return false;
-	c->until_ms = io_monotonic_ms() + REQUEST_MS;
+	allow(c, REQUEST_MS);
 	size_t head = await_head(c);
 	if (!head) {
 		if (c->in.len > HEAD_MAX)
@@ -331,9 +371,11 @@ static bool one_request(struct witness *w, struct connection *c)
 	return r.keep;
 }
 
-void http_serve(struct witness *w, int fd)
+void http_serve(struct witness *w, int fd, const atomic_bool *full)
 {
-	struct connection c = { .fd = fd, .in = { .max = HEAD_MAX + WITNESS_REQUEST_MAX + 8192 } };
+	struct connection c = { .fd = fd,
+				.in = { .max = HEAD_MAX + WITNESS_REQUEST_MAX + 8192 },
+				.full = full };
 
 	for (int i = 0; i < REQUESTS_MAX && one_request(w, &c);)
 		i++;

@@ -5,6 +5,8 @@
 #ifndef PLUGIN_CLI_WITNESS_HTTP_H
 #define PLUGIN_CLI_WITNESS_HTTP_H
 
+#include <stdatomic.h>
+
 #include "plugin/cli/witness_state.h"
 
 /* One request as it was read. */
@@ -19,7 +21,8 @@ struct http_request {
  * what the request is refused. */
 int http_read_head(struct slice head, struct http_request *out);
 
-/* Serves one connection until it ends. The descriptor is closed. */
-void http_serve(struct witness *witness, int fd);
+/* Serves one connection until it ends. The descriptor is closed. While @full, others wait for a place:
+ * whoever has one and no whole request within a second loses it. */
+void http_serve(struct witness *witness, int fd, const atomic_bool *full);
 
 #endif

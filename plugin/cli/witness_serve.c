@@ -28,6 +28,7 @@
 struct server {
 	struct witness *witness;
 	atomic_int connections;
+	atomic_bool full;
 };
 
 struct task {
@@ -140,7 +141,7 @@ static void *serve_one(void *argument)
 	struct task task = *(struct task *)argument;
 
 	free(argument);
-	http_serve(task.server->witness, task.fd);
+	http_serve(task.server->witness, task.fd, &task.server->full);
 	atomic_fetch_sub(&task.server->connections, 1);
 	return NULL;
 }
@@ -188,6 +189,8 @@ static enum err loop(struct server *server, int listener, int signals)
 {
 	for (;;) {
 		bool full = atomic_load(&server->connections) >= CONNECTIONS_MAX;
+
+		atomic_store(&server->full, full);
 		struct pollfd polled[] = { { signals, POLLIN, 0 },
 					   { full ? -1 : listener, POLLIN, 0 } };
 

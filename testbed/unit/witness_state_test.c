@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -263,6 +264,8 @@ static const struct {
 	{ "too much", POST "Content-Length: 1000000\r\n\r\n", 413 },
 	{ "far too much", POST "Content-Length: 99999999999999999999\r\n\r\n", 413 },
 	{ "a field with a blank in its name", POST "Content-Length : 1\r\n\r\n", 400 },
+	{ "a field with a vertical tab in its name",
+	  POST "Content-Length: 1\r\nTransfer-Encoding\v: chunked\r\n\r\n", 400 },
 	{ "a folded line", POST "Content-Length: 1\r\n x\r\n\r\n", 400 },
 	{ "a field without a colon", POST "Content-Length\r\n\r\n", 400 },
 	{ "another expectation", POST "Content-Length: 1\r\nExpect: more\r\n\r\n", 417 },
@@ -289,6 +292,25 @@ START_TEST(an_address_is_bounded)
 }
 END_TEST
 
+/* A place in a full house: who has one and says nothing, or half a word. */
+START_TEST(silence_loses_its_place_when_others_wait)
+{
+	static const char *const said[] = { "", "POST /add-ch" };
+	atomic_bool full = true;
+	struct scene s;
+	int ends[2];
+
+	scene_open(&s);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	ck_assert_int_eq(write(ends[0], said[_i], strlen(said[_i])), (int)strlen(said[_i]));
+	uint64_t start = io_monotonic_ms();
+	http_serve(s.witness, ends[1], &full);
+	ck_assert_uint_lt(io_monotonic_ms() - start, 8000);
+	close(ends[0]);
+	scene_close(&s);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, what_was_signed_is_remembered_past_a_restart);
@@ -299,6 +321,7 @@ static void add(TCase *t)
 	tcase_add_test(t, of_requests_at_once_one_is_signed);
 	tcase_add_table(t, heads_of_requests_are_taken_or_refused, heads);
 	tcase_add_test(t, an_address_is_bounded);
+	tcase_add_loop_test(t, silence_loses_its_place_when_others_wait, 0, 2);
 }
 
 int main(void)
