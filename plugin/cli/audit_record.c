@@ -86,21 +86,30 @@ void record_put_heading(enum record_form form, struct buf *out)
 	buf_put_text(out, "signed\r\n");
 }
 
+static bool begins_formula(uint8_t c)
+{
+	return c && strchr("=+-@\t\r\n", c);
+}
+
+/* Where numbers have a comma, spreadsheets end a cell at each semicolon, quoted or not. */
 void csv_put_cell(struct buf *out, struct slice text)
 {
 	CLEANUP(buf) struct buf plain = BUF_INIT;
-	bool formula = text.left && strchr("=+-@\t\r\n", text.p[0]);
+	bool formula = text.left && begins_formula(text.p[0]);
 
 	plain_put_text(&plain, text);
 	if (buf_check(&plain))
 		out->failed = true;
 	if (!formula && (!plain.len || (!memchr(plain.data, '"', plain.len) &&
-					!memchr(plain.data, ',', plain.len)))) {
+					!memchr(plain.data, ',', plain.len) &&
+					!memchr(plain.data, ';', plain.len)))) {
 		buf_put_slice(out, buf_slice(&plain));
 		return;
 	}
 	buf_put_text(out, formula ? "\"'" : "\"");
 	for (size_t i = 0; i < plain.len; i++) {
+		if (i && begins_formula(plain.data[i]) && plain.data[i - 1] == ';')
+			buf_put_u8(out, '\'');
 		if (plain.data[i] == '"')
 			buf_put_u8(out, '"');
 		buf_put_u8(out, plain.data[i]);

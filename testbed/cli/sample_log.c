@@ -29,7 +29,7 @@ static const struct {
 	{ "screen", "Payment screening", "1.0", BANK_A, 55 },
 	{ "screen", "Payment screening", "1.1", BANK_A, 85 },
 	{ "limits", "<script>document.title='owned'</script>&quot;\"'", "2.0", BANK_B, 97 },
-	{ "=HYPERLINK(\"http://x\")", "@SUM(1,2)", "+1", BANK_B, 100 },
+	{ "=HYPERLINK(\"http://x\")", "@SUM(1,2);=1+1", "+1", BANK_B, 100 },
 };
 
 /* What is done now and then, and by whom. */
