@@ -296,16 +296,27 @@ static enum err add_facts(struct platform *parts)
 	return OK;
 }
 
-static enum err add_front_end(const struct daemon *daemon, struct platform *parts)
+/* What others run is left out where it is not installed. */
+static enum err add_installed(const struct daemon *daemon, struct platform *parts)
 {
+	static const struct {
+		const char *name, *file;
+	} programs[] = {
+		{ "as-installed:module", "assay.so" },
+		{ "as-installed:probe", "assay-probe" },
+		{ "as-installed:feeder", "assay-feeder" },
+		{ "as-installed:tpm", "assay-tpm" },
+	};
 	const char *hsm = daemon->config->hsm_module;
 	char path[512];
-	enum err e = config_program(daemon->config, daemon->self, "assay.so", path, sizeof path);
+	enum err e;
 
-	if (e)
-		return e;
-	if (!access(path, R_OK) && (e = add_file(parts, "as-installed:module", path)))
-		return e;
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+		if ((e = config_program(daemon->config, daemon->self, programs[i].file, path,
+					sizeof path)) ||
+		    (!access(path, R_OK) && (e = add_file(parts, programs[i].name, path))))
+			return e;
+	}
 	if (*hsm && !access(hsm, R_OK))
 		return add_file(parts, "as-installed:hsm-module", hsm);
 	return OK;
@@ -351,7 +362,7 @@ enum err platform_measure(const struct daemon *daemon, struct platform *parts)
 	    (e = platform_add_digest(parts, "configuration", "", daemon->config->digest)) ||
 	    (e = add_facts(parts)))
 		return e;
-	return add_front_end(daemon, parts);
+	return add_installed(daemon, parts);
 }
 
 /* Programs and libraries: what an administrator installs, and nobody else changes. The kernel's own

@@ -3,8 +3,9 @@
  * Names tell who says so. "daemon" and "mapped:PATH" are files that this process has mapped to
  * execute, compared by device and inode; "launcher" and "init" were hashed through the descriptor
  * that was executed; "configuration" is the file in force. "as-installed:..." are files of the front
- * end: whether they are what runs in another user's process can't be known here. All others are the
- * kernel's own words (platform.def): self-reported.
+ * end, where it can't be known here whether they are what runs in another user's process; and of the
+ * daemon's helpers, which it starts by their names: one of them says whether an SO is one. All others
+ * are the kernel's own words (platform.def): self-reported.
  *
  * Any thread; nothing is kept between calls.
  */

@@ -14,6 +14,7 @@ accepted=$(platform)
 says "the first platform was accepted, as a record" "platform accepted at the first start: $accepted" \
 	assay audit show
 for part in daemon launcher init configuration as-installed:module as-installed:hsm-module \
+	as-installed:probe as-installed:feeder as-installed:tpm \
 	mapped:.*/libcrypto kernel:version kernel:command-line; do
 	says "$part is measured" "^ +[0-9a-f]{64}  $part" assay tcb show
 done
@@ -27,11 +28,12 @@ refuses "a package can't be explained as a proof" "not an assay-proof" "$D/bin/a
 renew_program() {
 	cp "$D/bin/$1" "$D/bin/new" && printf x >>"$D/bin/new" && mv "$D/bin/new" "$D/bin/$1"
 }
-for program in assay.so assay-launcher assayd; do
+for program in assay.so assay-launcher assayd assay-probe; do
 	case $program in
 	assay.so) part=as-installed:module ;;
 	assay-launcher) part=launcher ;;
 	assayd) part=daemon ;;
+	assay-probe) part=as-installed:probe ;;
 	esac
 	check "it stops" assay stop
 	renew_program "$program"
