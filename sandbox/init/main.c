@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -24,6 +23,10 @@
 #define CHILD_STACK 65536
 #define PR_SET_MDWE_ 65
 #define PR_MDWE_REFUSE_EXEC_GAIN_ 1
+
+#ifndef ASSAY_FAULTS /* programs of the tests may fail at a step, or leave it out */
+#define step_take(step) (step)->take()
+#endif
 
 static struct {
 	struct init_setup head;
@@ -91,11 +94,6 @@ static bool take_setup(size_t n)
 	return take_strings(code + head->filter_n * sizeof(struct sock_filter), setup.message + n);
 }
 
-static bool is_pure(void)
-{
-	return setup.head.purity;
-}
-
 /* They had to survive the start of init, and must not survive that of an application. */
 static int step_own_descriptors(void)
 {
@@ -132,7 +130,7 @@ static int step_undumpable(void)
 
 static int step_purity(void)
 {
-	return is_pure() ? purity_prepare(setup.head.purity) : 0;
+	return setup.head.purity ? purity_prepare(setup.head.purity) : 0;
 }
 
 static int step_mdwe(void)
@@ -220,19 +218,6 @@ static const struct step {
 #undef STEP
 };
 
-/* A build for tests, in a place of its own, can let a step fail or leave it out; the product can't. */
-static int take(const struct step *step)
-{
-#ifdef ASSAY_FAULTS
-	if (strcmp(step->name, setup.head.fault) == 0)
-		return (errno = EIO, -1);
-	const char *without = strstr(setup.head.without, step->name);
-	if (without && strchr(" ", without[strlen(step->name)]))
-		return 0;
-#endif
-	return step->take();
-}
-
 static void confine(void)
 {
 	ssize_t n = recv(INIT_FD_CONTROL, setup.message, sizeof setup.message, MSG_TRUNC);
@@ -242,7 +227,7 @@ static void confine(void)
 		fail("setup");
 	}
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-		if (take(&steps[i]))
+		if (step_take(&steps[i]))
 			fail(steps[i].name);
 	say(INIT_READY, "");
 }
@@ -273,7 +258,7 @@ static int become(const struct launch *launch)
 	    syscall(SYS_setresgid, CELL_APP_ID, CELL_APP_ID, CELL_APP_ID) ||
 	    syscall(SYS_setresuid, CELL_APP_ID, CELL_APP_ID, CELL_APP_ID) ||
 	    limit(RLIMIT_NPROC, run->user_processes, run->user_processes) ||
-	    (is_pure() && purity_enter()))
+	    (setup.head.purity && purity_enter()))
 		return -1;
 	return execve(setup.strings[0], setup.strings, setup.strings + setup.head.argc + 1);
 }
@@ -315,15 +300,14 @@ static bool sweep(void)
  * init, how much time was used. */
 static void wait_for_end(pid_t pid, struct init_report *report)
 {
-	struct rusage use = { 0 }, *used = is_pure() ? NULL : &use;
-	pid_t which;
+	const uint32_t purity = setup.head.purity;
+	struct rusage use = { 0 };
+	pid_t which = 0;
 
-	for (;;) {
-		which = wait4(is_pure() ? -1 : pid, &report->status, __WALL, used);
+	while (which != pid || WIFSTOPPED(report->status)) {
+		which = wait4(purity ? -1 : pid, &report->status, __WALL, purity ? NULL : &use);
 		if (which > 0 && WIFSTOPPED(report->status))
-			purity_stopped(which, setup.head.purity, &report->status);
-		if (which == pid && !WIFSTOPPED(report->status))
-			break;
+			purity_stopped(which, purity, &report->status);
 		if (which < 0 && errno != EINTR)
 			_exit(1);
 	}

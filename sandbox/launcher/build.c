@@ -8,7 +8,6 @@
 #include <linux/securebits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -21,7 +20,6 @@
 #include "sandbox/filter.h"
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
-#include "sandbox/launcher/step.h"
 
 _Static_assert(INIT_FD_FIRST == (int)INIT_FD_CONTROL, "the filter guards init's descriptors");
 

@@ -15,7 +15,6 @@
 #include "sandbox/filter.h"
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
-#include "sandbox/launcher/step.h"
 
 #define CELL_END_TRIES 200 /* a dead process leaves its group a little later */
 #define READY_MS 10000     /* a cell takes a few ms; this is for a machine in trouble */

@@ -216,20 +216,25 @@ static enum err take_mount(struct cgroups *g, char *line)
 	return OK;
 }
 
+/* The hierarchy that has it; -1: none. */
+static int place_of(const struct cgroups *groups, enum controller controller)
+{
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->at[i].controllers & 1u << controller)
+			return (int)i;
+	return -1;
+}
+
 /* Each cell weighs as much as one ordinary process, so that together they weigh as many as they are;
  * among them they are equal. */
 static enum err weigh(const struct cgroups *g, uint32_t cells)
 {
+	int at = place_of(g, CGROUP_CPU);
+	bool v2 = at >= 0 && g->at[at].version == 2;
 	char text[32];
 
-	for (size_t i = 0; i < g->n; i++) {
-		bool v2 = g->at[i].version == 2;
-
-		snprintf(text, sizeof text, "%" PRIu32, cells * (v2 ? 100 : 1024));
-		if (g->at[i].controllers & 1u << CGROUP_CPU)
-			return write_file(g->at[i].parent, v2 ? "cpu.weight" : "cpu.shares", text);
-	}
-	return OK;
+	snprintf(text, sizeof text, "%" PRIu32, cells * (v2 ? 100 : 1024));
+	return at < 0 ? OK : write_file(g->at[at].parent, v2 ? "cpu.weight" : "cpu.shares", text);
 }
 
 enum err cgroups_open(const char *name, uint32_t cells, struct cgroups *out)
@@ -249,15 +254,6 @@ enum err cgroups_open(const char *name, uint32_t cells, struct cgroups *out)
 		if ((e = take_mount(out, line)))
 			return e;
 	return weigh(out, cells);
-}
-
-/* The hierarchy that has it; -1: none. */
-static int place_of(const struct cgroups *groups, enum controller controller)
-{
-	for (size_t i = 0; i < groups->n; i++)
-		if (groups->at[i].controllers & 1u << controller)
-			return (int)i;
-	return -1;
 }
 
 /* Which hierarchy counts CPU time; -1: none. */

@@ -8,7 +8,6 @@
 #include "sandbox/filter.h"
 #include "sandbox/init/init.h"
 #include "sandbox/launcher/launcher.h"
-#include "sandbox/launcher/step.h"
 
 #define CAP(name) (1ull << CAP_##name)
 

@@ -13,7 +13,6 @@
 
 #include "config/base/io.h"
 #include "sandbox/launcher/launcher.h"
-#include "sandbox/launcher/step.h"
 
 #define PR_GET_MDWE_ 66
 #define LANDLOCK_ABI_LEAST 1
@@ -179,11 +178,9 @@ static const struct {
 static enum err lend(size_t i, int *tree)
 {
 	const char *path = borrowed[i].path;
-	struct stat status;
+	bool directory = borrowed[i].flags == AT_RECURSIVE;
 
-	if (fstat(*tree, &status))
-		return failed(ERR_IO, "launcher_root: %s: %m", path);
-	if (S_ISDIR(status.st_mode) ? mkdir(path + 1, 0755) : mknod(path + 1, S_IFREG | 0444, 0))
+	if (directory ? mkdir(path + 1, 0755) : mknod(path + 1, S_IFREG | 0444, 0))
 		return failed(ERR_IO, "launcher_root: making %s: %m", path);
 	if (mount_put(fd_steal(tree), path + 1))
 		return failed(ERR_IO, "launcher_root: mounting %s: %m", path);

@@ -9,7 +9,7 @@ $(BUILD)/escape/%: testbed/escape/%.c testbed/escape/attempt.h testbed/escape/fa
 # only, never in the product.
 FAULTS = $(BUILD)/faults/assay-launcher $(BUILD)/faults/assay-init
 fault_sources = $(wildcard $(foreach f,$(1),$(f)/*.c $(f)/*.h $(f)/*.def)) $(wildcard testbed/escape/faults/*)
-fault_flags = -I. -D_GNU_SOURCE -DASSAY_FAULTS $(STATIC_CFLAGS) -U_FORTIFY_SOURCE $(STATIC_LDFLAGS) \
+fault_flags = -I. -D_GNU_SOURCE -DASSAY_FAULTS -include testbed/escape/faults/step.h $(STATIC_CFLAGS) -U_FORTIFY_SOURCE $(STATIC_LDFLAGS) \
 	      $(shell sed -n 's/^CALL.\([a-z0-9_]*\),.*/-Wl,--wrap=\1/p' testbed/escape/faults/failing.def)
 
 $(BUILD)/faults/assay-launcher: $(call fault_sources,sandbox/launcher sandbox config/base sandbox/init)
