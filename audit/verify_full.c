@@ -7,6 +7,7 @@
 #include "audit/known.h"
 #include "audit/leaf_text.h"
 #include "audit/quote.h"
+#include "audit/shard.h"
 #include "audit/timestamp.h"
 #include "audit/verifier.h"
 
@@ -84,7 +85,7 @@ static enum err check_origin(struct verifier *v)
 	const struct leaf *leaf = v->leaf;
 	const char *origin = v->expect->origin, *partition = v->expect->partition;
 
-	if (origin && !slice_is(leaf->origin, origin))
+	if (origin && !shard_is_of(leaf->origin, slice_text(origin)))
 		return failed(ERR_MISMATCH,
 			      "the log does not match: the proof is of \"%.*s\", expected \"%s\"",
 			      (int)leaf->origin.left, (const char *)leaf->origin.p, origin);

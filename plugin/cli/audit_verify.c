@@ -61,6 +61,7 @@ static void put_trees_json(const struct auditor_report *r, struct buf *out)
 		buf_printf(out, ", \"size\": %llu, \"signed_size\": %llu", ull(t->size),
 			   ull(t->signed_size));
 		json_put_hex(out, "root", SLICE(t->root), false);
+		buf_printf(out, ", \"pruned\": %s", t->pruned ? "true" : "false");
 		buf_put_text(out, "}");
 	}
 }
@@ -94,8 +95,13 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 			   ": %llu records, %llu of them under a signed head, %llu UNSIGNED, root ",
 			   ull(t->size), ull(t->signed_size), ull(t->size - t->signed_size));
 		buf_put_hex(out, SLICE(t->root));
-		buf_put_text(out, "\n");
+		buf_put_text(out, t->pruned ? "; pruned: not here, a record says so, and the next "
+					      "shard goes on from this root\n"
+					    : "\n");
 	}
+	if (r->elsewhere)
+		buf_printf(out, "%zu shards that others go on from are not in this copy.\n",
+			   r->elsewhere);
 	witnessed_print(against, r, false, out);
 	put_facts(trail_checked, facts, "Checked", false, out);
 	put_facts(trail_unchecked, facts, "Not checked", false, out);

@@ -10,6 +10,7 @@
 #include "config/base/log.h"
 #include "plugin/daemon/answering.h"
 #include "plugin/daemon/record.h"
+#include "plugin/daemon/shards.h"
 #include "plugin/daemon/witnesses.h"
 
 #define HEADS_MS 200
@@ -71,8 +72,10 @@ static enum err open_appliance_tree(struct daemon *daemon)
 		return e;
 	genesis.reason = slice_text("appliance initialised");
 	attest_appliance_key(daemon->attest, &key);
-	return audit_tree(daemon->audit, attest_origin(daemon->attest), &key, &genesis,
-			  &daemon->tree);
+	if ((e = audit_tree(daemon->audit, attest_origin(daemon->attest), &key, &genesis,
+			    &daemon->tree)))
+		return e;
+	return shards_resume(daemon, NULL, daemon->tree);
 }
 
 static enum err open_log(struct daemon *daemon)
@@ -111,7 +114,9 @@ static enum err open_partition_tree(void *context, struct partition *p)
 					  buf_slice(&p->certificate), &key);
 
 	/* Its tree was made before its enrolment was written: one that is missing was removed. */
-	return e ? e : audit_tree(daemon->audit, p->origin, &key, NULL, &p->tree);
+	if (e || (e = audit_tree(daemon->audit, p->origin, &key, NULL, &p->tree)))
+		return e;
+	return shards_resume(daemon, p, p->tree);
 }
 
 /* A crash soon after an enrolment took another's place leaves records of the earlier generation

@@ -43,6 +43,7 @@ struct daemon {
 	struct answers answers;
 	uint64_t answering_ms;    /* the server's: when answering_tick last looked */
 	uint64_t sealing_ms;      /* the server's: when sealing_tick last looked */
+	uint64_t sharding_ms;     /* and shards_tick */
 	struct clock_watch clock; /* the server's */
 	struct clients clients;
 	struct refusals refused;

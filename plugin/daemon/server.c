@@ -17,6 +17,7 @@
 #include "plugin/daemon/record.h"
 #include "plugin/daemon/request.h"
 #include "plugin/daemon/sealing.h"
+#include "plugin/daemon/shards.h"
 
 #define BACKLOG 128
 #define TICK_MS 1000
@@ -241,6 +242,7 @@ static enum err loop(struct daemon *daemon, struct pollfd polled[POLLED], const 
 			request_record_refusals(daemon, false);
 			sealing_tick(daemon, now_ms);
 			answering_tick(daemon, now_ms);
+			shards_tick(daemon, now_ms);
 			record_clock(daemon);
 			*why = "idle";
 			if (!tick(daemon, now_ms, &busy_ms))
