@@ -114,6 +114,15 @@ static enum err record_no_load(struct call *call, const struct app *app, enum er
 	return failed(e, "%s", reason);
 }
 
+static enum err check_revoked(struct call *call, const struct app *app)
+{
+	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
+
+	return rules_revoked(rules, app->measurement)
+		       ? failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version)
+		       : OK;
+}
+
 /* Record and change can't be one step. The record comes first, so nothing runs that the log does not
  * know; a crash between the two leaves an application out whose loader got no answer. */
 static enum err load_managing(struct call *call, struct slice package, struct app *app,
@@ -125,22 +134,14 @@ static enum err load_managing(struct call *call, struct slice package, struct ap
 
 	if (registry_get(registry, slice_text(app->id), &old, NULL))
 		old = NULL;
-	if ((e = record_load(call, app, compact)))
+	/* Policies change under the same lock: none gets between this and the load. */
+	if ((e = check_revoked(call, app)) || (e = record_load(call, app, compact)))
 		return e;
 	if ((e = registry_put(registry, package, app)))
 		return record_no_load(call, app, e);
 	if (old)
 		partitions_drop_unused(&call->daemon->partitions, old->package);
 	return OK;
-}
-
-static enum err check_revoked(struct call *call, const struct app *app)
-{
-	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
-
-	return rules_revoked(rules, app->measurement)
-		       ? failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version)
-		       : OK;
 }
 
 static enum err load(struct call *call, struct slice package)
@@ -153,13 +154,13 @@ static enum err load(struct call *call, struct slice package)
 	enum err e;
 
 	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
-	    (e = registry_examine(package, &ceiling, &app)) || (e = check_revoked(call, app)))
+	    (e = registry_examine(package, &ceiling, &app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
 	e = load_managing(call, package, app, &compact);
 	pthread_mutex_unlock(&call->daemon->managing);
 	if (e)
-		return e;
+		return e == ERR_DENIED ? call_refuse(call, e, slice_of(NULL, 0)) : e;
 	log_info("partition %s: loaded %s %s", call->partition->serial, app->id, app->version);
 	cbor_put_bytes(&call->results.bytes, buf_slice(&compact));
 	call->results_n = 1;

@@ -76,6 +76,25 @@ says "which is a record" "is revoked" assay audit show --type management
 refuses "it does not run" "CKR_KEY_FUNCTION_NOT_PERMITTED" execute bank_a unruly "$W/echo" "$W/out"
 refuses "nor is it loaded again" "CKR_" load bank_a_so "$D/samples/unruly.pkg"
 check "another one runs" execute bank_a screen "$W/in" "$W/out"
+# A load beside the revocation of what is loaded: whichever is first, none comes behind.
+load_beside_revocation() {
+	policy </dev/null
+	set_policy >/dev/null
+	policy <<<"revoked: [$(measurement "$D/samples/unruly.pkg")]"
+	load bank_a_so "$D/samples/unruly.pkg" >/dev/null 2>&1 &
+	set_policy >/dev/null
+	wait $!
+}
+for _ in 1 2 3 4; do load_beside_revocation; done
+assay audit show --json --type management >"$W/acts"
+check "nothing is loaded that is revoked" python3 -c 'import json, sys
+revoked = False
+for r in map(json.loads, open(sys.argv[1])):
+    words = r.get("reason", "")
+    if "is revoked" in words:
+        revoked = "no longer" not in words
+    assert not (revoked and words == "application loaded" and r.get("sub") == "unruly"), r["pos"]
+assert revoked' "$W/acts"
 
 # ---- sealed payloads ----
 A=$D/auditor
