@@ -96,7 +96,7 @@ static bool is_ours(struct slot *slot, struct slice id)
  * not know is left for it to refuse. */
 bool access_is_hidden(struct session *session, CK_OBJECT_HANDLE h)
 {
-	uint8_t id[PARTITION_KEY_ID_MAX];
+	uint8_t id[WIRE_KEY_ID_MAX];
 	CK_ATTRIBUTE ask = { CKA_ID, id, sizeof id };
 	struct slot *slot = session->slot;
 

@@ -7,12 +7,10 @@
 
 #include "plugin/contact.h"
 
-#define APPS_MAX 4096
 #define BEGUN_MS 1000
 #define APPS_TRIES 3
 #define PAGES_MAX 64
 #define RESULTS_MAX 65536
-#define MANIFEST_BYTES_MAX 16384
 
 static enum err malformed(const char *what)
 {
@@ -45,19 +43,6 @@ static enum err put_input(struct wire_message *m, const struct input *input)
 	return OK;
 }
 
-static bool take_app(struct slice *in, struct app_info *app)
-{
-	size_t items;
-
-	return !cbor_take_array(in, 16, &items) && items == 8 &&
-	       !cbor_take_text(in, WIRE_APP_MAX, &app->id) && app->id.left > 0 &&
-	       !cbor_take_text(in, 64, &app->label) && !cbor_take_text(in, 32, &app->version) &&
-	       !cbor_take_bytes(in, 32, &app->measurement) &&
-	       !cbor_take_bytes(in, 32, &app->image) && !cbor_take_bytes(in, 32, &app->profile) &&
-	       !cbor_take_bytes(in, MANIFEST_BYTES_MAX, &app->manifest) &&
-	       !cbor_take_bytes(in, 8, &app->cka_id);
-}
-
 /* All of them, over as many messages as it takes; of one epoch. */
 struct pages {
 	struct wire_message answer[PAGES_MAX];
@@ -76,7 +61,7 @@ static enum err ask_page(const struct partition *p, struct pages *pages, uint64_
 {
 	CLEANUP(wire) struct wire_message request;
 	struct slice in, apps;
-	struct app_info app;
+	struct wire_app app;
 	size_t at = pages->n++;
 	uint64_t epoch;
 
@@ -89,11 +74,11 @@ static enum err ask_page(const struct partition *p, struct pages *pages, uint64_
 	enum err e = contact_call(&request, &pages->answer[at], &in);
 	if (e)
 		return e;
-	if (cbor_take_uint(&in, &epoch) || cbor_take_array(&in, APPS_MAX, &pages->items[at]))
+	if (cbor_take_uint(&in, &epoch) || cbor_take_array(&in, WIRE_APPS_MAX, &pages->items[at]))
 		return malformed("APPS");
 	apps = in;
 	for (size_t i = 0; i < pages->items[at]; i++)
-		if (!take_app(&in, &app))
+		if (wire_take_app(&in, &app))
 			return malformed("APPS");
 	if (at > 0 && epoch != pages->epoch)
 		return failed(ERR_STATE, "applications were loaded meanwhile");
@@ -127,9 +112,9 @@ enum err service_apps(const struct partition *p, app_visit *call, void *context)
 		return e;
 	for (size_t page = 0; page < pages.n; page++)
 		for (size_t i = 0; i < pages.items[page]; i++) {
-			struct app_info app;
+			struct wire_app app;
 
-			if (take_app(&pages.apps[page], &app))
+			if (!wire_take_app(&pages.apps[page], &app))
 				call(context, &app);
 		}
 	return OK;

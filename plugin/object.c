@@ -268,7 +268,7 @@ static void build(struct building *b, struct object *object)
 	b->last = object;
 }
 
-static void build_facet(struct building *b, enum object_kind kind, const struct app_info *app,
+static void build_facet(struct building *b, enum object_kind kind, const struct wire_app *app,
 			enum wire_role role)
 {
 	struct object *object = new_object(kind, b->slot);
@@ -287,7 +287,7 @@ static void build_facet(struct building *b, enum object_kind kind, const struct 
 	build(b, object);
 }
 
-static void build_app(void *context, const struct app_info *app)
+static void build_app(void *context, const struct wire_app *app)
 {
 	build_facet(context, OBJECT_SECRET, app, 0);
 	build_facet(context, OBJECT_PRIVATE, app, 0);
@@ -295,7 +295,7 @@ static void build_app(void *context, const struct app_info *app)
 
 static void build_loader(struct building *b)
 {
-	const struct app_info loader = { .label = slice_text(LOADER_LABEL),
+	const struct wire_app loader = { .label = slice_text(LOADER_LABEL),
 					 .cka_id = slice_text(LOADER_ID) };
 
 	build_facet(b, OBJECT_SECRET, &loader, WIRE_SO);

@@ -39,30 +39,24 @@ CK_RV service_rv(enum err e)
 	return results[e];
 }
 
-static bool take_text(struct slice *in, size_t max, char *out)
+static void put_text(struct slice text, char *out)
 {
-	struct slice text;
-
-	if (cbor_take_text(in, max, &text))
-		return false;
 	memcpy(out, text.p, text.left);
 	out[text.left] = 0;
-	return true;
 }
 
 static bool take_partition(struct slice *in, struct partition *p)
 {
-	struct slice label, key_id;
-	size_t items;
+	struct wire_partition taken;
 
-	if (cbor_take_array(in, 16, &items) || items != 6 ||
-	    !take_text(in, WIRE_SERIAL_MAX, p->serial) || cbor_take_uint(in, &p->generation) ||
-	    cbor_take_text(in, 64, &label) || cbor_take_bool(in, &p->active) ||
-	    cbor_take_bytes(in, PARTITION_KEY_ID_MAX, &key_id) ||
-	    !take_text(in, PARTITION_ORIGIN_MAX - 1, p->origin))
+	if (wire_take_partition(in, &taken))
 		return false;
-	memcpy(p->key_id, key_id.p, key_id.left);
-	p->key_id_n = key_id.left;
+	put_text(taken.serial, p->serial);
+	put_text(taken.origin, p->origin);
+	p->generation = taken.generation;
+	p->active = taken.active;
+	memcpy(p->key_id, taken.key_id.p, taken.key_id.left);
+	p->key_id_n = taken.key_id.left;
 	return true;
 }
 
@@ -70,7 +64,7 @@ static enum err take_partitions(struct slice in, struct partition **list, size_t
 {
 	size_t items;
 
-	if (cbor_take_array(&in, PARTITIONS_MAX, &items))
+	if (cbor_take_array(&in, WIRE_PARTITIONS_MAX, &items))
 		return failed(ERR_IO, "the daemon's list of partitions is malformed");
 	for (*n = 0; *n < items; ++*n) {
 		struct partition *p = calloc(1, sizeof *p);
@@ -87,7 +81,7 @@ static enum err take_partitions(struct slice in, struct partition **list, size_t
 static enum err ask_partitions(void)
 {
 	CLEANUP(wire) struct wire_message request, answer;
-	struct partition *list[PARTITIONS_MAX];
+	struct partition *list[WIRE_PARTITIONS_MAX];
 	struct slice in;
 	size_t n = 0;
 

@@ -34,10 +34,7 @@ struct payload {
 void payload_init(struct payload *payload);
 void payload_cleanup(struct payload *payload);
 
-struct app_info {
-	struct slice id, label, version, measurement, image, profile, manifest, cka_id;
-};
-typedef void app_visit(void *context, const struct app_info *app);
+typedef void app_visit(void *context, const struct wire_app *app);
 MUST enum err service_apps(const struct partition *p, app_visit *call, void *context);
 
 /* @app "" is the loader. */

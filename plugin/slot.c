@@ -15,7 +15,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static struct slot *slots;
-static struct partition *known[PARTITIONS_MAX];
+static struct partition *known[WIRE_PARTITIONS_MAX];
 static size_t known_n;
 static char daemon_serial[WIRE_SERIAL_MAX + 1];
 

@@ -12,17 +12,13 @@
 #include "plugin/module.h"
 #include "plugin/wire.h"
 
-#define PARTITIONS_MAX 128
-#define PARTITION_ORIGIN_MAX 256
-#define PARTITION_KEY_ID_MAX 64
-
 struct partition {
 	atomic_uint refs;
 	char serial[WIRE_SERIAL_MAX + 1];
-	char origin[PARTITION_ORIGIN_MAX];
+	char origin[WIRE_ORIGIN_MAX + 1];
 	uint64_t generation;
-	bool active;                          /* false: suspended, nothing of it is shown */
-	uint8_t key_id[PARTITION_KEY_ID_MAX]; /* CKA_ID of the role key */
+	bool active;                     /* false: suspended, nothing of it is shown */
+	uint8_t key_id[WIRE_KEY_ID_MAX]; /* CKA_ID of the role key */
 	size_t key_id_n;
 };
 void partition_release(struct partition *p); /* NULL is allowed */

@@ -87,6 +87,60 @@ enum err wire_recv(int sock, struct wire_message *m)
 	return io_recv_message(sock, WIRE_MESSAGE_MAX, &m->bytes, m->fds, IO_FDS_MAX, &m->fds_n);
 }
 
+static enum err take_items(struct slice *in, size_t n)
+{
+	size_t items;
+	enum err e = cbor_take_array(in, n, &items);
+
+	return e || items == n ? e : failed(ERR_FORMAT, "%zu items, %zu expected", items, n);
+}
+
+enum err wire_take_partition(struct slice *in, struct wire_partition *out)
+{
+	enum err e;
+
+	if ((e = take_items(in, 6)) || (e = cbor_take_text(in, WIRE_SERIAL_MAX, &out->serial)) ||
+	    (e = cbor_take_uint(in, &out->generation)) ||
+	    (e = cbor_take_text(in, 64, &out->label)) || (e = cbor_take_bool(in, &out->active)) ||
+	    (e = cbor_take_bytes(in, WIRE_KEY_ID_MAX, &out->key_id)))
+		return e;
+	return cbor_take_text(in, WIRE_ORIGIN_MAX, &out->origin);
+}
+
+/* A digest, or an id, of so many bytes and no fewer. */
+static enum err take_exactly(struct slice *in, size_t n, struct slice *out)
+{
+	enum err e = cbor_take_bytes(in, n, out);
+
+	return e || out->left == n ? e
+				   : failed(ERR_FORMAT, "%zu bytes, %zu expected", out->left, n);
+}
+
+enum err wire_take_app(struct slice *in, struct wire_app *out)
+{
+	enum err e;
+
+	if ((e = take_items(in, 8)) || (e = cbor_take_text(in, WIRE_APP_MAX, &out->id)) ||
+	    (e = out->id.left ? OK : failed(ERR_FORMAT, "an application without an id")) ||
+	    (e = cbor_take_text(in, 64, &out->label)) ||
+	    (e = cbor_take_text(in, 32, &out->version)) ||
+	    (e = take_exactly(in, SHA256_SIZE, &out->measurement)) ||
+	    (e = take_exactly(in, SHA256_SIZE, &out->image)) ||
+	    (e = take_exactly(in, SHA256_SIZE, &out->profile)) ||
+	    (e = cbor_take_bytes(in, WIRE_MESSAGE_MAX, &out->manifest)))
+		return e;
+	return take_exactly(in, 8, &out->cka_id);
+}
+
+enum err wire_take_status(struct slice *in, struct wire_status *out)
+{
+	enum err e;
+
+	if ((e = take_items(in, 2)) || (e = cbor_take_text(in, 256, &out->key)))
+		return e;
+	return cbor_take_text(in, WIRE_MESSAGE_MAX, &out->value);
+}
+
 static enum err hash(struct buf *b, uint8_t digest[SHA256_SIZE])
 {
 	enum err e = buf_check(b);

@@ -15,6 +15,11 @@
 #define WIRE_PAYLOAD_MAX ((size_t)320 << 20)
 #define WIRE_SERIAL_MAX 16
 #define WIRE_APP_MAX 64
+#define WIRE_ORIGIN_MAX 255
+#define WIRE_KEY_ID_MAX 64
+#define WIRE_PARTITIONS_MAX 128
+#define WIRE_APPS_MAX 4096 /* of one partition */
+#define WIRE_STATUS_MAX 256
 
 enum wire_request {
 #define REQUEST(name, number, who) REQ_##name = number,
@@ -43,6 +48,24 @@ MUST enum err wire_take_payload(struct wire_message *m, struct slice *in, size_t
 				struct slice *payload, bool *mapped);
 MUST enum err wire_send(int sock, struct wire_message *m);
 MUST enum err wire_recv(int sock, struct wire_message *m);
+
+/* What PARTITIONS, APPS and STATUS answer are arrays of these; slices point into the answer. A taker
+ * says ERR_FORMAT. */
+struct wire_partition {
+	struct slice serial, label, origin;
+	struct slice key_id; /* CKA_ID of the role key */
+	uint64_t generation;
+	bool active; /* false: suspended */
+};
+struct wire_app {
+	struct slice id, label, version, measurement, image, profile, manifest, cka_id;
+};
+struct wire_status {
+	struct slice key, value;
+};
+MUST enum err wire_take_partition(struct slice *in, struct wire_partition *out);
+MUST enum err wire_take_app(struct slice *in, struct wire_app *out);
+MUST enum err wire_take_status(struct slice *in, struct wire_status *out);
 
 /* The challenges that both sides make: see CHALLENGE and ENROLL in requests.def. */
 struct wire_challenge {

@@ -20,7 +20,6 @@
 
 #define KERNEL_MAJOR 6
 #define KERNEL_MINOR 1
-#define STATUS_MAX 256
 
 struct doctor {
 	struct cli *cli;
@@ -192,19 +191,15 @@ static void look_at_p11kit(struct doctor *d)
 
 /* ---- the daemon ---- */
 
-static enum err take_status(struct slice in, const char *wanted, struct slice *out)
+static enum err find_status(struct slice in, const char *wanted, struct slice *out)
 {
-	size_t n, items;
-	struct slice key, value;
-	enum err e = cbor_take_array(&in, STATUS_MAX, &n);
+	struct wire_status status;
+	size_t n;
+	enum err e = cbor_take_array(&in, WIRE_STATUS_MAX, &n);
 
 	for (size_t i = 0; !e && i < n; i++) {
-		if ((e = cbor_take_array(&in, 2, &items)) || (e = items == 2 ? OK : ERR_FORMAT) ||
-		    (e = cbor_take_text(&in, 256, &key)) ||
-		    (e = cbor_take_text(&in, WIRE_MESSAGE_MAX, &value)))
-			break;
-		if (slice_is(key, wanted)) {
-			*out = value;
+		if (!(e = wire_take_status(&in, &status)) && slice_is(status.key, wanted)) {
+			*out = status.value;
 			return OK;
 		}
 	}
@@ -220,7 +215,7 @@ static void look_at_daemon(struct doctor *d)
 	if (remote_open(d->cli, &remote))
 		return noted(d, "daemon", "does not answer: assay start");
 	remote_request(&remote, REQ_STATUS, 0);
-	if (remote_call(&remote, &in) || take_status(in, "held", &held))
+	if (remote_call(&remote, &in) || find_status(in, "held", &held))
 		return told(d, false, "daemon", err_reason());
 	snprintf(words, sizeof words, "%.*s", (int)held.left, (const char *)held.p);
 	told(d, !held.left, "daemon", held.left ? words : "runs, and its programs are accepted");

@@ -59,24 +59,12 @@ static enum err open_token(struct enrolment *en)
 }
 
 /* The role key of an earlier enrolment, to be destroyed once the new one counts. */
-static enum err find_old_key(struct enrolment *en)
+static enum err note_old_key(void *context, const struct wire_partition *p)
 {
-	struct slice in;
-	size_t n;
-	enum err e;
+	struct enrolment *en = context;
 
-	remote_request(&en->remote, REQ_PARTITIONS, 0);
-	if ((e = remote_call(&en->remote, &in)) ||
-	    (e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
-		return e;
-	for (size_t i = 0; i < n; i++) {
-		struct remote_partition p;
-
-		if ((e = remote_take_partition(&in, &p)))
-			return e;
-		if (slice_is(p.serial, en->info.serial))
-			buf_put_slice(&en->old_key_id, p.key_id);
-	}
+	if (slice_is(p->serial, en->info.serial))
+		buf_put_slice(&en->old_key_id, p->key_id);
 	return buf_check(&en->old_key_id);
 }
 
@@ -196,7 +184,8 @@ static enum err enroll(struct cli *cli, struct enrolment *en)
 
 	if ((e = pin_read(&en->user_source, &en->user_pin)) ||
 	    (e = pin_read(&en->so_source, &en->so_pin)) || (e = remote_open(cli, &en->remote)) ||
-	    (e = open_token(en)) || (e = find_old_key(en)) || (e = begin(en)))
+	    (e = open_token(en)) || (e = remote_partitions(&en->remote, note_old_key, en)) ||
+	    (e = begin(en)))
 		return e;
 	if (!(e = prove_user(en)))
 		e = prove_so(en);

@@ -2,7 +2,7 @@
 #include "plugin/cli/json.h"
 #include "plugin/cli/remote.h"
 
-static void print_json(const struct remote_partition *p, bool first, struct buf *out)
+static void print_json(const struct wire_partition *p, bool first, struct buf *out)
 {
 	buf_put_text(out, first ? "{" : ", {");
 	json_put_field(out, "serial", p->serial, true);
@@ -14,7 +14,7 @@ static void print_json(const struct remote_partition *p, bool first, struct buf 
 	buf_put_text(out, "}");
 }
 
-static void print_plain(const struct remote_partition *p, struct buf *out)
+static void print_plain(const struct wire_partition *p, struct buf *out)
 {
 	plain_put_text(out, p->label);
 	buf_put_text(out, "\t");
@@ -25,30 +25,32 @@ static void print_plain(const struct remote_partition *p, struct buf *out)
 	buf_put_text(out, "\n");
 }
 
+struct listing {
+	struct cli *cli;
+	size_t n;
+};
+
+static enum err print(void *context, const struct wire_partition *p)
+{
+	struct listing *listing = context;
+	struct cli *cli = listing->cli;
+
+	if (cli->json)
+		print_json(p, listing->n == 0, &cli->out);
+	else
+		print_plain(p, &cli->out);
+	listing->n++;
+	return OK;
+}
+
 static enum err list(struct cli *cli, struct remote *remote)
 {
-	struct slice in;
-	size_t n;
-	enum err e;
+	struct listing listing = { cli, 0 };
 
-	remote_request(remote, REQ_PARTITIONS, 0);
-	if ((e = remote_call(remote, &in)))
-		return e;
-	if ((e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
-		return failed(e, "the daemon's answer is malformed");
 	buf_put_text(&cli->out, cli->json ? "[" : "");
-	for (size_t i = 0; i < n; i++) {
-		struct remote_partition p;
-
-		if ((e = remote_take_partition(&in, &p)))
-			return e;
-		if (cli->json)
-			print_json(&p, i == 0, &cli->out);
-		else
-			print_plain(&p, &cli->out);
-	}
+	enum err e = remote_partitions(remote, print, &listing);
 	buf_put_text(&cli->out, cli->json ? "]\n" : "");
-	return OK;
+	return e;
 }
 
 int cmd_partition_list(struct cli *cli)

@@ -61,58 +61,68 @@ enum err remote_call(struct remote *remote, struct slice *in)
 	return link_call(remote->link, &remote->request, &remote->answer, in);
 }
 
-enum err remote_take_partition(struct slice *in, struct remote_partition *out)
+enum err remote_partitions(struct remote *remote, remote_visit *visit, void *context)
 {
-	size_t items;
-	enum err e;
-
-	if ((e = cbor_take_array(in, 6, &items)) || (e = items == 6 ? OK : ERR_FORMAT) ||
-	    (e = cbor_take_text(in, WIRE_SERIAL_MAX, &out->serial)) ||
-	    (e = cbor_take_uint(in, &out->generation)) ||
-	    (e = cbor_take_text(in, 64, &out->label)) || (e = cbor_take_bool(in, &out->active)) ||
-	    (e = cbor_take_bytes(in, 64, &out->key_id)) ||
-	    (e = cbor_take_text(in, 256, &out->origin)))
-		return failed(e, "the daemon's answer is malformed");
-	return OK;
-}
-
-static void note_partition(const struct remote_partition *p, const char *name, size_t *found,
-			   char serial[WIRE_SERIAL_MAX + 1])
-{
-	bool exact = slice_is(p->serial, name);
-
-	if (!exact && !slice_is(p->label, name))
-		return;
-	/* A serial is one partition's, whatever another one is called. */
-	if (!exact && *found && !strcmp(serial, name))
-		return;
-	*found = exact ? 1 : *found + 1;
-	memcpy(serial, p->serial.p, p->serial.left);
-	serial[p->serial.left] = 0;
-}
-
-enum err remote_find(struct remote *remote, const char *name, char serial[WIRE_SERIAL_MAX + 1])
-{
-	struct remote_partition p;
-	size_t n, found = 0;
+	CLEANUP(buf) struct buf answer = BUF_INIT;
+	struct wire_partition p;
 	struct slice in;
+	size_t n;
 	enum err e;
 
 	remote_request(remote, REQ_PARTITIONS, 0);
 	if ((e = remote_call(remote, &in)))
 		return e;
-	if ((e = cbor_take_array(&in, REMOTE_PARTITIONS_MAX, &n)))
+	/* The next call takes the answer's memory. */
+	buf_put_slice(&answer, in);
+	if ((e = buf_check(&answer)))
+		return e;
+	in = buf_slice(&answer);
+	if ((e = cbor_take_array(&in, WIRE_PARTITIONS_MAX, &n)))
 		return failed(e, "the daemon's answer is malformed");
 	for (size_t i = 0; i < n; i++) {
-		if ((e = remote_take_partition(&in, &p)))
+		if ((e = wire_take_partition(&in, &p)))
+			return failed(e, "the daemon's answer is malformed");
+		if ((e = visit(context, &p)))
 			return e;
-		note_partition(&p, name, &found, serial);
 	}
-	if (found > 1)
+	return OK;
+}
+
+struct sought {
+	const char *name;
+	size_t found;
+	char *serial;
+};
+
+static enum err note_partition(void *context, const struct wire_partition *p)
+{
+	struct sought *sought = context;
+	bool exact = slice_is(p->serial, sought->name);
+
+	if (!exact && !slice_is(p->label, sought->name))
+		return OK;
+	/* A serial is one partition's, whatever another one is called. */
+	if (!exact && sought->found && !strcmp(sought->serial, sought->name))
+		return OK;
+	sought->found = exact ? 1 : sought->found + 1;
+	memcpy(sought->serial, p->serial.p, p->serial.left);
+	sought->serial[p->serial.left] = 0;
+	return OK;
+}
+
+enum err remote_find(struct remote *remote, const char *name, char serial[WIRE_SERIAL_MAX + 1])
+{
+	struct sought sought = { name, 0, serial };
+	enum err e = remote_partitions(remote, note_partition, &sought);
+
+	if (e)
+		return e;
+	if (sought.found > 1)
 		return failed(ERR_EXISTS, "%s: several partitions have this label; name the serial",
 			      name);
-	return found ? OK
-		     : failed(ERR_NOT_FOUND, "%s: no partition is enrolled under this name", name);
+	return sought.found ? OK
+			    : failed(ERR_NOT_FOUND, "%s: no partition is enrolled under this name",
+				     name);
 }
 
 /* The process at the other end of the socket; -1 when it can't be had. */

@@ -31,14 +31,9 @@ int remote_command(struct cli *cli, enum err (*ask)(struct cli *cli, struct remo
 /* Has the daemon end, and waits until nobody answers: its log is closed then. */
 MUST enum err remote_stop(struct cli *cli, struct remote *remote);
 
-/* One enrolled partition, as PARTITIONS answers. */
-struct remote_partition {
-	struct slice serial, label, key_id, origin;
-	uint64_t generation;
-	bool active;
-};
-#define REMOTE_PARTITIONS_MAX 256
-MUST enum err remote_take_partition(struct slice *in, struct remote_partition *out);
+/* Calls @visit for each enrolled partition until it fails. It may ask the daemon in turn. */
+typedef enum err remote_visit(void *context, const struct wire_partition *p);
+MUST enum err remote_partitions(struct remote *remote, remote_visit *visit, void *context);
 /* The serial of the one partition of this label, or of this serial. ERR_NOT_FOUND; ERR_EXISTS: several
  * have the label. */
 MUST enum err remote_find(struct remote *remote, const char *name,

@@ -2,29 +2,25 @@
 #include "plugin/cli/json.h"
 #include "plugin/cli/remote.h"
 
-#define STATUS_MAX 256
-
 static enum err print(struct cli *cli, struct slice in)
 {
-	size_t n, items;
-	struct slice key, value;
-	enum err e = cbor_take_array(&in, STATUS_MAX, &n);
+	struct wire_status status;
+	size_t n;
+	enum err e = cbor_take_array(&in, WIRE_STATUS_MAX, &n);
 
 	buf_put_text(&cli->out, cli->json ? "{" : "");
 	for (size_t i = 0; !e && i < n; i++) {
-		if ((e = cbor_take_array(&in, 2, &items)) || (e = items == 2 ? OK : ERR_FORMAT) ||
-		    (e = cbor_take_text(&in, 256, &key)) ||
-		    (e = cbor_take_text(&in, WIRE_MESSAGE_MAX, &value)))
+		if ((e = wire_take_status(&in, &status)))
 			break;
 		if (cli->json) {
 			buf_put_text(&cli->out, i ? ", " : "");
-			json_put_text(&cli->out, key);
+			json_put_text(&cli->out, status.key);
 			buf_put_text(&cli->out, ": ");
-			json_put_text(&cli->out, value);
+			json_put_text(&cli->out, status.value);
 		} else {
-			plain_put_text(&cli->out, key);
+			plain_put_text(&cli->out, status.key);
 			buf_put_text(&cli->out, ": ");
-			plain_put_text(&cli->out, value);
+			plain_put_text(&cli->out, status.value);
 			buf_put_text(&cli->out, "\n");
 		}
 	}

@@ -287,6 +287,41 @@ START_TEST(challenges_are_as_written)
 }
 END_TEST
 
+static void put_app(struct buf *b, const char *id, size_t measurement, size_t cka_id)
+{
+	static const uint8_t zero[SHA256_SIZE];
+
+	cbor_put_array(b, 8);
+	cbor_put_text(b, id);
+	cbor_put_text(b, "label");
+	cbor_put_text(b, "1");
+	cbor_put_bytes(b, slice_of(zero, measurement));
+	cbor_put_bytes(b, SLICE(zero));
+	cbor_put_bytes(b, SLICE(zero));
+	cbor_put_bytes(b, slice_of(NULL, 0));
+	cbor_put_bytes(b, slice_of(zero, cka_id));
+}
+
+static const struct {
+	const char *id;
+	size_t measurement, cka_id;
+	enum err e;
+} apps[] = {
+	{ "a", 32, 8, OK },        { "", 32, 8, ERR_FORMAT },  { "a", 31, 8, ERR_FORMAT },
+	{ "a", 0, 8, ERR_FORMAT }, { "a", 32, 7, ERR_FORMAT },
+};
+
+START_TEST(a_listed_application_has_an_id_and_whole_digests)
+{
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	struct wire_app app;
+
+	put_app(&b, apps[_i].id, apps[_i].measurement, apps[_i].cka_id);
+	struct slice in = buf_slice(&b);
+	ck_assert_err(wire_take_app(&in, &app), apps[_i].e);
+}
+END_TEST
+
 START_TEST(a_message_never_started_closes_nothing)
 {
 	struct wire_message m = { 0 };
@@ -310,6 +345,7 @@ static void add(TCase *t)
 	tcase_add_table(t, bytes_that_are_no_payload_are_refused, malformed);
 	tcase_add_test(t, every_field_counts_in_a_challenge);
 	tcase_add_test(t, challenges_are_as_written);
+	tcase_add_table(t, a_listed_application_has_an_id_and_whole_digests, apps);
 }
 
 int main(void)
