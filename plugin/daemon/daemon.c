@@ -11,6 +11,7 @@
 #include "plugin/daemon/answering.h"
 #include "plugin/daemon/record.h"
 #include "plugin/daemon/shards.h"
+#include "plugin/daemon/stamps.h"
 #include "plugin/daemon/witnesses.h"
 
 #define HEADS_MS 200
@@ -199,9 +200,10 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	    (e = answering_settle(daemon)))
 		return e;
 	daemon->anchored = true;
-	if ((e = daemon_anchor(daemon, 0)) || (e = tcb_start(daemon)))
+	if ((e = daemon_anchor(daemon, 0)) || (e = tcb_start(daemon)) ||
+	    (e = witnesses_start(daemon, &daemon->witnesses)))
 		return e;
-	return witnesses_start(daemon, &daemon->witnesses);
+	return stamps_start(daemon, &daemon->stamps);
 }
 
 enum err daemon_open(const struct config *config, const char *self, int launcher,
@@ -237,6 +239,7 @@ void daemon_close(struct daemon *daemon, const char *why)
 	if (!daemon)
 		return;
 	tcb_stop(&daemon->tcb);
+	stamps_stop(daemon->stamps);
 	witnesses_stop(daemon->witnesses);
 	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 					 "daemon ended: %s", why))

@@ -33,6 +33,7 @@ struct daemon {
 	struct anchor anchor;
 	bool anchored;               /* the start is over: the anchor may be renewed */
 	struct witnesses *witnesses; /* who cosigns; NULL when nobody is to */
+	struct stamps *stamps;       /* time anchors; NULL when there is no authority */
 	uint8_t boot_id[16];         /* of this run of the daemon */
 	uint64_t bootcount;
 	uint8_t bootseed[16]; /* of the machine's boot */

@@ -9,8 +9,8 @@
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "config/guard.h"
+#include "plugin/daemon/post.h"
 #include "plugin/daemon/record.h"
-#include "plugin/daemon/witness_post.h"
 
 #define FIRST_MS 1500 /* the first checkpoint of a start is there by then */
 #define HURRY_MS 200  /* between rounds, while somebody waits for a quorum */
@@ -146,7 +146,7 @@ static enum err write_request(struct witnesses *w, const struct watched *tree, u
 }
 
 /* Its words are a stranger's: so much of them, and only what is text. */
-static enum err refused(struct worker *worker, struct watched *tree, struct witness_reply *reply)
+static enum err refused(struct worker *worker, struct watched *tree, struct post_reply *reply)
 {
 	const char *text = buf_text(&reply->body);
 	char words[WORDS_MAX + 64];
@@ -162,6 +162,22 @@ static enum err refused(struct worker *worker, struct watched *tree, struct witn
 	return failed(ERR_DENIED, "%s", words);
 }
 
+static enum err post(const struct worker *worker, struct slice request, struct post_reply *reply)
+{
+	const struct witnesses *w = worker->witnesses;
+	const struct config *config = w->daemon->config;
+	char url[TRUST_URL_MAX + 32];
+
+	snprintf(url, sizeof url, "%s/add-checkpoint", trust_witness(w->trust, worker->i)->url);
+	const struct post post = { .url = url,
+				   .type = "text/plain; charset=utf-8",
+				   .body = request,
+				   .ca = config->audit_witness_ca,
+				   .ms = config->audit_witness_ms,
+				   .answer_max = WITNESS_ANSWER_MAX };
+	return post_run(config, w->daemon->self, &post, reply);
+}
+
 /* One request. ERR_EXISTS: it signed another size last, which is known now. */
 static enum err ask_once(struct worker *worker, struct watched *tree)
 {
@@ -169,7 +185,7 @@ static enum err ask_once(struct worker *worker, struct watched *tree)
 	const struct trust_witness *witness = trust_witness(w->trust, worker->i);
 	struct memory *memory = &tree->of[worker->i];
 	CLEANUP(buf) struct buf request = BUF_INIT, lines = BUF_INIT;
-	CLEANUP(witness_reply) struct witness_reply reply = { 0 };
+	CLEANUP(post_reply) struct post_reply reply = { 0 };
 	enum err e;
 
 	if (memory->seen > tree->size)
@@ -177,8 +193,7 @@ static enum err ask_once(struct worker *worker, struct watched *tree)
 	pthread_mutex_lock(&w->lock); /* the note may grow, and move */
 	e = write_request(w, tree, memory->seen, &request);
 	pthread_mutex_unlock(&w->lock);
-	if (e || (e = witness_post(w->daemon->config, w->daemon->self, witness->url,
-				   buf_slice(&request), &reply)))
+	if (e || (e = post(worker, buf_slice(&request), &reply)))
 		return e;
 	if (reply.status == WITNESS_CONFLICT) {
 		if ((e = witness_size_read(buf_slice(&reply.body), &memory->seen)))

@@ -93,16 +93,18 @@ static const struct {
 				   "administrators expected, found \"admins\"" },
 	{ "mode: appliance\nmodes: appliance\n",
 	  "f:2: one of the settings mode, state, socket, hsm, token, users, programs, sandbox, "
-	  "limits, results, requests, packages, daemon, audit, tpm expected, found \"modes\"" },
+	  "limits, results, requests, packages, daemon, audit, time, tpm expected, found "
+	  "\"modes\"" },
 	{ "limits.wall_ms: 5\n",
 	  "f:1: one of the settings mode, state, socket, hsm, token, users, programs, sandbox, "
-	  "limits, results, requests, packages, daemon, audit, tpm expected, found \"limits.wall_ms\"" },
+	  "limits, results, requests, packages, daemon, audit, time, tpm expected, found "
+	  "\"limits.wall_ms\"" },
 	{ "<<: {mode: appliance}\n",
 	  "f:1: one of the settings mode, state, socket, hsm, token, users, programs, sandbox, "
-	  "limits, results, requests, packages, daemon, audit, tpm expected, found \"<<\"" },
+	  "limits, results, requests, packages, daemon, audit, time, tpm expected, found \"<<\"" },
 	{ "? [mode]\n: appliance\n",
 	  "f:1: one of the settings mode, state, socket, hsm, token, users, programs, sandbox, "
-	  "limits, results, requests, packages, daemon, audit, tpm expected, found a list" },
+	  "limits, results, requests, packages, daemon, audit, time, tpm expected, found a list" },
 	{ "state: /a\nmode: appliance\n",
 	  "f:2: users.daemon: an id other than 0 expected in appliance mode" },
 	{ "mode: appliance\nusers:\n  daemon: 0\n",

@@ -10,8 +10,9 @@
 static const struct {
 	const char *text, *reason;
 } refused[] = {
-	{ "kept: sealed\n", "p:1: one of the settings keep, sealed, execute, limits, witness, revoked "
-			    "expected, found \"kept\"" },
+	{ "kept: sealed\n",
+	  "p:1: one of the settings keep, sealed, execute, limits, witness, revoked "
+	  "expected, found \"kept\"" },
 	{ "keep: everything\n", "p:1: keep: nothing or sealed expected, found \"everything\"" },
 	{ "limits: {memory_bytes: 1}\n",
 	  "p:1: limits: one of the settings input_bytes, output_bytes, wall_ms expected, "

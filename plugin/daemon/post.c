@@ -1,24 +1,22 @@
-#include "plugin/daemon/witness_post.h"
+#include "plugin/daemon/post.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "audit/trust.h"
-#include "audit/witness.h"
 #include "plugin/daemon/helper.h"
 
 #define STATUS_LINE 4
 #define GRACE_MS 1000 /* for the feeder to start, and to say that time is up */
 
-void witness_reply_cleanup(struct witness_reply *reply)
+void post_reply_cleanup(struct post_reply *reply)
 {
 	buf_free(&reply->body);
 }
 
 /* "200\n", and then the body. */
-static enum err read_reply(struct slice raw, struct witness_reply *reply)
+static enum err read_reply(struct slice raw, struct post_reply *reply)
 {
 	int status = 0;
 
@@ -34,30 +32,30 @@ static enum err read_reply(struct slice raw, struct witness_reply *reply)
 	return buf_check(&reply->body);
 }
 
-enum err witness_post(const struct config *config, const char *self, const char *prefix,
-		      struct slice request, struct witness_reply *reply)
+enum err post_run(const struct config *config, const char *self, const struct post *post,
+		  struct post_reply *reply)
 {
 	CLEANUP(buf) struct buf answer = BUF_INIT;
-	char program[PATH_MAX], url[TRUST_URL_MAX + 32], ms[24];
+	char program[PATH_MAX], ms[24];
 	char *const environment[] = { NULL };
 	int status = 0;
 	enum err e;
 
 	if ((e = config_program(config, self, "assay-feeder", program, sizeof program)))
 		return e;
-	snprintf(url, sizeof url, "%s/add-checkpoint", prefix);
-	snprintf(ms, sizeof ms, "%llu", (unsigned long long)config->audit_witness_ms);
+	snprintf(ms, sizeof ms, "%llu", (unsigned long long)post->ms);
+	/* They are not changed. */
 	char *const argv[] = { program,
-			       url,
-			       "text/plain; charset=utf-8",
+			       (char *)post->url,
+			       (char *)post->type,
 			       ms,
-			       *config->audit_witness_ca ? config->audit_witness_ca : NULL,
+			       *post->ca ? (char *)post->ca : NULL,
 			       NULL };
 	const struct helper helper = { .argv = argv,
 				       .environment = environment,
-				       .in = request,
-				       .answer_max = STATUS_LINE + WITNESS_ANSWER_MAX,
-				       .within_ms = config->audit_witness_ms + GRACE_MS,
+				       .in = post->body,
+				       .answer_max = STATUS_LINE + post->answer_max,
+				       .within_ms = post->ms + GRACE_MS,
 				       .name = "the feeder" };
 	if ((e = helper_run(&helper, &answer, &status)))
 		return e;

@@ -1,0 +1,69 @@
+#include "audit/stamped.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "audit/state.h"
+#include "config/base/io.h"
+
+/* For everybody, unlike what io_open_dir makes. */
+static enum err open_folder(int tree, int *out)
+{
+	int made = mkdirat(tree, "timestamp", 0755);
+
+	if (made && errno != EEXIST)
+		return failed(ERR_IO, "timestamp: %m");
+	*out = openat(tree, "timestamp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (*out < 0)
+		return failed(ERR_IO, "timestamp: %m");
+	return made ? OK : io_sync_dir(tree);
+}
+
+enum err audit_stamped(struct audit *audit, const char *origin, uint64_t size, struct slice receipt)
+{
+	CLEANUP(fd) int tree = -1;
+	CLEANUP(fd) int folder = -1;
+	struct stat status;
+	char name[24];
+	enum err e;
+
+	snprintf(name, sizeof name, "%llu", (unsigned long long)size);
+	if ((e = public_folder(audit->trees_dir, origin, false, &tree)) ||
+	    (e = open_folder(tree, &folder)))
+		return e;
+	if (!fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW))
+		return failed(ERR_EXISTS, "%s: timestamp/%s is there", origin, name);
+	return io_replace_file(folder, name, 0644, receipt);
+}
+
+enum err audit_stamped_newest(struct audit *audit, const char *origin, uint64_t *size)
+{
+	CLEANUP(fd) int tree = -1;
+	int folder;
+	enum err e = public_folder(audit->trees_dir, origin, false, &tree);
+
+	*size = 0;
+	if (e)
+		return e;
+	folder = openat(tree, "timestamp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0)
+		return errno == ENOENT ? OK : failed(ERR_IO, "timestamp: %m");
+	DIR *list = fdopendir(folder);
+	if (!list) {
+		fd_cleanup(&folder);
+		return failed(ERR_IO, "timestamp: %m");
+	}
+	for (struct dirent *d; (d = readdir(list));) {
+		char *end;
+		uint64_t n = strtoull(d->d_name, &end, 10);
+
+		if (!*end && n > *size)
+			*size = n;
+	}
+	closedir(list);
+	return OK;
+}
