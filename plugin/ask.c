@@ -186,7 +186,7 @@ static void copy_label(struct payload *out, struct slice label)
 }
 
 enum err service_execute(struct session *session, const struct partition *p, const char *app,
-			 enum wire_operation operation, const struct options *options,
+			 enum wire_operation operation, const struct options *options, uint64_t run,
 			 struct slice label, const struct input *input, struct payload *out)
 {
 	CLEANUP(wire) struct wire_message request;
@@ -195,13 +195,14 @@ enum err service_execute(struct session *session, const struct partition *p, con
 	enum err e;
 
 	wire_init(&request);
-	link_request(&request, REQ_EXECUTE, 8);
+	link_request(&request, REQ_EXECUTE, 9);
 	cbor_put_text(&request.bytes, p->serial);
 	cbor_put_text(&request.bytes, app);
 	cbor_put_uint(&request.bytes, operation);
 	cbor_put_bytes(&request.bytes, option_slice(&options->nonce));
 	cbor_put_bytes(&request.bytes, option_slice(&options->request));
 	cbor_put_uint(&request.bytes, options_time_limit(options));
+	cbor_put_uint(&request.bytes, run);
 	cbor_put_text_slice(&request.bytes, label);
 	if ((e = put_input(&request, input)) ||
 	    (e = ask_as_role(session, p, &request, &out->message, &in, &role))) {
@@ -214,6 +215,20 @@ enum err service_execute(struct session *session, const struct partition *p, con
 		return malformed("EXECUTE");
 	copy_label(out, result_label);
 	return OK;
+}
+
+void service_cancel(uint64_t run)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_CANCEL, 1);
+	cbor_put_uint(&request.bytes, run);
+	/* Told or not, nobody waits for what comes of it. */
+	if (run)
+		(void)!contact_call(&request, &answer, &in);
 }
 
 enum err service_load(struct session *session, const struct partition *p, const struct input *input,

@@ -122,8 +122,8 @@ static CK_RV run(const struct creation *c, CK_OBJECT_HANDLE *out)
 	payload_init(&result);
 	enum err e = service_begin(c->session, c->p, c->app, CKM_ASSAY_RUN);
 	if (!e)
-		e = service_execute(c->session, c->p, c->app, OP_RUN_OBJECT, &c->options, c->label,
-				    &input, &result);
+		e = service_execute(c->session, c->p, c->app, OP_RUN_OBJECT, &c->options, 0,
+				    c->label, &input, &result);
 	if (e)
 		return service_rv(e);
 	struct slice label = slice_text(result.label);

@@ -75,8 +75,9 @@ static CK_RV init(CK_SESSION_HANDLE s, const CK_MECHANISM *m, CK_OBJECT_HANDLE *
 	if (!m) {
 		pthread_mutex_lock(&session->lock);
 		*done = session->operation != NULL;
-		operation_end(session);
+		uint64_t run = operation_end(session);
 		pthread_mutex_unlock(&session->lock);
+		service_cancel(run);
 		return CKR_OK;
 	}
 	CLEANUP(partition) struct partition *p = slot_partition(session->slot);
@@ -201,8 +202,9 @@ CK_RV hook_SessionCancel(CK_SESSION_HANDLE s, CK_FLAGS flags)
 	if (!ours)
 		return HSM(SessionCancel)(s, flags);
 	pthread_mutex_lock(&ours->lock);
-	operation_end(ours);
+	uint64_t run = operation_end(ours);
 	pthread_mutex_unlock(&ours->lock);
+	service_cancel(run);
 	flags &= ~(CK_FLAGS)(sign ? CKF_SIGN : CKF_ENCRYPT);
 	return flags ? HSM(SessionCancel)(s, flags) : CKR_OK;
 }

@@ -20,6 +20,7 @@ struct operation {
 	int spool; /* memory file with the parts so far; -1: none came */
 	size_t spooled;
 	bool parts;                 /* Update was called */
+	uint64_t run;               /* its number, if busy */
 	bool busy;                  /* executing; whoever executes owns the operation */
 	bool ended;                 /* nobody waits for it any more */
 	bool kept;                  /* executed; result holds what came back */
@@ -27,7 +28,8 @@ struct operation {
 	struct payload result;
 };
 
-static atomic_uint active; /* operations in this process */
+static atomic_uint active;    /* operations in this process */
+static _Atomic uint64_t runs; /* executions so far */
 
 size_t operation_input_max(void)
 {
@@ -50,21 +52,23 @@ void operation_forked(void)
 	atomic_store(&active, 0);
 }
 
-void operation_end(struct session *session)
+uint64_t operation_end(struct session *session)
 {
 	struct operation *op = session->operation;
 
 	session->operation = NULL;
-	if (op && op->busy)
+	if (op && op->busy) {
 		op->ended = true;
-	else
-		operation_free(op);
+		return op->run;
+	}
+	operation_free(op);
+	return 0;
 }
 
 void operation_cancel(struct session *session)
 {
 	if (session->operation && session->operation->busy)
-		operation_end(session);
+		(void)operation_end(session); /* the grant's end ends it */
 }
 
 struct session *operation_session(CK_SESSION_HANDLE s, enum mechanism_call call)
@@ -130,7 +134,7 @@ static size_t input_max(const struct operation *op)
 
 static CK_RV end_with(struct session *session, CK_RV rv)
 {
-	operation_end(session);
+	(void)operation_end(session);
 	return rv;
 }
 
@@ -181,7 +185,7 @@ static enum err run(struct session *session, struct operation *op, const struct 
 
 	if (op->mechanism->target == TARGET_APPLICATION)
 		return service_execute(session, op->partition, op->app, op->mechanism->operation,
-				       &op->options, slice_text(""), input, &op->result);
+				       &op->options, op->run, slice_text(""), input, &op->result);
 	e = service_load(session, op->partition, input, &op->result);
 	object_apps_stale(session->slot);
 	return e;
@@ -196,6 +200,7 @@ static CK_RV execute_locked(struct session *session, const struct input *input)
 	if (rv != CKR_OK)
 		return end_with(session, rv);
 	op->busy = true;
+	op->run = atomic_fetch_add(&runs, 1) + 1;
 	pthread_mutex_unlock(&session->lock);
 	rv = service_rv(run(session, op, input));
 	pthread_mutex_lock(&session->lock);

@@ -32,8 +32,9 @@ CK_RV operation_single(struct session *session, struct slice data, CK_BYTE *out,
 CK_RV operation_update(struct session *session, struct slice part);
 CK_RV operation_final(struct session *session, CK_BYTE *out, CK_ULONG *out_n);
 
-/* Ends the session's operation; session->lock is held. One that runs ends when it has run. */
-void operation_end(struct session *session);
+/* Ends the session's operation; session->lock is held. For one that runs, answers what to call
+ * service_cancel with, once the lock is let go; else 0. */
+uint64_t operation_end(struct session *session);
 /* The same, but only for one that runs. */
 void operation_cancel(struct session *session);
 void operation_free(struct operation *operation); /* NULL is allowed */

@@ -37,12 +37,15 @@ void payload_cleanup(struct payload *payload);
 typedef void app_visit(void *context, const struct wire_app *app);
 MUST enum err service_apps(const struct partition *p, app_visit *call, void *context);
 
-/* @app "" is the loader. */
+/* @app "" is the loader. @run: for service_cancel, 0: never cancelled. */
 MUST enum err service_begin(struct session *session, const struct partition *p, const char *app,
 			    CK_MECHANISM_TYPE mechanism);
 MUST enum err service_execute(struct session *session, const struct partition *p, const char *app,
 			      enum wire_operation operation, const struct options *options,
-			      struct slice label, const struct input *input, struct payload *out);
+			      uint64_t run, struct slice label, const struct input *input,
+			      struct payload *out);
+/* Has the daemon end an execution; whoever waits for it is told. */
+void service_cancel(uint64_t run);
 MUST enum err service_load(struct session *session, const struct partition *p,
 			   const struct input *input, struct payload *out);
 MUST enum err service_unload(struct session *session, const struct partition *p, const char *app);

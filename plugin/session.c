@@ -46,13 +46,14 @@ static struct session **find_locked(CK_SESSION_HANDLE handle)
 	return at;
 }
 
-/* A run that is under way sees by the flag that nobody waits for it. */
+/* A run that is under way sees by the flag that nobody waits for it, and the daemon is told. */
 static void closed(struct session *session)
 {
 	pthread_mutex_lock(&session->lock);
 	session->closed = true;
-	operation_end(session);
+	uint64_t run = operation_end(session);
 	pthread_mutex_unlock(&session->lock);
+	service_cancel(run);
 	session_put(session);
 }
 
@@ -176,6 +177,12 @@ static void each_operation(const struct slot *slot, void (*end)(struct session *
 		}
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* The grant's end has ended what runs. */
+static void end_operation(struct session *session)
+{
+	(void)operation_end(session);
 }
 
 void session_revoke_locked(struct slot *slot)
@@ -318,7 +325,7 @@ CK_RV hook_Logout(CK_SESSION_HANDLE s)
 	CK_RV rv = HSM(Logout)(s);
 	if (rv == CKR_OK) {
 		login_changed_locked(slot);
-		each_operation(slot, operation_end);
+		each_operation(slot, end_operation);
 		object_drop_results(slot);
 	}
 	pthread_mutex_unlock(&slot->lock);

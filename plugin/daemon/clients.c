@@ -166,6 +166,21 @@ bool connection_hung_up(const struct connection *connection)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
 }
 
+void client_cancel(struct client *client, uint64_t run)
+{
+	unsigned at = atomic_fetch_add(&client->cancels, 1) % CLIENT_CANCELS;
+
+	atomic_store(&client->cancelled[at], run);
+}
+
+bool client_cancelled(const struct client *client, uint64_t run)
+{
+	for (size_t i = 0; run && i < CLIENT_CANCELS; i++)
+		if (atomic_load(&client->cancelled[i]) == run)
+			return true;
+	return false;
+}
+
 enum err clients_probe(struct clients *all, struct client *client, uint64_t wait_ms)
 {
 	struct timespec until = io_timespec(io_monotonic_ms() + wait_ms);

@@ -13,6 +13,7 @@
 #include "plugin/daemon/auth.h"
 
 #define CLIENT_SECRET 32
+#define CLIENT_CANCELS 64 /* remembered; as many as a link has lanes */
 
 /* An enrolment that a link began; the thread of that connection owns it. */
 struct pending_enrolment {
@@ -29,6 +30,8 @@ struct client {
 	bool has_frontend;
 	uint8_t frontend[32];
 	struct auth auth;
+	atomic_ullong cancelled[CLIENT_CANCELS]; /* numbers of runs */
+	atomic_uint cancels;
 	atomic_bool ended;
 	struct client *next; /* this and the next under the lock of struct clients */
 	bool probing;
@@ -72,6 +75,9 @@ MUST enum err clients_probe(struct clients *all, struct client *client, uint64_t
 void clients_probed(struct clients *all, struct client *client);
 /* Whether whoever asked has gone, or the link that the connection belongs to has ended. */
 bool connection_hung_up(const struct connection *connection);
+/* That a run of the link, begun or about to, is cancelled; and whether it is. */
+void client_cancel(struct client *client, uint64_t run);
+bool client_cancelled(const struct client *client, uint64_t run);
 /* Ends reading on every connection, so that each thread ends after what it does now. */
 void clients_hang_up(struct clients *all);
 /* Waits until all are gone; false after @wait_ms. */

@@ -1,4 +1,4 @@
-/* EXECUTE: one run of an application, its record, its proof, its results. */
+/* EXECUTE: one run of an application, its record, its proof, its results; CANCEL. */
 #include <stdio.h>
 #include <string.h>
 
@@ -39,12 +39,13 @@ static enum err take_order(struct call *call, struct order *order)
 {
 	enum err e;
 
-	if ((e = call_arguments(call, 8)) || (e = call_partition(call, true)) ||
+	if ((e = call_arguments(call, 9)) || (e = call_partition(call, true)) ||
 	    (e = cbor_take_text(&call->in, WIRE_APP_MAX, &order->id)) ||
 	    (e = take_operation(&call->in, &order->operation)) ||
 	    (e = cbor_take_bytes(&call->in, 64, &order->nonce)) ||
 	    (e = cbor_take_bytes(&call->in, 64, &order->request)) ||
 	    (e = cbor_take_uint(&call->in, &order->time_limit)) ||
+	    (e = cbor_take_uint(&call->in, &order->run)) ||
 	    (e = cbor_take_text(&call->in, RESULT_LABEL_MAX, &order->label)) ||
 	    (e = wire_take_payload(call->request, &call->in, WIRE_PAYLOAD_MAX, &order->input,
 				   &order->mapped)) ||
@@ -129,6 +130,8 @@ static enum err still_wanted(void *context, bool running)
 	/* Whoever repeats a request that has an id is still to get its answer. */
 	if (!(running && w->order->request.left) && connection_hung_up(w->call->connection))
 		e = failed(ERR_GONE, "the client has gone");
+	else if (client_cancelled(w->call->client, w->order->run))
+		e = failed(ERR_TIMEOUT, "the client cancelled it");
 	else if (atomic_load(running ? &daemon->ending : &daemon->stopping))
 		e = failed(ERR_GONE, "the daemon ends");
 	else
@@ -532,4 +535,16 @@ enum err request_EXECUTE(struct call *call)
 	if (order.mapped)
 		io_unmap(&order.input);
 	return e;
+}
+
+enum err request_CANCEL(struct call *call)
+{
+	uint64_t run;
+	enum err e;
+
+	if ((e = call_arguments(call, 1)) || (e = cbor_take_uint(&call->in, &run)) ||
+	    (e = call_end(call)))
+		return e;
+	client_cancel(call->client, run);
+	return OK;
 }

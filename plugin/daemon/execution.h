@@ -11,6 +11,7 @@ struct order {
 	struct slice id, nonce, request, label, input;
 	enum wire_operation operation;
 	uint64_t time_limit; /* milliseconds; 0: none */
+	uint64_t run;        /* its number on this link; 0: none */
 	bool mapped;
 };
 

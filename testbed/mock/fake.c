@@ -109,7 +109,7 @@ static size_t take_input(struct wire_message *m, struct slice *in, struct slice 
 static void execute(struct wire_message *m, struct slice in)
 {
 	struct slice text, label, nonce, request;
-	uint64_t operation, time_limit;
+	uint64_t operation, time_limit, run;
 	char back[64], named[sizeof fake.last_label];
 
 	ck_assert_ok(cbor_take_text(&in, 64, &text));
@@ -118,8 +118,10 @@ static void execute(struct wire_message *m, struct slice in)
 	ck_assert_ok(cbor_take_bytes(&in, 64, &nonce));
 	ck_assert_ok(cbor_take_bytes(&in, 64, &request));
 	ck_assert_ok(cbor_take_uint(&in, &time_limit));
+	ck_assert_ok(cbor_take_uint(&in, &run));
 	pthread_mutex_lock(&lock);
 	fake.last_time_limit = time_limit;
+	fake.last_run = run;
 	snprintf(fake.last_nonce, sizeof fake.last_nonce, "%.*s", (int)nonce.left,
 		 (const char *)nonce.p);
 	snprintf(fake.last_request, sizeof fake.last_request, "%.*s", (int)request.left,
@@ -219,6 +221,10 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 		server_answer(m, fake.load ? 0 : 1, fake.load, "");
 		if (!fake.load)
 			cbor_put_bytes(&m->bytes, slice_text(FAKE_PROOF));
+		break;
+	case REQ_CANCEL:
+		ck_assert_ok(cbor_take_uint(&in, &fake.last_cancelled));
+		server_answer(m, 0, OK, "");
 		break;
 	default:
 		server_answer(m, 0, OK, "");

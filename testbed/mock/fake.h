@@ -33,7 +33,7 @@ struct fake {
 	char last_input[64];
 	size_t last_input_n;
 	char last_label[64], last_nonce[65], last_request[65];
-	uint64_t last_time_limit;
+	uint64_t last_time_limit, last_run, last_cancelled;
 };
 extern struct fake fake;
 extern sem_t fake_runs, fake_go;

@@ -149,6 +149,55 @@ static enum err tell(struct link *link, enum wire_request number, const char *id
 	return link_call(link, &request, &answer, &in);
 }
 
+static void cancel(struct link *link, uint64_t run)
+{
+	CLEANUP(wire) struct wire_message request, answer;
+	struct slice in;
+
+	wire_init(&request);
+	wire_init(&answer);
+	link_request(&request, REQ_CANCEL, 1);
+	cbor_put_uint(&request.bytes, run);
+	ck_assert_ok(link_call(link, &request, &answer, &in));
+}
+
+/* Its number is the link's own: another client can't end it. */
+START_TEST(a_cancelled_run_ends_and_the_next_one_runs)
+{
+	CLEANUP(outcome) struct outcome out = { 0 };
+	struct link *other = another_link();
+	struct job job;
+
+	world.run = 7;
+	begin(&job, world.link, "sleep\n");
+	cancel(other, 7);
+	cancel(world.link, 6);
+	pause_ms(200);
+	ck_assert(!atomic_load(&job.ended));
+	cancel(world.link, 7);
+	check_cancelled(&job, "the client cancelled it");
+	world.run = 8;
+	ck_assert_ok(
+		world_execute(world.link, BANK_A, "unruly", OP_RUN, slice_text("echo\nx"), &out));
+	link_close(other);
+}
+END_TEST
+
+/* The word may come first: they take different lanes. */
+START_TEST(a_run_that_was_cancelled_before_it_began_does_not_begin)
+{
+	CLEANUP(outcome) struct outcome out = { 0 };
+
+	cancel(world.link, 7);
+	world.run = 7;
+	ck_assert_err(
+		world_execute(world.link, BANK_A, "unruly", OP_RUN, slice_text("sleep\n"), &out),
+		ERR_TIMEOUT);
+	ck_assert_str_eq(out.label, "");
+	ck_assert_uint_eq(records(LEAF_REFUSAL, false, "the client cancelled it"), 1);
+}
+END_TEST
+
 START_TEST(unloaded_application_ends)
 {
 	struct link *other = another_link();
@@ -281,12 +330,13 @@ static void raw_execute(int fd, const char *input)
 	CLEANUP(wire) struct wire_message m;
 
 	wire_init(&m);
-	link_request(&m, REQ_EXECUTE, 8);
+	link_request(&m, REQ_EXECUTE, 9);
 	cbor_put_text(&m.bytes, world.banks[BANK_A].serial);
 	cbor_put_text(&m.bytes, "unruly");
 	cbor_put_uint(&m.bytes, OP_RUN);
 	cbor_put_bytes(&m.bytes, slice_of(NULL, 0));
 	cbor_put_bytes(&m.bytes, slice_of(NULL, 0));
+	cbor_put_uint(&m.bytes, 0);
 	cbor_put_uint(&m.bytes, 0);
 	cbor_put_text(&m.bytes, "");
 	cbor_put_bytes(&m.bytes, slice_text(input));
@@ -374,6 +424,8 @@ static void add(TCase *t)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, world_end);
 	tcase_add_test(t, revoked_grant_ends_what_runs_under_it);
+	tcase_add_test(t, a_cancelled_run_ends_and_the_next_one_runs);
+	tcase_add_test(t, a_run_that_was_cancelled_before_it_began_does_not_begin);
 	tcase_add_test(t, unloaded_application_ends);
 	tcase_add_test(t, suspended_partition_runs_nothing_any_more);
 	tcase_add_test(t, revoked_grant_ends_the_wait_for_a_cell);

@@ -646,8 +646,34 @@ START_TEST(a_failure_of_a_request_with_a_parameter_is_not_told_to_another)
 }
 END_TEST
 
+enum cancelling { INIT_OF_NOTHING, SESSION_CANCEL, CLOSE_OF_ONE, CANCELLINGS };
+
+/* The daemon is told which run it is, and ends it. */
+START_TEST(whoever_cancels_ends_the_run)
+{
+	CK_SESSION_HANDLE second;
+	pthread_t thread = run_slowly();
+
+	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
+		     CKR_OK);
+	if (_i == INIT_OF_NOTHING)
+		ck_assert_rv(w.f->C_SignInit(w.s, NULL, 0), CKR_OK);
+	else if (_i == SESSION_CANCEL)
+		ck_assert_rv(w.f30->C_SessionCancel(w.s, CKF_SIGN), CKR_OK);
+	else
+		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
+	ck_assert_uint_eq(fake.asked[REQ_CANCEL], 1);
+	ck_assert_uint_ne(fake.last_run, 0);
+	ck_assert_uint_eq(fake.last_cancelled, fake.last_run);
+	let_it_end(thread);
+	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
+	world_end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_loop_test(t, whoever_cancels_ends_the_run, 0, CANCELLINGS);
 	tcase_add_table(t, a_parameter_is_copied_and_goes_with_the_execution, with_options);
 	tcase_add_table(t, a_malformed_parameter_is_refused, bad_options);
 	tcase_add_test(t, a_failure_of_a_request_with_a_parameter_is_not_told_to_another);

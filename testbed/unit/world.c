@@ -463,13 +463,14 @@ enum err world_execute(struct link *link, unsigned bank, const char *id, enum wi
 	memset(out, 0, sizeof *out);
 	wire_init(&request);
 	wire_init(&answer);
-	link_request(&request, REQ_EXECUTE, 8);
+	link_request(&request, REQ_EXECUTE, 9);
 	cbor_put_text(&request.bytes, world.banks[bank].serial);
 	cbor_put_text(&request.bytes, id);
 	cbor_put_uint(&request.bytes, op);
 	cbor_put_bytes(&request.bytes, world.nonce);
 	cbor_put_bytes(&request.bytes, world.request);
 	cbor_put_uint(&request.bytes, world.time_limit);
+	cbor_put_uint(&request.bytes, world.run);
 	cbor_put_text(&request.bytes, op == OP_RUN_OBJECT ? "my label" : "");
 	ck_assert_ok(wire_put_payload(&request, input));
 	in = slice_of(NULL, 0);

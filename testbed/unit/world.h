@@ -44,6 +44,7 @@ struct world {
 	/* What world_execute sends along; empty and 0: nothing. */
 	struct slice nonce, request;
 	uint32_t time_limit;
+	uint64_t run;
 };
 extern struct world world;
 
