@@ -79,6 +79,18 @@ static enum err add_quote(struct daemon *daemon, struct leaf *leaf, struct platf
 	return OK;
 }
 
+/* One that does not hold would spoil every proof that brings the record along. */
+static enum err check_quote(struct daemon *daemon, struct leaf *leaf)
+{
+	struct audit_key key;
+
+	if (!leaf->hsm.tpm.left)
+		return OK;
+	attest_appliance_key(daemon->attest, &key);
+	leaf->origin = slice_text(attest_origin(daemon->attest));
+	return quote_verify(leaf, key.certificate);
+}
+
 static enum err write_record(struct daemon *daemon, struct platform *platform,
 			     struct tcb_record *record)
 {
@@ -91,7 +103,7 @@ static enum err write_record(struct daemon *daemon, struct platform *platform,
 		return e;
 	memcpy(leaf.components, platform->list, platform->n * sizeof *platform->list);
 	leaf.components_n = platform->n;
-	if ((e = audit_begin(daemon->tree, &leaf, &ticket)) ||
+	if ((e = check_quote(daemon, &leaf)) || (e = audit_begin(daemon->tree, &leaf, &ticket)) ||
 	    (e = audit_finish(ticket, &record->receipt)) ||
 	    (e = leaf_components_digest(&leaf, record->digest)))
 		return e;

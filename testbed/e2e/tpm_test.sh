@@ -70,6 +70,11 @@ hides "the TPM's key is the same one" "tpm:key" eval '"$D/bin/assay" tcb diff "$
 log_holds
 
 check "it stops" assay stop
+mv "$D/bin/assay-tpm" "$D/bin/asked"
+printf '#!/bin/sh\nexec "%s" "$1" %064d\n' "$D/bin/asked" 0 >"$D/bin/assay-tpm"
+chmod 0755 "$D/bin/assay-tpm"
+refuses "a quote for another record is not written into one" "quote was made for another record" instance_start
+mv "$D/bin/asked" "$D/bin/assay-tpm"
 end_tpm
 refuses "without its TPM nothing starts" "TPM" instance_start
 tpm=
