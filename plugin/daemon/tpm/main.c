@@ -5,10 +5,13 @@
  * The key is made anew from the TPM's endorsement seed each time, so it is the same one each time
  * and lies nowhere. Prints, in hexadecimal and a line each, the quote (audit/quote.h has its form)
  * and the eight registers. A process of its own, so that the daemon has none of the TPM's stack in
- * its address space. Exit status: 0, or one of below.
+ * its address space; and one that opens libraries and the TPM alone, since it runs as the daemon's
+ * user, and the TPM's answers are a stranger's. Exit status: 0, or one of below.
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
@@ -16,6 +19,7 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "audit/quote.h"
+#include "config/base/landlock.h"
 
 enum { FAILED = 1, USAGE = 2 };
 
@@ -152,6 +156,28 @@ static enum err print(const struct tpm *tpm)
 	return e ? e : fflush(stdout) ? failed(ERR_IO, "no output") : OK;
 }
 
+/* The way to the TPM loads libraries; a device is opened, and a socket is no matter of files. */
+static enum err confine(const char *tcti)
+{
+	const struct rlimit none = { 0, 0 };
+	const char *device = strncmp(tcti, "device:", 7) ? "/dev/tpmrm0" : tcti + 7;
+	const struct landlock_path paths[] = {
+		{ "/usr/lib", false },
+		{ "/lib", false },
+		{ "/lib64", false },
+		{ "/etc/ld.so.cache", false },
+		{ "/etc/ssl", false },
+		{ "/etc/hosts", false },
+		{ "/etc/nsswitch.conf", false },
+		{ "/etc/host.conf", false },
+		{ device, true },
+	};
+
+	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none))
+		return failed(ERR_IO, "hardening: %m");
+	return landlock_files(paths, sizeof paths / sizeof *paths);
+}
+
 int main(int argc, char **argv)
 {
 	CLEANUP(tpm) struct tpm tpm = { .key = ESYS_TR_NONE };
@@ -162,8 +188,8 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: assay-tpm TCTI HEXCHALLENGE\n");
 		return USAGE;
 	}
-	if ((e = open_tpm(&tpm, argv[1])) || (e = make_key(&tpm)) || (e = read_registers(&tpm)) ||
-	    (e = quote(&tpm, challenge)) || (e = print(&tpm))) {
+	if ((e = confine(argv[1])) || (e = open_tpm(&tpm, argv[1])) || (e = make_key(&tpm)) ||
+	    (e = read_registers(&tpm)) || (e = quote(&tpm, challenge)) || (e = print(&tpm))) {
 		(void)fprintf(stderr, "assay-tpm: %s\n", err_reason());
 		return FAILED;
 	}
