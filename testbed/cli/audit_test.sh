@@ -1,21 +1,8 @@
 #!/bin/bash
 # Reading a log: filters, forms, following, checkpoints that were kept, imported copies. The log is
 # written by sample_log; no HSM, no daemon, no privileges.
-set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
-BUILD=$(realpath "${BUILD:-build}")
-D=$(mktemp -d /tmp/assay-audit.XXXXXX)
-trap 'chmod -R u+w "$D"; rm -rf "$D"' EXIT
-unset ASSAY_CONFIG
-failures=0
-ok() { echo "ok $*"; }
-not_ok() { echo "not ok $*"; failures=$((failures + 1)); }
-# check WORDS COMMAND...: it succeeds.
-check() {
-	local words=$1
-	shift
-	if "$@" >"$D/said" 2>&1 </dev/null; then ok "$words"; else not_ok "$words"; sed 's/^/    /' "$D/said" | head -5; fi
-}
+. testbed/cli/lib.sh audit
 # exits CODE WORDS PATTERN COMMAND...: with that code, saying something that matches.
 exits() {
 	local code=$1 words=$2 pattern=$3 rc=0

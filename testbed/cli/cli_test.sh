@@ -4,7 +4,7 @@
 set -uo pipefail
 BUILD=${BUILD:-build}
 assay=$BUILD/assay
-D=$(mktemp -d /tmp/assay-cli.XXXXXX)
+D=$(mktemp -d -t assay-cli.XXXXXX)
 trap 'rm -rf "$D"' EXIT
 unset ASSAY_CONFIG ASSAY_HSM_MODULE
 

@@ -2,21 +2,8 @@
 # The report as an auditor sees it: in a real browser, its figures against the log's, hostile text as
 # text, and nothing that the page's own policy would let in. The log is written by sample_log; no
 # HSM, no daemon, no privileges.
-set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
-BUILD=$(realpath "${BUILD:-build}")
-D=$(mktemp -d /tmp/assay-report.XXXXXX)
-trap 'rm -rf "$D"' EXIT
-unset ASSAY_CONFIG
-failures=0
-ok() { echo "ok $*"; }
-not_ok() { echo "not ok $*"; failures=$((failures + 1)); }
-# check WORDS COMMAND...: it succeeds.
-check() {
-	local words=$1
-	shift
-	if "$@" >"$D/said" 2>&1 </dev/null; then ok "$words"; else not_ok "$words"; sed 's/^/    /' "$D/said" | tail -5; fi
-}
+. testbed/cli/lib.sh report
 . testbed/browser.sh
 report() { "$BUILD/assay" audit report "$D/sample/log" --ca "$D/sample/ca.pem" -o "$D/report.html" "$@"; }
 show() { "$BUILD/assay" audit show "$D/sample/log" --ca "$D/sample/ca.pem" "$@"; }
