@@ -10,6 +10,25 @@
 #include "audit/state.h"
 #include "config/base/io.h"
 
+enum err audit_stampable(struct audit_tree *tree, struct buf *receipt)
+{
+	struct audit *audit = tree->audit;
+	struct tree_path path;
+
+	pthread_mutex_lock(&audit->lock);
+	struct head *head = head_hold(turn_last_locked(tree)->head);
+	pthread_mutex_unlock(&audit->lock);
+	if (!head)
+		return OK;
+	uint64_t size = head->signed_head.size;
+	enum err e = old_inclusion(head->tree, size - 1, size, &path);
+	if (!e)
+		e = receipt_write(&head->signed_head, &head->key->key, size - 1,
+				  (const uint8_t(*)[SHA256_SIZE])path.hash, path.n, receipt);
+	head_drop(head);
+	return e;
+}
+
 /* For everybody, unlike what io_open_dir makes. */
 static enum err open_folder(int tree, int *out)
 {

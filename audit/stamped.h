@@ -8,6 +8,9 @@
 
 #include "audit/audit.h"
 
+/* Appends a receipt of the last record under the newest signed head, in the tree's newest shard; nothing
+ * while there is no head. Any thread. */
+MUST enum err audit_stampable(struct audit_tree *tree, struct buf *receipt);
 /* Publishes it durably. ERR_EXISTS: there is one of that size. Any thread. */
 MUST enum err audit_stamped(struct audit *audit, const char *origin, uint64_t size,
 			    struct slice receipt);

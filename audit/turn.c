@@ -11,6 +11,7 @@
 #include "audit/shard.h"
 #include "audit/state.h"
 #include "audit/tiles.h"
+#include "audit/times.h"
 #include "config/base/io.h"
 
 struct audit_tree *turn_last_locked(struct audit_tree *tree)
@@ -85,8 +86,10 @@ static enum err begin_next(struct audit_tree *tree, struct leaf *genesis, const 
 
 	pthread_mutex_lock(&audit->lock);
 	uint64_t size = atomic_load(&tree->next);
+	int64_t newest = tree->newest;
 	struct key *key = tree->key ? key_hold(tree->key) : NULL;
 	pthread_mutex_unlock(&audit->lock);
+	(void)times_hold(genesis, &newest);
 	if (!key)
 		return failed(ERR_STATE, "%s has no key yet", tree->book->origin);
 	if (!(e = root_of(tree, size, root))) {

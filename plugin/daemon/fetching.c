@@ -17,7 +17,7 @@ static bool list_part(void *context, const struct result_set *set, enum result_p
 
 	if (out->len > LISTING_MAX)
 		return false;
-	if (!witnessing_shows(listing->call->daemon, listing->call->partition, set))
+	if (!witnessing_shows(listing->call->daemon, set))
 		return true;
 	cbor_put_array(out, 4);
 	cbor_put_uint(out, set->id + part);
@@ -67,7 +67,7 @@ enum err request_FETCH(struct call *call)
 		return call_refuse(call, e, slice_of(NULL, 0));
 	if ((e = results_get(&call->partition->results, role, id, io_monotonic_ms(), &set)))
 		return e;
-	if (!witnessing_shows(call->daemon, call->partition, set))
+	if (!witnessing_shows(call->daemon, set))
 		return failed(ERR_NOT_FOUND, "no quorum of witnesses has cosigned its record yet");
 	if ((e = wire_put_payload(&call->results, buf_slice(&set->parts[id - set->id]))))
 		return e;

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "audit/audit.h"
 #include "plugin/wire.h"
 
 #define RESULT_LABEL_MAX 255
@@ -24,7 +25,9 @@ struct result_set {
 	enum wire_role role;
 	char label[RESULT_LABEL_MAX + 1];
 	uint64_t made_ms;
-	uint64_t covers; /* not to be shown before so many records of its tree are witnessed */
+	/* Not to be shown before so many records of this tree, or shard of one, are witnessed. */
+	uint64_t covers;
+	char covered[AUDIT_ORIGIN_MAX + 1];
 	bool has[RESULT_PARTS];
 	struct buf parts[RESULT_PARTS];
 	struct result_set *older, *newer; /* of the list, under its lock */

@@ -94,7 +94,7 @@ static long long clock_is_off(int64_t head, int64_t stamped)
 	return now < stamped - 1 ? now - stamped : 0;
 }
 
-static enum err write_record(struct stamps *s, const char *origin, const struct receipt *head,
+static enum err write_record(struct stamps *s, const struct receipt *head,
 			     const struct timestamp *stamp, struct slice token)
 {
 	long long off = clock_is_off(head->time, stamp->time);
@@ -111,30 +111,25 @@ static enum err write_record(struct stamps *s, const char *origin, const struct 
 			 off > 0 ? "ahead" : "behind");
 		log_warning("time anchor%s of %s", apart, stamp->authority);
 	}
-	return record_write(s->daemon, NULL, NULL, LEAF_TIME, slice_text(origin),
+	return record_write(s->daemon, NULL, NULL, LEAF_TIME, head->origin,
 			    "%llu records were there before %s, says %s%s; token SHA-256 %s",
 			    (unsigned long long)head->size, when, stamp->authority, apart, hex);
 }
 
-/* Under the newest signed head; a tree of its genesis alone has none. */
-static enum err stamp(struct stamps *s, struct audit_tree *tree, const char *origin, uint64_t *size)
+/* @receipt is one under the head, and of a tree by that name. */
+static enum err stamp(struct stamps *s, struct slice receipt, const struct receipt *head,
+		      const char *origin)
 {
-	CLEANUP(buf) struct buf leaf = BUF_INIT, receipt = BUF_INIT, token = BUF_INIT;
-	CLEANUP(buf) struct buf stamped = BUF_INIT;
+	CLEANUP(buf) struct buf token = BUF_INIT, stamped = BUF_INIT;
 	struct timestamp says;
-	struct receipt head;
 	enum err e;
 
-	if ((e = audit_leaf(tree, audit_tree_size(tree) - 1, &leaf, &receipt)) || !receipt.len)
+	if ((e = ask(s, head->signature, &token)) ||
+	    (e = timestamp_verify(buf_slice(&token), head->signature, buf_slice(&s->ca), &says)) ||
+	    (e = receipt_stamp(receipt, buf_slice(&token), &stamped)) ||
+	    (e = audit_stamped(s->daemon->audit, origin, head->size, buf_slice(&stamped))))
 		return e;
-	if ((e = receipt_read(buf_slice(&receipt), &head)) ||
-	    (e = ask(s, head.signature, &token)) ||
-	    (e = timestamp_verify(buf_slice(&token), head.signature, buf_slice(&s->ca), &says)) ||
-	    (e = receipt_stamp(buf_slice(&receipt), buf_slice(&token), &stamped)) ||
-	    (e = audit_stamped(s->daemon->audit, origin, head.size, buf_slice(&stamped))))
-		return e;
-	*size = head.size;
-	return write_record(s, origin, &head, &says, buf_slice(&token));
+	return write_record(s, head, &says, buf_slice(&token));
 }
 
 /* ---- a round ---- */
@@ -147,40 +142,44 @@ static bool stopping(struct stamps *s)
 	return is;
 }
 
-static enum err stamp_grown(struct stamps *s, struct audit_tree *tree, const char *origin)
+/* @own: the appliance's, which grows by the record of its own stamp too. That one alone is no reason
+ * for another. */
+static enum err stamp_grown(struct stamps *s, struct audit_tree *tree, bool own)
 {
+	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	char origin[AUDIT_ORIGIN_MAX + 1] = "";
 	struct anchored *known;
-	enum err e = find(s, origin, &known);
+	struct receipt head;
+	enum err e;
 
-	if (e || stopping(s) || audit_tree_size(tree) <= known->done)
+	if (stopping(s))
+		return OK;
+	if ((e = audit_stampable(tree, &receipt)) || !receipt.len)
 		return e;
-	return stamp(s, tree, origin, &known->done);
+	if ((e = receipt_read(buf_slice(&receipt), &head)))
+		return e;
+	memcpy(origin, head.origin.p, head.origin.left);
+	if ((e = find(s, origin, &known)) || head.size <= known->done)
+		return e;
+	if ((e = stamp(s, buf_slice(&receipt), &head, origin)))
+		return e;
+	known->done = head.size;
+	if (own && audit_tree_size(tree) == head.size + 1)
+		known->done++;
+	return OK;
 }
 
 static enum err stamp_partition(void *context, struct partition *partition)
 {
-	struct stamps *s = context;
-
-	return partition->tree ? stamp_grown(s, partition->tree, partition->origin) : OK;
+	return partition->tree ? stamp_grown(context, partition->tree, false) : OK;
 }
 
-/* The appliance's tree last: it grew by the round's own records. That of its own stamp alone is no
- * reason for another one. */
+/* The appliance's tree last: it grew by the round's own records. */
 static enum err round_once(struct stamps *s)
 {
-	struct daemon *daemon = s->daemon;
-	const char *origin = attest_origin(daemon->attest);
-	struct anchored *own;
-	enum err e;
+	enum err e = partitions_each(&s->daemon->partitions, stamp_partition, s);
 
-	if ((e = partitions_each(&daemon->partitions, stamp_partition, s)) ||
-	    (e = find(s, origin, &own)))
-		return e;
-	uint64_t before = own->done;
-	e = stamp_grown(s, daemon->tree, origin);
-	if (own->done > before && audit_tree_size(daemon->tree) == own->done + 1)
-		own->done++;
-	return e;
+	return e ? e : stamp_grown(s, s->daemon->tree, true);
 }
 
 static void tell(struct stamps *s, enum err e)

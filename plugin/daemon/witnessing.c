@@ -1,5 +1,7 @@
 #include "plugin/daemon/witnessing.h"
 
+#include <string.h>
+
 #include "audit/proof.h"
 #include "config/base/io.h"
 #include "plugin/daemon/witnesses.h"
@@ -15,33 +17,36 @@ enum err witnessing_ready(const struct daemon *daemon, const struct rules *rules
 			      "witnesses (audit.witnesses)");
 }
 
-bool witnessing_shows(struct daemon *daemon, const struct partition *partition,
-		      const struct result_set *set)
+bool witnessing_shows(struct daemon *daemon, const struct result_set *set)
 {
-	return !set->covers ||
-	       witnesses_covered(daemon->witnesses, partition->origin) >= set->covers;
+	return !set->covers || witnesses_covered(daemon->witnesses, set->covered) >= set->covers;
 }
 
-static enum err covers_of(struct slice proof, uint64_t *covers)
+/* What its own record is in. */
+static enum err find_cover(struct result_set *set)
 {
 	CLEANUP(leaf) struct leaf *leaf = NULL;
 	struct proof_parts parts;
 	enum err e;
 
-	if ((e = proof_read(proof, &parts)) || (e = leaf_read(parts.leaf, &leaf)))
+	if ((e = proof_read(buf_slice(&set->parts[RESULT_PROOF]), &parts)) ||
+	    (e = leaf_read(parts.leaf, &leaf)))
 		return e;
-	*covers = leaf->pos + 1;
+	if (leaf->origin.left >= sizeof set->covered)
+		return failed(ERR_RANGE, "an origin of %zu bytes", leaf->origin.left);
+	memcpy(set->covered, leaf->origin.p, leaf->origin.left);
+	set->covers = leaf->pos + 1;
 	return OK;
 }
 
-static enum err wait_in_turns(struct call *call, uint64_t covers, uint64_t until_ms)
+static enum err wait_in_turns(struct call *call, const struct result_set *set, uint64_t until_ms)
 {
 	struct daemon *daemon = call->daemon;
 
 	for (uint64_t now_ms; (now_ms = io_monotonic_ms()) < until_ms;) {
 		uint64_t ms = until_ms - now_ms < LOOK_MS ? until_ms - now_ms : LOOK_MS;
 
-		if (witnesses_await(daemon->witnesses, call->partition->origin, covers, ms))
+		if (witnesses_await(daemon->witnesses, set->covered, set->covers, ms))
 			return OK;
 		if (atomic_load(&daemon->ending))
 			return failed(ERR_GONE,
@@ -61,7 +66,7 @@ enum err witnessing_await(struct call *call, const struct rules *rules, struct r
 	if (rules->says->witness_required != WITNESS_REQUIRED)
 		return OK;
 	set->covers = UINT64_MAX;
-	if ((e = covers_of(buf_slice(&set->parts[RESULT_PROOF]), &set->covers)))
+	if ((e = find_cover(set)))
 		return e;
-	return wait_in_turns(call, set->covers, io_monotonic_ms() + rules->says->witness_wait_ms);
+	return wait_in_turns(call, set, io_monotonic_ms() + rules->says->witness_wait_ms);
 }

@@ -17,7 +17,6 @@ MUST enum err witnessing_ready(const struct daemon *daemon, const struct rules *
 MUST enum err witnessing_await(struct call *call, const struct rules *rules,
 			       struct result_set *set);
 /* Whether the set may be shown. */
-bool witnessing_shows(struct daemon *daemon, const struct partition *partition,
-		      const struct result_set *set);
+bool witnessing_shows(struct daemon *daemon, const struct result_set *set);
 
 #endif

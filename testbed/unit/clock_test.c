@@ -122,6 +122,26 @@ START_TEST(times_stay_when_the_newest_record_is_in_tiles_alone)
 }
 END_TEST
 
+START_TEST(the_next_shard_does_not_begin_before_the_end_of_the_last_one)
+{
+	struct leaf *leaves = calloc(2, sizeof *leaves);
+
+	start();
+	struct told before = tell();
+	shim_clock(-HOUR);
+	for (int i = 0; i < 2; i++) {
+		promised_leaf(&leaves[i], false);
+		leaves[i].time = (int64_t)(io_realtime_us() / 1000000);
+	}
+	leaves[1].type = LEAF_OPEN;
+	ck_assert_ok(audit_turn(trees[0], &leaves[0], &leaves[1]));
+	struct told after = tell();
+	check_held(&before, &after, HOUR);
+	free(leaves);
+	end();
+}
+END_TEST
+
 START_TEST(each_tree_has_times_of_its_own)
 {
 	start();
@@ -211,6 +231,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_record_stays_at_the_time_of_the_one_before_and_says_by_how_much);
 	tcase_add_test(t, times_stay_across_a_restart_with_an_earlier_clock);
 	tcase_add_test(t, times_stay_when_the_newest_record_is_in_tiles_alone);
+	tcase_add_test(t, the_next_shard_does_not_begin_before_the_end_of_the_last_one);
 	tcase_add_test(t, each_tree_has_times_of_its_own);
 	tcase_add_loop_test(t, a_time_that_is_held_is_claimed_with_its_error, 0,
 			    sizeof holds / sizeof *holds);
