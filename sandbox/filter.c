@@ -16,9 +16,9 @@
 #include "sandbox/processor.h"
 
 /* And the upper half, where clone(2) has no flags. */
-#define NAMESPACES                                                                           \
+#define LEAVING                                                                              \
 	(0xffffffff00000000u | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
-	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |                                       \
+	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_UNTRACED |                      \
 	 0x80u /* CLONE_NEWTIME; a signal to clone(2), never used */)
 #define CLOCKS                                                                              \
 	CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, \

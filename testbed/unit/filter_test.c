@@ -398,6 +398,7 @@ static const struct {
 	uint64_t args[3];
 	uint32_t answer;
 } asked[] = {
+	{ "a child out of sight", SYS_clone, ALL, { CLONE_UNTRACED | SIGCHLD }, DENY },
 	{ "isatty", SYS_ioctl, ALL, { 0, TCGETS }, ALLOW },
 	{ "readable bytes", SYS_ioctl, ALL, { 0, FIONREAD }, ALLOW },
 	{ "typing into a terminal", SYS_ioctl, ALL, { 0, TIOCSTI }, DENY },

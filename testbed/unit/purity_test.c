@@ -220,6 +220,20 @@ START_TEST(a_need_opens_what_it_says_and_nothing_else)
 }
 END_TEST
 
+START_TEST(no_child_is_out_of_sight)
+{
+	CLEANUP(run) struct run out = { 0 };
+	struct sandbox_image *image = tell("all", PURE, NULL);
+
+	run(image, &out);
+	ck_assert_ptr_nonnull(
+		strstr(buf_text(&out.output), "out of sight: Operation not permitted"));
+	ck_assert_ptr_nonnull(strstr(buf_text(&out.output), "again: process 3 ended 1, 0"));
+	ck_assert_ptr_null(strstr(buf_text(&out.output), "page of clocks 1"));
+	sandbox_image_drop(image);
+}
+END_TEST
+
 /* Tracing takes nothing from the limits, nor from the end of a run. */
 static const struct {
 	const char *argument, *more;
@@ -277,6 +291,7 @@ static Suite *suite(const char *name)
 			    (int)(sizeof samples / sizeof *samples));
 	tcase_add_test(t, what_is_not_pure_differs);
 	tcase_add_loop_test(t, a_need_opens_what_it_says_and_nothing_else, 0, NEED_ALL / 2 + 1);
+	tcase_add_test(t, no_child_is_out_of_sight);
 	tcase_add_loop_test(t, a_pure_program_ends_as_any_other, 0,
 			    (int)(sizeof ends / sizeof *ends));
 	suite_add_tcase(s, t);
