@@ -303,6 +303,45 @@ START_TEST(a_changed_answer_is_refused_and_not_made_anew)
 }
 END_TEST
 
+static void shell(const char *format)
+{
+	char command[512];
+
+	snprintf(command, sizeof command, "cd %s/state/requests/* && %s", world.dir, format);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(when_its_time_is_over_an_id_is_a_new_one)
+{
+	CLEANUP(outcome) struct outcome out = { 0 }, again = { 0 };
+
+	ck_assert_ok(ask(OP_RUN, "echo\nx", &out));
+	shell("touch -d '2 days ago' *");
+	restart();
+	shell("test -z \"$(ls)\"");
+	ck_assert_ok(ask(OP_RUN, "echo\ny", &again));
+	ck_assert_uint_eq(in_the_log(NULL).executions, 2);
+}
+END_TEST
+
+/* 1 GiB is the default quota of a partition. */
+START_TEST(a_used_up_quota_refuses_new_ids_and_answers_those_it_has)
+{
+	CLEANUP(outcome) struct outcome out = { 0 }, again = { 0 }, no = { 0 }, free = { 0 };
+
+	ck_assert_ok(ask(OP_RUN, "echo\nx", &out));
+	shell("truncate -s 1G $(printf %064d 7).proof");
+	restart();
+	ck_assert_ok(ask(OP_RUN, "echo\nx", &again));
+	same(&out, &again);
+	world.request = slice_text("payment 8");
+	ck_assert_err(ask(OP_RUN, "echo\nx", &no), ERR_LIMIT);
+	ck_assert_uint_eq(in_the_log("used up").refusals, 1);
+	world.request = slice_of(NULL, 0);
+	ck_assert_ok(ask(OP_RUN, "echo\nx", &free));
+}
+END_TEST
+
 /* ---- kill -9 ---- */
 
 static void die_at(enum moment moment)
@@ -434,6 +473,8 @@ static void add(TCase *t)
 	tcase_add_test(t, the_same_request_at_once_runs_once);
 	tcase_add_test(t, a_client_that_hangs_up_finds_its_answer);
 	tcase_add_test(t, nothing_of_it_can_be_read_on_the_disk);
+	tcase_add_test(t, when_its_time_is_over_an_id_is_a_new_one);
+	tcase_add_test(t, a_used_up_quota_refuses_new_ids_and_answers_those_it_has);
 	tcase_add_loop_test(t, a_changed_answer_is_refused_and_not_made_anew, 0, 2);
 }
 
