@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/note.h"
 #include "audit/shard.h"
 #include "audit/state.h"
 #include "audit/tiles.h"
@@ -21,6 +22,17 @@ struct audit_tree *turn_last_locked(struct audit_tree *tree)
 	return tree;
 }
 
+/* A closed shard whose last checkpoint is there needs no other one: its key may be gone. */
+static void adopt_checkpoint(struct audit_tree *tree)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct note note;
+
+	if (!public_newest(tree->audit->trees_dir, tree->book->origin, &raw) &&
+	    !note_read(buf_slice(&raw), &note) && note.size == tree->book->tree.size)
+		atomic_store(&tree->published, note.size);
+}
+
 enum err turn_adopt(struct audit *audit)
 {
 	for (size_t i = 0; i < audit->trees_n; i++) {
@@ -32,6 +44,7 @@ enum err turn_adopt(struct audit *audit)
 			continue;
 		if ((e = shard_next(tree->book->origin, next)))
 			return e;
+		adopt_checkpoint(tree);
 		tree->successor = tree_of_locked(audit, next);
 		if (tree->book->pruned && (e = public_remove(audit->trees_dir, tree->book->origin)))
 			return e;
