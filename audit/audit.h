@@ -26,7 +26,7 @@ struct audit_key {
 	unsigned long handle;
 	int alg;                  /* COSE_ES256 (cose.h) */
 	struct slice certificate; /* DER of the leaf certificate; its SHA-256 gives kid and x5t */
-	struct slice chain;       /* DER of its issuer, the appliance's CA, and those above (chain.h) */
+	struct slice chain; /* DER of its issuer, the appliance's CA, and those above (chain.h) */
 	/* After a rollover: the tree's key before this one, which checkpoints are signed by too. */
 	bool overlap;
 	unsigned long former;
