@@ -31,3 +31,13 @@ bool clock_was_set(struct clock_watch *watch, int64_t *by_us)
 	*watch = (struct clock_watch){ apart_us, true };
 	return *by_us > SET_US || *by_us < -SET_US;
 }
+
+bool clock_is_steady(struct clock_steadiness *s, uint64_t now_ms)
+{
+	bool first = !s->watch.begun;
+	int64_t by_us;
+
+	if (clock_was_set(&s->watch, &by_us) || first)
+		s->since_ms = now_ms;
+	return now_ms - s->since_ms >= CLOCK_STEADY_MS;
+}

@@ -23,4 +23,14 @@ struct clock_watch {
  * settings. @by_us: forward, or back if negative. */
 bool clock_was_set(struct clock_watch *watch, int64_t *by_us);
 
+/* What can't be undone must not hang on one wrong step of the clock. */
+#define CLOCK_STEADY_MS 3600000
+struct clock_steadiness {
+	struct clock_watch watch;
+	uint64_t since_ms; /* of the monotonic clock: no step since */
+};
+/* Has the clock made no step in the last CLOCK_STEADY_MS of @now_ms (monotonic), and been watched as
+ * long? Call it at least every few minutes. */
+bool clock_is_steady(struct clock_steadiness *s, uint64_t now_ms);
+
 #endif

@@ -43,7 +43,10 @@ struct daemon {
 	struct seals seals;
 	struct answers answers;
 	uint64_t answering_ms;    /* the server's: when answering_tick last looked */
-	uint64_t sealing_ms;      /* the server's: when sealing_tick last looked */
+	/* The server's: when sealing_tick last looked, and whether the clock can be relied on. */
+	uint64_t sealing_ms;
+	struct clock_steadiness sealing_clock;
+	bool sealing_steady;
 	uint64_t sharding_ms;     /* and shards_tick */
 	struct clock_watch clock; /* the server's */
 	struct clients clients;

@@ -163,7 +163,9 @@ enum err request_SEALED(struct call *call)
 
 /* ---- time ---- */
 
-/* The policy in force says how long; where it keeps nothing any more, that of each day's beginning. */
+/* The policy in force says how long; where it keeps nothing any more, that of each day's beginning.
+ * A day whose key was destroyed because the clock ran ahead for a moment is gone: so only what an hour
+ * without a step of the clock calls old is. */
 static enum err look_after(void *context, struct partition *p)
 {
 	CLEANUP(rules) struct rules *rules = partition_rules(p);
@@ -173,7 +175,8 @@ static enum err look_after(void *context, struct partition *p)
 	enum err e;
 
 	if ((e = seals_ring(&daemon->seals, p->serial, &ring)) ||
-	    (e = seals_expire(&daemon->seals, p->serial, seals_today(), days)) ||
+	    (daemon->sealing_steady &&
+	     (e = seals_expire(&daemon->seals, p->serial, seals_today(), days))) ||
 	    (e = record_notes(daemon, p, NULL, ring)) ||
 	    (e = seals_sweep(&daemon->seals, p->serial, SWEEP_FILES)))
 		log_warning("sealed payloads of partition %s: %s", p->serial, err_reason());
@@ -185,5 +188,6 @@ void sealing_tick(struct daemon *daemon, uint64_t now_ms)
 	if (daemon->sealing_ms && now_ms - daemon->sealing_ms < TICK_MS)
 		return;
 	daemon->sealing_ms = now_ms;
+	daemon->sealing_steady = clock_is_steady(&daemon->sealing_clock, now_ms);
 	(void)!partitions_each(&daemon->partitions, look_after, daemon); /* said why not */
 }

@@ -163,7 +163,7 @@ static void platform_cleanup(struct platform **platform)
 	free(*platform);
 }
 
-static enum err renew(struct daemon *daemon)
+static enum err renew(struct daemon *daemon, bool *measured)
 {
 	CLEANUP(platform) struct platform *platform = NULL;
 	CLEANUP(tcb_record) struct tcb_record *record = NULL;
@@ -177,6 +177,7 @@ static enum err renew(struct daemon *daemon)
 	    (e = write_record(daemon, platform, record)))
 		return failed(e, "the platform can't be measured: %s", err_reason());
 	put_in_force(daemon, STEAL(record), mapped);
+	*measured = true;
 	if ((e = check_accepted(daemon, platform)))
 		return failed(e, "the platform is not the one that was accepted: %s", err_reason());
 	return OK;
@@ -196,7 +197,7 @@ static bool is_measured(const struct config *config, struct tcb *tcb)
 	return same;
 }
 
-static void hold(struct tcb *tcb, enum err e)
+static void hold(struct tcb *tcb, enum err e, bool measured)
 {
 	char why[ERR_REASON_MAX];
 
@@ -204,6 +205,7 @@ static void hold(struct tcb *tcb, enum err e)
 	pthread_mutex_lock(&tcb->lock);
 	bool news = e && strcmp(tcb->held, why) != 0;
 	memcpy(tcb->held, why, sizeof tcb->held);
+	tcb->unaccepted = e && measured;
 	pthread_mutex_unlock(&tcb->lock);
 	if (news)
 		log_error("nothing is run: %s", why);
@@ -213,8 +215,9 @@ enum err tcb_renew(struct daemon *daemon)
 {
 	if (is_measured(daemon->config, &daemon->tcb))
 		return OK;
-	enum err e = renew(daemon);
-	hold(&daemon->tcb, e);
+	bool measured = false;
+	enum err e = renew(daemon, &measured);
+	hold(&daemon->tcb, e, measured);
 	return e == ERR_MISMATCH && daemon->tcb.current ? OK : e;
 }
 
@@ -301,7 +304,8 @@ enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
 	    (e = accept_leaf(daemon, caller, leaf, digest)))
 		return e;
 	pthread_mutex_lock(&daemon->tcb.lock);
-	if (daemon->tcb.current == record)
+	/* What can't be measured is held for another reason, which stays. */
+	if (daemon->tcb.current == record && daemon->tcb.unaccepted)
 		daemon->tcb.held[0] = 0;
 	pthread_mutex_unlock(&daemon->tcb.lock);
 	return OK;

@@ -32,6 +32,7 @@ struct tcb {
 	uint64_t mapped; /* a fingerprint of which files were mapped */
 	uint64_t measured_ms;
 	char held[ERR_REASON_MAX]; /* why nothing runs; empty: it may */
+	bool unaccepted;           /* it is measured, and held since nobody accepted it yet */
 	bool stopping;
 	pthread_cond_t stop;
 

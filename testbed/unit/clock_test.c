@@ -225,6 +225,24 @@ START_TEST(a_clock_that_was_set_is_noticed_once)
 }
 END_TEST
 
+START_TEST(a_clock_is_steady_an_hour_after_its_last_step)
+{
+	struct clock_steadiness s = { 0 };
+	uint64_t now_ms = 5000;
+
+	ck_assert(!clock_is_steady(&s, now_ms));
+	ck_assert(!clock_is_steady(&s, now_ms + CLOCK_STEADY_MS - 1));
+	ck_assert(clock_is_steady(&s, now_ms + CLOCK_STEADY_MS));
+	shim_clock(400 * 24 * HOUR);
+	now_ms += CLOCK_STEADY_MS + 1;
+	ck_assert(!clock_is_steady(&s, now_ms));
+	ck_assert(!clock_is_steady(&s, now_ms + CLOCK_STEADY_MS / 2));
+	shim_clock(0);
+	ck_assert(!clock_is_steady(&s, now_ms + CLOCK_STEADY_MS));
+	ck_assert(clock_is_steady(&s, now_ms + 2 * CLOCK_STEADY_MS));
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 60);
@@ -237,6 +255,7 @@ static void add(TCase *t)
 			    sizeof holds / sizeof *holds);
 	tcase_add_test(t, what_is_no_leaf_and_no_head_has_no_time);
 	tcase_add_test(t, a_clock_that_was_set_is_noticed_once);
+	tcase_add_test(t, a_clock_is_steady_an_hour_after_its_last_step);
 }
 
 int main(void)
