@@ -1,5 +1,6 @@
 /* processor.h - what the seccomp filter has to know of the processor. Besides it, only the calls in
- * syscalls.def that not every processor has are a matter of the processor. A new one is added here.
+ * syscalls.def that not every processor has, and what init takes out of pure programs (init/purity.c),
+ * are a matter of the processor. A new one is added here.
  */
 #ifndef SANDBOX_PROCESSOR_H
 #define SANDBOX_PROCESSOR_H
