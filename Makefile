@@ -1,6 +1,8 @@
 # Assay. Two commands on a fresh Debian 12: make demo, make check. All output goes to $(BUILD).
 
 BUILD ?= build
+# One name for each file, however the folder was named: dependencies would not fit otherwise.
+override BUILD := $(abspath $(BUILD))
 CC = gcc
 SAN ?=
 WERROR ?=
