@@ -429,6 +429,21 @@ static enum err make_tree(struct audit *audit, const char *origin, struct key *k
 	return e;
 }
 
+/* The key of a head of before: that of now, or, when a rollover was cut short, the former one. */
+static struct key *head_key_locked(const struct audit_tree *tree)
+{
+	const struct ledger_tree *book = tree->book;
+	struct audit_key former = tree->key->key;
+
+	if (!book->former.len ||
+	    !receipt_head_verify(&book->head, book->origin, former.certificate))
+		return key_hold(tree->key);
+	former.handle = former.former;
+	former.overlap = false;
+	former.certificate = buf_slice(&book->former);
+	return key_new(&former);
+}
+
 /* Heads of before the log was opened are published again, and wanted ones signed. */
 static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
 {
@@ -443,12 +458,13 @@ static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
 		return;
 	atomic_init(&head->references, 1);
 	head->tree = tree;
-	head->key = key_hold(tree->key);
+	head->key = head_key_locked(tree);
 	head->signed_head.size = old->size;
 	memcpy(head->signed_head.root, old->root, SHA256_SIZE);
 	buf_put_slice(&head->signed_head.protected, buf_slice(&old->protected));
 	buf_put_slice(&head->signed_head.signature, buf_slice(&old->signature));
-	if (buf_check(&head->signed_head.protected) || buf_check(&head->signed_head.signature))
+	if (!head->key || buf_check(&head->signed_head.protected) ||
+	    buf_check(&head->signed_head.signature))
 		head_drop(head); /* the next one will do */
 	else
 		tree->head = head;
@@ -479,19 +495,12 @@ static enum err renew(struct audit *audit, struct audit_tree *tree, struct key *
 	return OK;
 }
 
-enum err tree_ready(struct audit *audit, const char *origin, struct key *key, struct leaf *genesis,
-		    struct audit_tree **out)
+static enum err make_ready(struct audit *audit, const char *origin, struct key *key,
+			   struct leaf *genesis, struct audit_tree **out)
 {
-	struct audit_tree *tree;
+	struct audit_tree *tree = *out;
 	enum err e;
 
-	pthread_mutex_lock(&audit->lock);
-	tree = tree_of_locked(audit, origin);
-	pthread_mutex_unlock(&audit->lock);
-	if (tree && tree->book->pruned) {
-		*out = tree;
-		return OK;
-	}
 	e = tree ? renew(audit, tree, key) : make_tree(audit, origin, key, genesis, &tree);
 	if (e || (e = public_tree(audit->trees_dir, origin, buf_slice(&key->certificate),
 				  buf_slice(&key->chain))))
@@ -502,6 +511,36 @@ enum err tree_ready(struct audit *audit, const char *origin, struct key *key, st
 	pthread_mutex_unlock(&audit->lock);
 	*out = tree;
 	return OK;
+}
+
+/* A closed shard is signed no more: it keeps the certificate of the key that signed it last. */
+static struct key *key_for_locked(const struct audit_tree *tree, struct key *key)
+{
+	struct audit_key kept = { .handle = key->key.handle, .alg = key->key.alg };
+
+	if (!tree || !tree->successor || tree->wants_head)
+		return key_hold(key);
+	kept.certificate = buf_slice(&tree->book->certificate);
+	kept.chain = buf_slice(&tree->book->ca);
+	return key_new(&kept);
+}
+
+enum err tree_ready(struct audit *audit, const char *origin, struct key *given,
+		    struct leaf *genesis, struct audit_tree **out)
+{
+	struct audit_tree *tree;
+	enum err e;
+
+	pthread_mutex_lock(&audit->lock);
+	tree = tree_of_locked(audit, origin);
+	struct key *key = key_for_locked(tree, given);
+	pthread_mutex_unlock(&audit->lock);
+	*out = tree;
+	if (!key)
+		return failed(ERR_MEMORY, "a key's certificates");
+	e = tree && tree->book->pruned ? OK : make_ready(audit, origin, key, genesis, out);
+	key_drop(key);
+	return e;
 }
 
 static struct audit_tree *next_shard(struct audit_tree *tree)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "audit/auditor_inner.h"
+#include "audit/certificate.h"
 #include "audit/note.h"
 #include "audit/tilecheck.h"
 #include "audit/tiles.h"
@@ -107,15 +108,20 @@ static enum err check_roots(const struct walk *walk, const struct tilecheck_tree
 static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
 {
 	struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
+	int64_t from;
 	enum err e;
 
 	if (!book || !tree->size || book->pruned || !book->certificate.len)
 		return OK;
-	walk->seen[book->number].newest = tree->oldest;
-	if ((e = walk_chain(walk, book)))
-		return e;
 	walk->seen[book->number].newest = tree->newest;
-	return walk_chain(walk, book);
+	if ((e = walk_chain(walk, book)) ||
+	    (e = certificate_begins(buf_slice(&book->certificate), &from)))
+		return e;
+	/* What there was before a rollover, the key before signed. */
+	return book->former.len || from <= tree->oldest
+		       ? OK
+		       : failed(ERR_CRYPTO, "%s: its key's certificate is younger than its records",
+				tree->origin);
 }
 
 static enum err open_trees(const struct walk *walk, struct tilecheck_tree *to)

@@ -1,6 +1,7 @@
 #include "audit/certificate.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "audit/shard.h"
 #include "audit/x509.h"
@@ -137,6 +138,20 @@ enum err certificate_check_ca(struct slice certificate, const uint8_t point[CERT
 	    !X509_get0_subject_key_id(x))
 		return failed(ERR_CRYPTO,
 			      "the certificate is not one of a CA that may issue others");
+	return OK;
+}
+
+enum err certificate_begins(struct slice certificate, int64_t *from)
+{
+	CLEANUP(x509) X509 *x = NULL;
+	struct tm tm;
+	enum err e = x509_parse(certificate, &x);
+
+	if (e)
+		return e;
+	if (ASN1_TIME_to_tm(X509_get0_notBefore(x), &tm) != 1)
+		return failed(ERR_CRYPTO, "a certificate has no proper time");
+	*from = (int64_t)timegm(&tm);
 	return OK;
 }
 

@@ -43,6 +43,8 @@ MUST enum err certificate_request(const struct certificate_spec *spec,
 /* Is it one of a CA that may sign certificates, with this key? ERR_CRYPTO says what does not hold. */
 MUST enum err certificate_check_ca(struct slice certificate,
 				   const uint8_t point[CERTIFICATE_POINT]);
+/* Since when it is valid, seconds since 1970. */
+MUST enum err certificate_begins(struct slice certificate, int64_t *from);
 /* The common name of its subject: @name has room for 64 bytes. */
 MUST enum err certificate_name(struct slice certificate, char name[CERTIFICATE_NAME]);
 

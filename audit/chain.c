@@ -247,7 +247,9 @@ static enum err check_chain(X509 *x, const struct chain *chain, struct slice der
 	if (X509_NAME_cmp(X509_get_issuer_name(x), X509_get_subject_name(sk_X509_value(list, 0))))
 		return failed(ERR_CRYPTO, "the certificate is not one of the appliance's CA: it "
 					  "names another issuer");
-	return check_path(x, list, ca, at);
+	/* An anchor is a name and a key (RFC 5280 section 6.1.1): what counts is when the certificate that
+	 * came along was valid, and not when the one that was given is. */
+	return check_path(x, list, sk_X509_value(list, (int)place), at);
 }
 
 enum err chain_verify(struct slice certificate, const struct chain *chain, struct slice ca,

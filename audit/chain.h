@@ -33,7 +33,7 @@ MUST enum err chain_find(const struct chain *chain, struct slice ca, size_t *at)
 MUST enum err chain_check(const struct chain *chain, int64_t at);
 
 /* Is @certificate one for signing for @origin (NULL: any), valid at the time @at (seconds since 1970)
- * with all above it, up to @ca (DER), whichever of the chain that is? Without a chain (NULL), @ca must
+ * with all above it, up to @ca (DER), whichever of the chain that is, renewed or not? Without a chain (NULL), @ca must
  * have issued it. ERR_CRYPTO says in words what does not hold. */
 MUST enum err chain_verify(struct slice certificate, const struct chain *chain, struct slice ca,
 			   const char *origin, int64_t at);

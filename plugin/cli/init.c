@@ -128,6 +128,7 @@ static enum err run_daemon(const struct cli *cli, const struct config *config,
 
 struct wishes {
 	const char *copy, *request, *certificate, *chain;
+	bool renew;
 };
 
 /* The CA's certificate and those above it, one after another, as the daemon reads them. */
@@ -155,6 +156,7 @@ static enum err run(struct cli *cli, const struct config *config, const struct w
 	CLEANUP(fd) int input = -1;
 	struct task task = { wishes->request       ? "--request"
 			     : wishes->certificate ? "--certified"
+			     : wishes->renew       ? "--renew"
 						   : "--init",
 			     -1 };
 	enum err e;
@@ -215,11 +217,16 @@ int cmd_init(struct cli *cli)
 		CLI_TEXT("chain", "FILE", &wishes.chain,
 			 "the certificates above it, up to the root, where they are not in the "
 			 "same file"),
+		CLI_FLAG("renew", &wishes.renew,
+			 "give the CA a new certificate of the same key, while the daemon is "
+			 "stopped"),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 
 	if (code)
 		return code;
+	if (wishes.renew && (wishes.request || wishes.certificate))
+		return cli_usage(cli, "--renew is for a CA that certified itself");
 	if (wishes.request && (wishes.certificate || wishes.copy))
 		return cli_usage(cli, "--csr comes first, --certificate and -o later");
 	if (wishes.chain && !wishes.certificate)

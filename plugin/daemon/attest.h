@@ -36,12 +36,15 @@ struct token *attest_device(const struct attest *attest);
  * store key, and writes all that into @state, "initialised" last. ERR_EXISTS when it is there. */
 MUST enum err attest_initialise(struct attest *attest, struct state *state);
 /* The same in two steps, for a CA that somebody else's PKI certifies: makes its key, and writes a
- * request (PKCS#10) into @state; */
+ * request (PKCS#10) into @state; of an appliance that is initialised, for a renewal. */
 MUST enum err attest_request(struct attest *attest, struct state *state);
-/* then takes its certificate with those above it, up to a root (PEM), and does the rest. ERR_CRYPTO
- * says why it can't be used: another key, no CA, not valid now, a chain that does not hold. */
+/* Then takes its certificate with those above it, up to a root (PEM), and does the rest, unless that was
+ * done. ERR_CRYPTO says why it can't be used: another key, no CA, not valid now, a chain that does not
+ * hold, or, for a renewal, a name that is not the one that issued the others. */
 MUST enum err attest_certified(struct attest *attest, struct state *state,
 			       struct slice certificates);
+/* Gives the CA that certified itself a new certificate, of the same name and key. */
+MUST enum err attest_renew(struct attest *attest, struct state *state);
 /* Start: finds the keys, reads the certificates, gives @state its store key. */
 MUST enum err attest_load(struct attest *attest, struct state *state);
 

@@ -233,7 +233,7 @@ static enum err finish(struct attest *attest, struct state *state)
 }
 
 /* The CA's name is the appliance's: no two have the same. */
-static enum err make_ca(struct attest *attest, struct certificate_spec *spec,
+static void describe_ca(const struct attest *attest, struct certificate_spec *spec,
 			char serial[2 * STATE_UEID_SIZE + 1])
 {
 	int64_t now = (int64_t)time(NULL);
@@ -244,6 +244,12 @@ static enum err make_ca(struct attest *attest, struct certificate_spec *spec,
 					   .serial = serial,
 					   .not_before = now - GRACE,
 					   .not_after = now + YEARS(CERTIFICATE_YEARS) };
+}
+
+static enum err make_ca(struct attest *attest, struct certificate_spec *spec,
+			char serial[2 * STATE_UEID_SIZE + 1])
+{
+	describe_ca(attest, spec, serial);
 	return make_pair(attest, KEY_CA, &attest->ca, spec->point);
 }
 
@@ -267,23 +273,6 @@ enum err attest_initialise(struct attest *attest, struct state *state)
 	return finish(attest, state);
 }
 
-/* Asked for again, it is the same one, of the same key: a certificate may be on its way. */
-enum err attest_request(struct attest *attest, struct state *state)
-{
-	struct audit_signer signer = attest_signer(attest);
-	CLEANUP(buf) struct buf request = BUF_INIT;
-	char serial[2 * STATE_UEID_SIZE + 1];
-	struct certificate_spec spec;
-	enum err e;
-
-	if (!state_read(state, STATE_CA_REQUEST, CERTIFICATE_MAX, &request))
-		return refuse_initialised(state);
-	if ((e = begin(attest, state)) || (e = make_ca(attest, &spec, serial)) ||
-	    (e = certificate_request(&spec, &signer, attest->ca, &request)))
-		return e;
-	return state_write(state, STATE_CA_REQUEST, buf_slice(&request));
-}
-
 static enum err find_ca(struct attest *attest, uint8_t point[CERTIFICATE_POINT])
 {
 	CK_OBJECT_HANDLE public;
@@ -295,25 +284,112 @@ static enum err find_ca(struct attest *attest, uint8_t point[CERTIFICATE_POINT])
 	return token_ec_point(attest->token, public, point);
 }
 
-enum err attest_certified(struct attest *attest, struct state *state, struct slice certificates)
+/* Asked for again, it is the same one, of the same key: a certificate may be on its way. */
+enum err attest_request(struct attest *attest, struct state *state)
 {
+	struct audit_signer signer = attest_signer(attest);
 	CLEANUP(buf) struct buf request = BUF_INIT;
-	uint8_t point[CERTIFICATE_POINT];
+	char serial[2 * STATE_UEID_SIZE + 1];
+	struct certificate_spec spec;
+	bool done;
+	enum err e;
+
+	if ((e = state_initialised(state, &done)))
+		return e;
+	if (!done && !state_read(state, STATE_CA_REQUEST, CERTIFICATE_MAX, &request))
+		return OK;
+	if (done) {
+		if ((e = attest_read_ueid(attest, state)))
+			return e;
+		describe_ca(attest, &spec, serial);
+		e = find_ca(attest, spec.point);
+	} else if (!(e = begin(attest, state))) {
+		e = make_ca(attest, &spec, serial);
+	}
+	if (e || (e = certificate_request(&spec, &signer, attest->ca, &request)))
+		return e;
+	return state_write(state, STATE_CA_REQUEST, buf_slice(&request));
+}
+
+static enum err check_ca(const struct attest *attest, const uint8_t point[CERTIFICATE_POINT])
+{
 	struct chain chain;
 	enum err e;
 
-	if ((e = refuse_initialised(state)))
-		return e;
-	if (state_read(state, STATE_CA_REQUEST, CERTIFICATE_MAX, &request))
-		return failed(ERR_STATE, "no certificate was requested: run \"assay init --csr\"");
-	if ((e = attest_read_ueid(attest, state)) || (e = find_ca(attest, point)) ||
-	    (e = chain_from_file(certificates, &attest->chain)) ||
-	    (e = chain_read(buf_slice(&attest->chain), &chain)) ||
-	    (e = certificate_check_ca(chain.of[0], point)) ||
-	    (e = chain_check(&chain, (int64_t)time(NULL))))
-		return failed(e, "the CA's certificate: %s", err_reason());
 	if (attest->chain.len > CERTIFICATE_MAX)
 		return failed(ERR_RANGE, "a chain of %zu bytes, at most %d", attest->chain.len,
 			      CERTIFICATE_MAX);
-	return finish(attest, state);
+	if ((e = chain_read(buf_slice(&attest->chain), &chain)) ||
+	    (e = certificate_check_ca(chain.of[0], point)))
+		return e;
+	return chain_check(&chain, (int64_t)time(NULL));
+}
+
+/* The CA's certificate anew, of the same name and key: what it issued must be its still. */
+static enum err renew(struct attest *attest, const struct state *state)
+{
+	struct slice root;
+	struct chain chain;
+	enum err e;
+
+	if ((e = state_read(state, STATE_APPLIANCE_DER, CERTIFICATE_MAX, &attest->appliance_der)) ||
+	    (e = chain_read(buf_slice(&attest->chain), &chain)))
+		return e;
+	root = chain.of[chain.n - 1];
+	if ((e = chain_verify(buf_slice(&attest->appliance_der), &chain, root, attest->origin,
+			      (int64_t)time(NULL))))
+		return failed(e, "it is none for what the CA issued: %s", err_reason());
+	return write_certificates(attest, state);
+}
+
+static enum err take_ca(struct attest *attest, struct state *state, struct slice certificates,
+			bool done)
+{
+	CLEANUP(buf) struct buf request = BUF_INIT;
+	uint8_t point[CERTIFICATE_POINT];
+	enum err e;
+
+	if (!done && state_read(state, STATE_CA_REQUEST, CERTIFICATE_MAX, &request))
+		return failed(ERR_STATE, "no certificate was requested: run \"assay init --csr\"");
+	if ((e = attest_read_ueid(attest, state)) || (e = find_ca(attest, point)) ||
+	    (e = chain_from_file(certificates, &attest->chain)) || (e = check_ca(attest, point)) ||
+	    (done && (e = renew(attest, state))))
+		return failed(e, "the CA's certificate: %s", err_reason());
+	return OK;
+}
+
+enum err attest_certified(struct attest *attest, struct state *state, struct slice certificates)
+{
+	bool done;
+	enum err e = state_initialised(state, &done);
+
+	if (e || (e = take_ca(attest, state, certificates, done)))
+		return e;
+	return done ? OK : finish(attest, state);
+}
+
+enum err attest_renew(struct attest *attest, struct state *state)
+{
+	struct audit_signer signer = attest_signer(attest);
+	CLEANUP(buf) struct buf now = BUF_INIT;
+	char serial[2 * STATE_UEID_SIZE + 1];
+	struct certificate_spec spec;
+	struct chain chain;
+	bool done;
+	enum err e;
+
+	if ((e = state_initialised(state, &done)))
+		return e;
+	if (!done)
+		return failed(ERR_STATE, "%s is not initialised", state_path(state));
+	if ((e = state_read(state, STATE_CA_DER, CERTIFICATE_MAX, &now)) ||
+	    (e = chain_read(buf_slice(&now), &chain)) || (e = attest_read_ueid(attest, state)))
+		return e;
+	if (chain.n > 1)
+		return failed(ERR_STATE, "somebody else certified the CA: ask there (--csr)");
+	describe_ca(attest, &spec, serial);
+	if ((e = find_ca(attest, spec.point)) ||
+	    (e = certificate_make(&spec, &signer, attest->ca, &attest->chain)))
+		return e;
+	return renew(attest, state);
 }

@@ -10,6 +10,7 @@
 #include "config/base/log.h"
 #include "plugin/daemon/answering.h"
 #include "plugin/daemon/record.h"
+#include "plugin/daemon/rolling.h"
 #include "plugin/daemon/shards.h"
 #include "plugin/daemon/stamps.h"
 #include "plugin/daemon/witnesses.h"
@@ -196,7 +197,8 @@ static enum err open_parts(struct daemon *daemon, int launcher)
 	seals_init(&daemon->seals, daemon->state, daemon->attest);
 	answers_init(&daemon->answers, daemon->state, &daemon->seals, config->requests_ttl_seconds,
 		     config->requests_quota_bytes);
-	if ((e = open_log(daemon)) || (e = tcb_renew(daemon)) || (e = open_partitions(daemon)) ||
+	if ((e = open_log(daemon)) || (e = rolling_note_renewal(daemon)) ||
+	    (e = tcb_renew(daemon)) || (e = open_partitions(daemon)) ||
 	    (e = answering_settle(daemon)))
 		return e;
 	daemon->anchored = true;

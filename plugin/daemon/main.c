@@ -4,6 +4,7 @@
  *   assayd --config PATH --init   makes keys, certificates and state, once
  *   assayd --config PATH --request, --certified   the same in two steps: asks for the certificate of
  *                                 the CA, and takes it, with those above it, from standard input
+ *   assayd --config PATH --renew  gives the CA a new certificate of the same key
  */
 #include <grp.h>
 #include <limits.h>
@@ -129,8 +130,8 @@ static enum err become_daemon(const struct config *config)
 	return OK;
 }
 
-enum task { SERVE, INIT, REQUEST, CERTIFIED, NO_TASK };
-static const char *const tasks[] = { NULL, "--init", "--request", "--certified" };
+enum task { SERVE, INIT, REQUEST, CERTIFIED, RENEW, NO_TASK };
+static const char *const tasks[] = { NULL, "--init", "--request", "--certified", "--renew" };
 
 static enum err certified(struct attest *attest, struct state *state)
 {
@@ -149,8 +150,9 @@ static enum err initialise(const struct config *config, enum task task)
 	if ((e = become_daemon(config)) || (e = check_user(config)) || (e = harden()) ||
 	    (e = state_open(config->state, true, &state)) || (e = attest_open(config, &attest)))
 		return e;
-	if (task == REQUEST)
-		return attest_request(attest, state);
+	if (task == REQUEST || task == RENEW)
+		return task == REQUEST ? attest_request(attest, state)
+				       : attest_renew(attest, state);
 	if ((e = task == INIT ? attest_initialise(attest, state) : certified(attest, state)))
 		return e;
 	log_info("initialised %s in %s", attest_origin(attest), config->state);
@@ -197,7 +199,8 @@ int main(int argc, char **argv)
 	}
 	log_start("assayd", LOG_LEVEL_INFO);
 	if (!path) {
-		fprintf(stderr, "usage: assayd --config PATH [--init|--request|--certified]\n");
+		fprintf(stderr,
+			"usage: assayd --config PATH [--init|--request|--certified|--renew]\n");
 		return USAGE;
 	}
 	enum err e = start(path, task);

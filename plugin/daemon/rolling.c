@@ -13,6 +13,7 @@
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/request.h"
+#include "plugin/daemon/rolling.h"
 
 #define SETTLE_MS 5000
 #define SETTLE_POLL_MS 50
@@ -49,13 +50,16 @@ static enum err find_key(struct daemon *daemon, struct rolled *r)
 static enum err await_checkpoint(struct daemon *daemon, const struct rolled *r)
 {
 	uint64_t until = io_monotonic_ms() + SETTLE_MS;
-	enum err e;
+	struct audit_shard newest;
+	enum err e = audit_shard(record_tree(daemon, r->partition), &newest);
 
+	if (e)
+		return e;
 	do {
 		CLEANUP(buf) struct buf raw = BUF_INIT;
 		struct note note;
 
-		if ((e = audit_checkpoint(daemon->audit, r->origin, &raw)) == ERR_NOT_FOUND)
+		if ((e = audit_checkpoint(daemon->audit, newest.origin, &raw)) == ERR_NOT_FOUND)
 			return OK;
 		if (!e && !(e = note_read(buf_slice(&raw), &note)) &&
 		    !(e = note_verify(&note, r->key.certificate)))
@@ -155,6 +159,28 @@ static enum err take(struct call *call, struct rolled *r, bool *finishing)
 		r->partition = call->partition;
 	}
 	return (e = cbor_take_bool(&call->in, finishing)) ? e : call_end(call);
+}
+
+/* A renewal happens while no daemon runs, so the next one writes it down; the first one has none. */
+enum err rolling_note_renewal(struct daemon *daemon)
+{
+	CLEANUP(buf) struct buf known = BUF_INIT;
+	uint8_t digest[SHA256_SIZE];
+	char hex[2 * SHA256_SIZE + 1];
+	enum err e;
+
+	sha256_once(attest_chain(daemon->attest), digest);
+	hex_put(hex, digest, sizeof digest);
+	e = state_read(daemon->state, STATE_CA_RECORDED, SHA256_SIZE, &known);
+	if (e && e != ERR_NOT_FOUND)
+		return e;
+	if (slice_equal(buf_slice(&known), SLICE(digest)))
+		return OK;
+	if (known.len &&
+	    (e = record_write(daemon, NULL, NULL, LEAF_MANAGEMENT, slice_of(NULL, 0),
+			      "the CA's certificate was renewed: ca.der is of SHA-256 %s", hex)))
+		return e;
+	return state_write(daemon->state, STATE_CA_RECORDED, SLICE(digest));
 }
 
 enum err request_ROLLOVER(struct call *call)

@@ -7,6 +7,7 @@
  *   ca.csr         a request that somebody certify the CA, while no certificate came, and after
  *   ca.der ca.pem appliance.der     public: certificates of the appliance's CA with those above it, and
  *                  of its own key
+ *   ca.recorded    SHA-256 of ca.der, as it was at the last start
  *   bootcount      8 bytes, raised at each start
  *   store.key      key of the authenticated records, sealed by the daemon's token
  *   partitions/    one enrolment each, named by the hex of the token's serial
@@ -33,6 +34,7 @@
 #define STATE_UEID "ueid"
 #define STATE_CA_DER "ca.der"
 #define STATE_CA_REQUEST "ca.csr"
+#define STATE_CA_RECORDED "ca.recorded"
 #define STATE_CA_PEM "ca.pem"
 #define STATE_APPLIANCE_DER "appliance.der"
 #define STATE_STORE_KEY "store.key"

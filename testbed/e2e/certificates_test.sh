@@ -46,8 +46,7 @@ refuses "one that is not valid now" "expired" assay init --certificate "$PKI/lat
 refuses "and nothing starts yet" "not initialised" instance_start
 cat "$PKI/mid.pem" "$PKI/root.pem" >"$PKI/chain.pem"
 check "its certificate is taken" assay init --certificate "$PKI/ca.pem" --chain "$PKI/chain.pem" -o "$D/ca.pem"
-refuses "once" "initialised already" assay init --certificate "$PKI/ca.pem" --chain "$PKI/chain.pem"
-refuses "and no other is asked for" "initialised already" assay init --csr "$D/second.csr"
+refuses "after which nothing is made anew" "initialised already" assay init
 check "launcher and daemon start" instance_start
 check "bank-a is enrolled" instance_enroll_one a
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
@@ -164,7 +163,32 @@ for delay in 0 0.005 0.01 0.02 0.03 0.04 0.06 0.1; do
 done
 echo "# $rolled of 8 rollovers were answered before the kill"
 check "a rollover still works" as_admin "$D/bin/assay" rollover bank-a
+check "and is finished" as_admin "$D/bin/assay" rollover bank-a --finish
 check "and the first proof still holds" assay verify "$W/first" --ca "$PKI/ca.pem"
+
+# The vendor renews the CA's certificate: old proofs hold by the new one, and new ones by the old.
+refuses "not while the daemon runs" "another daemon|holds the lock|already open|wrong state" assay init --csr "$D/renew.csr"
+assay stop >/dev/null
+check "a renewal is asked for" assay init --csr "$D/renew.csr"
+same_key() { [ "$(openssl req -in "$D/renew.csr" -noout -pubkey)" = "$(openssl x509 -in "$PKI/ca.pem" -noout -pubkey)" ]; }
+check "for the same key" same_key
+check "the vendor certifies it" certify "$D/renew.csr" "$PKI/renewed.pem" -days 1500 -extfile <(extensions ,pathlen:0)
+check "another name, too" certify "$D/renew.csr" "$PKI/renamed.pem" -days 1500 -subj /CN=renamed -extfile <(extensions ,pathlen:0)
+refuses "which is refused" "none for what the CA issued" assay init --certificate "$PKI/renamed.pem" --chain "$PKI/chain.pem"
+refuses "and the CA does not certify itself any more" "somebody else certified" assay init --renew
+check "the renewed one is taken" assay init --certificate "$PKI/renewed.pem" --chain "$PKI/chain.pem" -o "$D/ca.pem"
+check "it starts" instance_start
+check "it runs" run renewed
+for trusted in ca renewed root; do
+	check "its proof holds by the vendor's $trusted" assay verify "$W/renewed" --ca "$PKI/$trusted.pem"
+	check "and the first one" assay verify "$W/first" --ca "$PKI/$trusted.pem"
+	check "and the log" assay audit verify --ca "$PKI/$trusted.pem"
+done
+check "the log tells" assay audit show --type management
+if [ "$(records "CA's certificate was renewed")" = 1 ]; then ok "of the renewal, once"; else not_ok "of $(records renewed) renewals"; fi
+check "keys are rolled over under it" as_admin "$D/bin/assay" rollover bank-a -o "$D/certificates/last.pem"
+openssl x509 -in "$D/certificates/last.pem" -out "$PKI/last.pem"
+says "and openssl verifies them" "last.pem: OK" openssl verify -x509_strict -CAfile "$PKI/root.pem" -untrusted "$D/certificates/last.pem" "$PKI/last.pem"
 
 # In a browser, which knows no OpenSSL.
 . testbed/browser.sh

@@ -105,8 +105,10 @@ static void put_head(const char *origin, uint64_t size, uint64_t claimed, unsign
 {
 	CLEANUP(receipt_head) struct receipt_head head = RECEIPT_HEAD_INIT;
 	CLEANUP(buf) struct buf signature = BUF_INIT;
-	struct audit_key key = { handle, COSE_ES256, buf_slice(&signer.certificates[0]),
-				 buf_slice(&signer.ca) };
+	struct audit_key key = { .handle = handle,
+				 .alg = COSE_ES256,
+				 .certificate = buf_slice(&signer.certificates[0]),
+				 .chain = buf_slice(&signer.ca) };
 	uint8_t digest[SHA256_SIZE];
 	tree_hash root;
 

@@ -46,8 +46,10 @@ static void open_log(void)
 		ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
 		return;
 	}
-	struct audit_key key = { SIGNER_KEY, COSE_ES256, buf_slice(&signer.certificates[0]),
-				 buf_slice(&signer.ca) };
+	struct audit_key key = { .handle = SIGNER_KEY,
+				 .alg = COSE_ES256,
+				 .certificate = buf_slice(&signer.certificates[0]),
+				 .chain = buf_slice(&signer.ca) };
 	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
 }
 

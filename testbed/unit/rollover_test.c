@@ -28,7 +28,7 @@ static void setup(void)
 	struct certificate_spec spec = { .name = "the next key",
 					 .origin = ORIGIN,
 					 .issuer = buf_slice(&signer.ca),
-					 .not_before = time(NULL) - 86400,
+					 .not_before = time(NULL) - 60,
 					 .not_after = time(NULL) + 86400 };
 	EVP_PKEY_get1_encoded_public_key(signer.keys[SIGNER_NEXT], &point);
 	memcpy(spec.point, point, sizeof spec.point);
@@ -50,12 +50,14 @@ static void teardown(void)
 	signer_remove(path);
 }
 
+#define SEGMENT ((uint64_t)256 << 10)
+
 static struct audit *open_log(void)
 {
 	struct audit_recovery recovery;
 	struct audit *audit;
 
-	MUST_DO(signer_open(&signer, path, 0, &recovery, &audit));
+	MUST_DO(signer_open(&signer, path, SEGMENT, &recovery, &audit));
 	return audit;
 }
 
@@ -90,6 +92,19 @@ static void record_under(struct audit_tree *tree, struct slice certificate)
 	MUST_DO(chain_verify(receipt.certificate, &receipt.chain, buf_slice(&signer.ca), ORIGIN,
 			     receipt.time));
 	free(leaf);
+}
+
+/* A record of before, with a receipt of now: under the last head, whichever key signed that. */
+static void old_record_holds(struct audit_tree *tree)
+{
+	CLEANUP(buf) struct buf leaf = BUF_INIT, raw = BUF_INIT;
+	struct receipt receipt;
+	uint8_t hash[SHA256_SIZE];
+
+	MUST_DO(audit_leaf(tree, 1, &leaf, &raw));
+	MUST_DO(receipt_read(buf_slice(&raw), &receipt));
+	leaf_hash(buf_slice(&leaf), hash);
+	MUST_DO(receipt_verify(&receipt, hash));
 }
 
 static void audited(void)
@@ -170,7 +185,9 @@ START_TEST(a_kill_between_two_steps_of_a_rollover_leaves_one_of_the_two_keys)
 		struct audit *audit = open_log();
 		struct audit_tree *tree = open_tree(audit, &now, false);
 
+		old_record_holds(tree);
 		record_under(tree, now.certificate);
+		old_record_holds(tree);
 		audit_close(audit);
 		audited();
 	}
@@ -199,12 +216,88 @@ START_TEST(checkpoints_carry_both_signatures_until_a_rollover_is_finished)
 }
 END_TEST
 
+static void records(struct audit_tree *tree, int n, int64_t age)
+{
+	struct leaf *leaf = malloc(sizeof *leaf);
+
+	for (int i = 0; i < n; i++) {
+		signer_leaf(leaf, "one of many");
+		leaf->time = time(NULL) - age;
+		MUST_DO(audit_record(tree, leaf));
+	}
+	free(leaf);
+}
+
+/* The write-ahead log begins with the new key then, and the tiles with records from before it. */
+START_TEST(records_older_than_the_key_of_now_are_no_offence)
+{
+	struct audit *audit = open_log();
+	struct leaf *genesis = malloc(sizeof *genesis);
+	struct audit_tree *tree;
+	struct auditor_report report;
+
+	signer_leaf(genesis, "genesis");
+	genesis->type = LEAF_OPEN;
+	genesis->time = time(NULL) - 7200;
+	MUST_DO(audit_tree(audit, ORIGIN, &old_key, genesis, &tree));
+	free(genesis);
+	records(tree, 50, 3600);
+	tree = open_tree(audit, &new_key, false);
+	records(tree, 200, 0);
+	audit_close(audit);
+	audit = open_log();
+	tree = open_tree(audit, &new_key, false);
+	records(tree, 2, 0);
+	audit_close(audit);
+	ck_assert_ok(auditor_verify(path, buf_slice(&signer.ca), NULL, NULL, &report));
+	ck_assert_uint_gt(report.trees[0].logged, 60); /* what was before is in tiles alone */
+	auditor_report_free(&report);
+}
+END_TEST
+
+static void turn(struct audit_tree *tree)
+{
+	struct leaf *close = malloc(sizeof *close), *genesis = malloc(sizeof *genesis);
+
+	signer_leaf(close, "a shard ends");
+	close->type = LEAF_CLOSE;
+	signer_leaf(genesis, "a shard begins");
+	genesis->type = LEAF_OPEN;
+	MUST_DO(audit_turn(tree, close, genesis));
+	free(close);
+	free(genesis);
+}
+
+/* Its last head is signed by a key of long ago, and so it stays. */
+START_TEST(a_closed_shard_survives_two_rollovers)
+{
+	struct audit_key keys[] = { old_key, new_key, old_key };
+	struct audit *audit = open_log();
+	struct audit_tree *tree = open_tree(audit, &keys[0], true);
+
+	record_under(tree, old_key.certificate);
+	turn(tree);
+	for (int i = 1; i < 3; i++) {
+		tree = open_tree(audit, &keys[i], false);
+		record_under(tree, keys[i].certificate);
+	}
+	audit_close(audit);
+	audit = open_log();
+	tree = open_tree(audit, &keys[2], false);
+	record_under(tree, keys[2].certificate);
+	audit_close(audit);
+	audited();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_kill_between_two_steps_of_a_rollover_leaves_one_of_the_two_keys, 0,
 			    STEPS);
+	tcase_add_test(t, records_older_than_the_key_of_now_are_no_offence);
+	tcase_add_test(t, a_closed_shard_survives_two_rollovers);
 	tcase_add_test(t, checkpoints_carry_both_signatures_until_a_rollover_is_finished);
 }
 
