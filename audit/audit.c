@@ -114,6 +114,18 @@ static void wait_for_room_locked(struct audit *audit)
 	pthread_cond_timedwait(&audit->room, &audit->lock, &until);
 }
 
+/* Without this a log that is written faster than it is published would grow until the disk is full. */
+static bool is_behind_locked(struct audit *audit)
+{
+	if (audit->publishing_fails || audit->segment <= audit->tiled_segment + SEGMENTS_BEHIND)
+		return false;
+	if (io_monotonic_ms() - audit->told_ms >= BEHIND_EVERY_MS) {
+		audit->publish_now = true;
+		pthread_cond_signal(&audit->publish);
+	}
+	return true;
+}
+
 /* Waits until a record of @most bytes can surely be written. */
 static enum err admit_locked(struct audit *audit, size_t most)
 {
@@ -126,8 +138,8 @@ static enum err admit_locked(struct audit *audit, size_t most)
 			return failed(ERR_IO, "the log has stopped: %s", audit->why);
 		if (audit->closing)
 			return failed(ERR_STATE, "the log is being closed");
-		bool fits = need <= wal_budget(audit->wal, why);
-		if (fits && audit->queued < audit->queue_max)
+		bool fits = need <= wal_budget(audit->wal, why), behind = is_behind_locked(audit);
+		if (fits && !behind && audit->queued < audit->queue_max)
 			return OK;
 		if (!fits && *why)
 			return failed(ERR_IO, "the log can take no more: %s", why);

@@ -341,6 +341,7 @@ static void release(struct audit *audit, struct batch *batch)
 		t->tree->touched = false;
 	}
 	audit->released_sequence = wal_sequence(audit->wal);
+	audit->segment = wal_segment(audit->wal);
 	audit->reserved -= batch->cost;
 	audit->counts.records += batch->leaves;
 	audit->counts.batches += batch->leaves > 0;

@@ -221,7 +221,10 @@ static void tell(struct audit *audit)
 		if (p->shelves[i] && shelf_settled(p->shelves[i]) > audit->trees[i]->tiled)
 			audit->trees[i]->tiled = shelf_settled(p->shelves[i]);
 	audit->rounds++;
+	audit->tiled_segment = p->scan.number;
+	audit->told_ms = io_monotonic_ms();
 	pthread_cond_broadcast(&audit->tiled);
+	pthread_cond_broadcast(&audit->room);
 	pthread_mutex_unlock(&audit->lock);
 }
 
@@ -376,6 +379,9 @@ static void publish_all(struct audit *audit)
 		checkpoints(audit);
 		e = retire(audit);
 	}
+	pthread_mutex_lock(&audit->lock);
+	audit->publishing_fails = e != OK;
+	pthread_mutex_unlock(&audit->lock);
 	if (!e) {
 		*p->said = 0;
 		return;

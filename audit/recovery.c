@@ -167,6 +167,7 @@ static enum err recover(struct audit *audit, struct scan *scan, struct last *las
 			  &audit->wal)))
 		return e;
 	audit->released_sequence = wal_sequence(audit->wal);
+	audit->segment = audit->tiled_segment = wal_segment(audit->wal);
 	return wal_reserve(audit->wal, ledger_snapshot_max(&audit->ledger));
 }
 

@@ -22,7 +22,9 @@
 #define OLD_WAIT_MS 10000     /* for a record to be in a tile */
 #define CLOSE_SIGN_MS 3000    /* how long audit_close waits for a signer that fails */
 #define QUEUE_DEFAULT 4096
-#define TRIM_EVERY 8192 /* leaves in tiles whose hashes are let go of at once */
+#define SEGMENTS_BEHIND 4   /* so many may wait for the publisher: then records do */
+#define BEHIND_EVERY_MS 250 /* readers of partial tiles get time to read them */
+#define TRIM_EVERY 8192     /* leaves in tiles whose hashes are let go of at once */
 
 /* A tree's key of one time, with copies of its certificates. */
 struct key {
@@ -122,8 +124,13 @@ struct audit {
 	bool stop;        /* for the signing and the publishing thread */
 	bool publish_now;
 	uint64_t released_sequence; /* frames before this one are released */
-	atomic_ulong rounds;        /* of the publisher, that went well */
-	unsigned long trimmed;      /* the committer's: the round after which it trimmed */
+	/* Segments of the write-ahead log: that of now, and the one that the publisher reads. Where
+	 * it can't go on, nobody waits for it: then it is the disk that bounds the log. */
+	uint64_t segment, tiled_segment;
+	uint64_t told_ms; /* when it did last */
+	bool publishing_fails;
+	atomic_ulong rounds;   /* of the publisher, that went well */
+	unsigned long trimmed; /* the committer's: the round after which it trimmed */
 
 	/* The committer's. */
 	struct head *pending, **pending_last; /* signed, released, not yet in the log */

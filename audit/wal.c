@@ -414,6 +414,11 @@ enum err wal_reserve(struct wal *wal, size_t snapshot)
 	return OK;
 }
 
+uint64_t wal_segment(const struct wal *wal)
+{
+	return wal->now.header.number;
+}
+
 uint64_t wal_sequence(const struct wal *wal)
 {
 	return wal->sequence;

@@ -47,6 +47,8 @@ MUST enum err wal_write(struct wal *wal, struct buf *raw, uint32_t entries, uint
  * Never to be tried again after a failure: the kernel forgets what it could not write. */
 MUST enum err wal_sync(struct wal *wal);
 
+/* The number of the segment of now. */
+uint64_t wal_segment(const struct wal *wal);
 /* The sequence of the next frame. */
 uint64_t wal_sequence(const struct wal *wal);
 

@@ -3,6 +3,7 @@
 #include "testbed/unit/check.h"
 #include "testbed/unit/signer.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include "audit/auditor.h"
 #include "audit/note.h"
 #include "audit/receipt.h"
+#include "audit/state.h"
 #include "audit/tiles.h"
 #include "testbed/crash/shim.h"
 
@@ -491,6 +493,36 @@ START_TEST(a_kill_after_any_step_of_publication_leaves_a_log_that_holds)
 }
 END_TEST
 
+static unsigned count_segments(void)
+{
+	char folder[100];
+	unsigned n = 0;
+
+	snprintf(folder, sizeof folder, "%s/wal", path);
+	DIR *list = opendir(folder);
+	ck_assert_ptr_nonnull(list);
+	for (struct dirent *d; (d = readdir(list));)
+		n += d->d_name[0] != '.';
+	closedir(list);
+	return n;
+}
+
+/* Beside those that wait: the one of now, the next one, and one that is being made or retired. */
+START_TEST(records_wait_when_publishing_is_behind)
+{
+	unsigned most = 0;
+
+	start(2);
+	for (int i = 0; i < 60; i++) {
+		write_records(200);
+		unsigned n = count_segments();
+		most = n > most ? n : most;
+	}
+	ck_assert_uint_le(most, SEGMENTS_BEHIND + 4);
+	end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 180);
@@ -498,6 +530,7 @@ static void add(TCase *t)
 	tcase_add_test(t, partial_tiles_that_were_superseded_go);
 	tcase_add_test(t, segments_whose_leaves_are_in_tiles_are_retired);
 	tcase_add_test(t, opening_reads_no_more_of_a_longer_log);
+	tcase_add_test(t, records_wait_when_publishing_is_behind);
 	tcase_add_test(t, any_record_has_a_fresh_receipt);
 	tcase_add_test(t, a_changed_record_in_a_tile_is_not_handed_out);
 	tcase_add_table(t, changed_tiles_are_found, harms);
