@@ -22,6 +22,7 @@
 #include "sandbox/package.h"
 
 #define PAGE 4096u
+#define TRAPS_MAX 3
 #define CLOCK_PAGES 16u            /* the kernel maps its data below its code: 3 to 6 pages */
 #define ALWAYS 0x9e3779b97f4a7c15u /* in place of what is random */
 #define OPTIONS                                                                                \
@@ -40,10 +41,8 @@ static bool find_vdso(void)
 
 	if (!p)
 		return true;
-	const Elf64_Phdr *part = (const Elf64_Phdr *)(p + head->e_phoff);
-	for (size_t i = 0; i < head->e_phnum; i++)
-		if (part[i].p_type == PT_LOAD)
-			vdso.size = part[i].p_memsz;
+	/* All of it is mapped, to the table of sections at its end; a part can't be unmapped. */
+	vdso.size = head->e_shoff + (size_t)head->e_shnum * head->e_shentsize;
 	const uint8_t *call = memmem(p, vdso.size, "\x0f\x05", 2);
 	vdso.call = call ? (size_t)(call - p) : 0;
 	return call;
@@ -88,8 +87,13 @@ static bool unmap(pid_t pid, uint64_t at, int *status, int *held)
 	call.orig_rax = (unsigned long long)-1; /* no call to be restarted */
 	call.rdi = at - CLOCK_PAGES * PAGE;
 	call.rsi = CLOCK_PAGES * PAGE + (vdso.size + PAGE - 1) / PAGE * PAGE;
-	return ptrace(PTRACE_SETREGS, pid, NULL, &call) == 0 && step(pid, status, held) &&
-	       ptrace(PTRACE_GETREGS, pid, NULL, &call) == 0 && call.rax == 0 &&
+	if (ptrace(PTRACE_SETREGS, pid, NULL, &call))
+		return false;
+	/* A trap that was due may come before the instruction. */
+	for (int i = 0; i < TRAPS_MAX && call.rip == at + vdso.call; i++)
+		if (!step(pid, status, held) || ptrace(PTRACE_GETREGS, pid, NULL, &call))
+			return false;
+	return call.rip == at + vdso.call + 2 && call.rax == 0 &&
 	       ptrace(PTRACE_SETREGS, pid, NULL, &regs) == 0;
 }
 
