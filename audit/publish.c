@@ -85,8 +85,15 @@ static enum err add_shelf(struct audit *audit, const char *origin, uint64_t size
 		more[p->n++] = NULL;
 		return OK;
 	}
-	if ((e = public_folder(audit->trees_dir, origin, !size, &folder)) ||
-	    (e = shelf_open(folder, size, root, &more[p->n])))
+	e = public_folder(audit->trees_dir, origin, !size, &folder);
+	if (!e)
+		e = shelf_open(folder, size, root, &more[p->n]);
+	/* It may be removed just now: the mark comes before. */
+	if (e && is_pruned(audit, p->n)) {
+		more[p->n] = NULL;
+		e = OK;
+	}
+	if (e)
 		return failed(e == ERR_NOT_FOUND ? ERR_MISMATCH : e, "%s: %s", origin,
 			      err_reason());
 	p->n++;

@@ -16,7 +16,7 @@ path, most, sent, end = sys.argv[1], int(sys.argv[2]), [0], time.monotonic() + 1
 def text(s): return bytes([0x60 + len(s)]) + s.encode()
 
 def hello(s):
-    s.send(b"\x83\x01\x01\x40")
+    s.send(b"\x83\x01\x02\x40")
     s.recv(65536)
 
 def guess():

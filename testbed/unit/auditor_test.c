@@ -108,7 +108,9 @@ static void put_head(const char *origin, uint64_t size, uint64_t claimed, unsign
 	struct audit_key key = { .handle = handle,
 				 .alg = COSE_ES256,
 				 .certificate = buf_slice(&signer.certificates[0]),
-				 .chain = buf_slice(&signer.ca) };
+				 .chain = buf_slice(&signer.ca),
+				 false,
+				 0 };
 	uint8_t digest[SHA256_SIZE];
 	tree_hash root;
 

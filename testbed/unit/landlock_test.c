@@ -36,6 +36,7 @@ START_TEST(what_is_not_listed_is_not_opened_any_more)
 	ck_assert_int_eq(opened("/usr/lib/new", O_WRONLY | O_CREAT), EACCES);
 	execl("/bin/true", "true", (char *)NULL);
 	ck_assert_int_eq(errno, EACCES);
+	_exit(0); /* a sanitizer's look at the end would need files */
 }
 END_TEST
 

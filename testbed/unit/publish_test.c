@@ -51,7 +51,9 @@ static void open_log(void)
 	struct audit_key key = { .handle = SIGNER_KEY,
 				 .alg = COSE_ES256,
 				 .certificate = buf_slice(&signer.certificates[0]),
-				 .chain = buf_slice(&signer.ca) };
+				 .chain = buf_slice(&signer.ca),
+				 false,
+				 0 };
 	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
 }
 
