@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "config/base/confined.h"
 #include "config/base/io.h"
 
 enum { FAILED = 1, USAGE = 2 };
@@ -94,10 +95,9 @@ static bool confine(const char *ca)
 		int what;
 		rlim_t most;
 	} limits[] = { { RLIMIT_CORE, 0 },
-
 		       { RLIMIT_NOFILE, 64 },
 		       { RLIMIT_CPU, 30 },
-		       { RLIMIT_DATA, 256 << 20 } };
+		       { RLIMIT_DATA, CONFINED_DATA_MAX } };
 
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		const struct rlimit limit = { limits[i].most, limits[i].most };

@@ -19,6 +19,7 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "audit/quote.h"
+#include "config/base/confined.h"
 #include "config/base/landlock.h"
 
 enum { FAILED = 1, USAGE = 2 };
