@@ -42,7 +42,7 @@ struct daemon {
 	struct partitions partitions;
 	struct seals seals;
 	struct answers answers;
-	uint64_t answering_ms;    /* the server's: when answering_tick last looked */
+	uint64_t answering_ms; /* the server's: when answering_tick last looked */
 	/* The server's: when sealing_tick last looked, and whether the clock can be relied on. */
 	uint64_t sealing_ms;
 	struct clock_steadiness sealing_clock;
