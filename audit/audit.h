@@ -78,6 +78,9 @@ MUST enum err audit_open(const struct audit_options *options, struct audit_recov
 /* Commits what is queued, signs, writes checkpoints, closes. Every ticket must be freed, and every
  * other thread out of the log, by then. NULL is allowed. */
 void audit_close(struct audit *audit);
+/* Only last records come now: a signer that fails is given up after some seconds, and what it was to
+ * sign is ERR_IO, in the log, and for the next start to sign. */
+void audit_end(struct audit *audit);
 
 /* The tree of an origin. Made with @genesis as its leaf 0 when it does not exist yet; @genesis may
  * be NULL when it must exist (ERR_NOT_FOUND). The key is copied; give the key of now. */

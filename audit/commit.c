@@ -40,7 +40,8 @@ static enum err sign_once(struct audit *audit, struct head *head)
 static bool give_up(struct audit *audit)
 {
 	pthread_mutex_lock(&audit->lock);
-	bool over = audit->closing && io_monotonic_ms() > audit->closing_ms + CLOSE_SIGN_MS;
+	bool over = (audit->closing || audit->ending) &&
+		    io_monotonic_ms() > audit->closing_ms + CLOSE_SIGN_MS;
 	pthread_mutex_unlock(&audit->lock);
 	return over;
 }

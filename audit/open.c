@@ -176,6 +176,14 @@ static void stop_threads(struct audit *audit)
 		pthread_join(audit->publisher, NULL);
 }
 
+void audit_end(struct audit *audit)
+{
+	pthread_mutex_lock(&audit->lock);
+	audit->ending = true;
+	audit->closing_ms = io_monotonic_ms();
+	pthread_mutex_unlock(&audit->lock);
+}
+
 void audit_close(struct audit *audit)
 {
 	if (!audit)

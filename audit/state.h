@@ -114,6 +114,7 @@ struct audit {
 	uint64_t reserved; /* sum of the costs of records that are queued or being written */
 	bool wants_heads;  /* some tree's wants_head is set */
 	bool closing, poisoned;
+	bool ending; /* a signer that fails is not waited for any more */
 	uint64_t closing_ms;
 	char why[ERR_REASON_MAX]; /* it was poisoned */
 	struct audit_counts counts;

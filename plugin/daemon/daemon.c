@@ -243,6 +243,8 @@ void daemon_close(struct daemon *daemon, const char *why)
 	tcb_stop(&daemon->tcb);
 	stamps_stop(daemon->stamps);
 	witnesses_stop(daemon->witnesses);
+	if (daemon->audit)
+		audit_end(daemon->audit);
 	if (daemon->tree && record_write(daemon, NULL, NULL, LEAF_CLOSE, slice_of(NULL, 0),
 					 "daemon ended: %s", why))
 		log_error("the record of the end could not be written: %s", err_reason());

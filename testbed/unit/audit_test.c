@@ -529,6 +529,27 @@ START_TEST(a_log_behind_what_is_remembered_is_refused_untouched)
 }
 END_TEST
 
+START_TEST(a_last_record_does_not_wait_for_a_token_that_stays_away)
+{
+	start();
+	ck_assert_ok(signer_record(tree, "x"));
+	usleep(60000);
+	atomic_store(&signer.failures, 1000000);
+	audit_end(audit);
+	ck_assert_err(signer_record(tree, "the last"), ERR_IO);
+	close_log();
+	atomic_store(&signer.failures, 0);
+	open_log();
+	ck_assert_uint_eq(recovery.unsigned_kept, 1);
+	struct audit_key key = signer_key(&signer, ORIGIN);
+	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
+	ck_assert_ok(signer_record(tree, "after"));
+	close_log();
+	check_log(4, 0);
+	end();
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, a_log_behind_what_is_remembered_is_refused_untouched);
@@ -540,6 +561,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_batch_over_two_trees_takes_one_signature_each);
 	tcase_add_test(t, a_failed_signature_is_tried_again_and_holds_release_back);
 	tcase_add_test(t, a_token_that_stays_away_leaves_records_for_the_next_start);
+	tcase_add_test(t, a_last_record_does_not_wait_for_a_token_that_stays_away);
 	tcase_add_test(t, heads_are_in_the_log_soon_after_the_last_batch);
 	tcase_add_test(t, checkpoints_follow_within_seconds_and_at_close);
 	tcase_add_test(t, the_compact_proof_fits_and_verifies);
