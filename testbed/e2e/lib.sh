@@ -64,6 +64,17 @@ hides() {
 		not_ok "$words (status $rc)"
 	fi
 }
+# await WORDS COMMAND...: it holds within 20 s.
+await() {
+	local words=$1 i
+	shift
+	for i in $(seq 200); do
+		if "$@"; then ok "$words"; return; fi
+		sleep 0.1
+	done
+	said=$(tail -5 "$D/daemon.log")
+	not_ok "$words"
+}
 # The whole log verifies, live or not.
 log_holds() { check "the log verifies $*" assay audit verify; }
 # How many records of the log match.

@@ -56,17 +56,6 @@ PY
 	server=$!
 	for _ in $(seq 200); do [ -e "$T/port" ] || sleep 0.05; done
 }
-# await WORDS COMMAND...: it holds within 20 s.
-await() {
-	local words=$1 i
-	shift
-	for i in $(seq 200); do
-		if "$@"; then ok "$words"; return; fi
-		sleep 0.1
-	done
-	said=$(tail -5 "$D/daemon.log")
-	not_ok "$words"
-}
 gone() { [ -z "$(instance_daemon)$(instance_launcher)" ]; }
 has_record() { assay audit show 2>/dev/null | grep -qE -- "$1"; }
 run_once() { execute bank_a screen "$D/work/in" "$D/work/$1.bin" && fetch bank_a "$(result_label "$D/work/$1.bin")" proof "$D/work/$1"; }

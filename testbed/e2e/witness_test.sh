@@ -38,17 +38,6 @@ tree_of() {
 	done
 }
 cosigned() { grep -c '^— w\.example/' "$1" 2>/dev/null; }
-# await WORDS COMMAND...: it holds within 15 s.
-await() {
-	local words=$1 i
-	shift
-	for i in $(seq 150); do
-		if "$@"; then ok "$words"; return; fi
-		sleep 0.1
-	done
-	said=$(tail -5 "$D/daemon.log")
-	not_ok "$words"
-}
 has_lines() { [ "$(cosigned "$1")" = "$2" ]; }
 size_of() { sed -n 2p "$1"; }
 covers() { [ -s "$1" ] && [ "$(size_of "$1")" -ge "$2" ]; }
