@@ -8,9 +8,9 @@ W=$D/work
 cp "$D/samples/payment.xml" "$W/in"
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 
-# trees PATTERN: origins of the log that match; await PATTERN: until there is one.
+# trees PATTERN: origins of the log that match; await_tree PATTERN: until there is one.
 trees() { cat "$D"/state/log/trees/*/origin 2>/dev/null | grep -E "$1"; }
-await() {
+await_tree() {
 	for _ in $(seq 150); do
 		trees "$1" >/dev/null && return 0
 		sleep 0.1
@@ -24,7 +24,7 @@ run_some() {
 }
 
 check "some executions fill a shard" run_some 6
-check "it is closed, and another one begun" await '/1/s2$'
+check "it is closed, and another one begun" await_tree '/1/s2$'
 first=$(trees '/1/s2$' | head -1)
 first=${first%/s2}
 check "executions go on" run_some 2
