@@ -120,7 +120,7 @@ struct leaf {
 	/* Claim -70019: why it was refused or failed, or what was done. Cut at 256 bytes, and made
 	 * UTF-8, by leaf_encode. */
 	struct slice reason;
-	/* Claim -70020: another tree, as it was then. In a shard's genesis the one before it, in its
+	/* Claim -70022: another tree, as it was then. In a shard's genesis the one before it, in its
 	 * last record the next one, of which there is nothing yet; and one that was pruned. */
 	struct slice shard_origin;
 	uint64_t shard_size;
