@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,21 +10,13 @@
 #include <unistd.h>
 
 #include "config/base/secret.h"
+#include "plugin/lanes.h"
 
-#define LANES_MAX 64
 #define HANDSHAKE_SECONDS 10
 #define START_MS 15000
 #define SECRET_SIZE 32
-#define FULL_MS 1000       /* how long a daemon that wants no more lanes is taken at its word */
 #define SHORT_WAIT_MS 2000 /* for a lane; the caller may hold up an ordinary call meanwhile */
 #define RUN_WAIT_MS 60000
-
-/* Lane 0 is the link itself. No application runs on it, so that a short request never has to wait
- * for one, however few lanes the daemon allows. */
-struct lane {
-	int fd; /* -1: not connected */
-	bool busy;
-};
 
 struct link {
 	/* Set once, in link_open. */
@@ -36,12 +27,7 @@ struct link {
 	enum config_mode mode;
 	char token_serial[WIRE_SERIAL_MAX + 1];
 
-	pthread_mutex_t lock; /* guards what follows; a busy lane's fd is its caller's */
-	pthread_cond_t freed;
-	struct lane lanes[LANES_MAX];
-	size_t lanes_max;       /* less than LANES_MAX when the daemon wants no more... */
-	uint64_t full_until_ms; /* ...until then */
-	bool dead;              /* the daemon ended, or the link was: every call says so */
+	struct lanes lanes;
 };
 
 static enum err check_peer(const struct link *link, int fd)
@@ -125,30 +111,19 @@ static uint64_t request_number(const struct wire_message *request)
 	return cbor_take_array(&in, 64, &items) || cbor_take_uint(&in, &number) ? 0 : number;
 }
 
-/* Whether the answer takes as long as an application runs, or the input is as large as one. */
-static bool is_run(const struct wire_message *request)
-{
-	uint64_t number = request_number(request);
+/* How long the daemon may take. */
+enum pace { SHORT, LONG, RUN };
 
-	return number == REQ_EXECUTE || number == REQ_LOAD;
-}
-
-/* Whether the answer may take as long as an application, a token or an administrator does. */
-static bool takes_long(const struct wire_message *request)
+static enum pace pace_of(const struct wire_message *request)
 {
 	switch (request_number(request)) {
-	case 0:
-	case REQ_PROVE:
-	case REQ_SUSPEND:
-	case REQ_EXECUTE:
-	case REQ_LOAD:
-	case REQ_UNLOAD:
-	case REQ_ENROLL_BEGIN:
-	case REQ_ENROLL:
-	case REQ_STOP:
-		return true;
+#define REQUEST(name, number, who, pace) \
+	case number:                     \
+		return pace;
+#include "plugin/requests.def"
+#undef REQUEST
 	default:
-		return false;
+		return LONG;
 	}
 }
 
@@ -168,7 +143,7 @@ static enum err ask(int fd, struct wire_message *request, struct wire_message *a
 {
 	enum err e = wire_send(fd, request);
 
-	if (!e && !takes_long(request))
+	if (!e && pace_of(request) == SHORT)
 		e = await_answer(fd);
 	return e ? e : wire_recv(fd, answer);
 }
@@ -224,16 +199,6 @@ static enum err attach(const struct link *link, int fd)
 	return set_timeout(fd, SO_RCVTIMEO, 0);
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(condition, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
 static struct link *new_link(const struct config *config)
 {
 	struct link *link = calloc(1, sizeof *link);
@@ -244,55 +209,29 @@ static struct link *new_link(const struct config *config)
 	memcpy(link->address.sun_path, config->socket, strlen(config->socket) + 1);
 	link->daemon_uid = (uid_t)config->users_daemon;
 	link->own_uid_may = config->mode == MODE_DEVELOPMENT;
-	link->lanes_max = LANES_MAX;
-	for (size_t i = 0; i < LANES_MAX; i++)
-		link->lanes[i].fd = -1;
-	pthread_mutex_init(&link->lock, NULL);
-	init_condition(&link->freed);
+	lanes_init(&link->lanes);
 	return link;
-}
-
-static void close_lanes(struct link *link)
-{
-	for (size_t i = 0; i < LANES_MAX; i++)
-		fd_cleanup(&link->lanes[i].fd);
-}
-
-/* A child that another thread made meanwhile may have descriptors of ours, which closing leaves. */
-static void hang_up(struct link *link)
-{
-	for (size_t i = 0; i < LANES_MAX; i++)
-		if (link->lanes[i].fd >= 0)
-			(void)shutdown(link->lanes[i].fd, SHUT_RDWR);
 }
 
 void link_close(struct link *link)
 {
 	if (!link)
 		return;
-	hang_up(link);
-	close_lanes(link);
-	pthread_cond_destroy(&link->freed);
-	pthread_mutex_destroy(&link->lock);
+	lanes_close(&link->lanes);
 	secret_wipe(link->secret, sizeof link->secret);
 	free(link);
 }
 
 void link_end(struct link *link)
 {
-	pthread_mutex_lock(&link->lock);
-	link->dead = true;
-	hang_up(link);
-	pthread_cond_broadcast(&link->freed);
-	pthread_mutex_unlock(&link->lock);
+	lanes_end(&link->lanes);
 }
 
-/* The lock may be held by a thread that the child does not have: it is neither taken nor ended. */
 void link_abandon(struct link *link)
 {
 	if (!link)
 		return;
-	close_lanes(link);
+	lanes_abandon(&link->lanes);
 	secret_wipe(link->secret, sizeof link->secret);
 	free(link);
 }
@@ -304,7 +243,7 @@ static void link_cleanup(struct link **link)
 
 static enum err reach(struct link *link, struct slice frontend)
 {
-	int *fd = &link->lanes[0].fd;
+	int *fd = &link->lanes.lanes[0].fd;
 	enum err e;
 
 	fd_cleanup(fd);
@@ -355,113 +294,17 @@ const char *link_token_serial(const struct link *link)
 	return link->token_serial;
 }
 
+bool link_alive(const struct link *link)
+{
+	return lanes_alive(&link->lanes);
+}
+
 void link_request(struct wire_message *m, enum wire_request request, size_t arguments)
 {
 	cbor_put_array(&m->bytes, 1 + arguments);
 	cbor_put_uint(&m->bytes, request);
 }
 
-/* A connected lane that is free, else a place for one more, else NULL. */
-static struct lane *free_lane_locked(struct link *link, bool run)
-{
-	struct lane *place = NULL;
-	size_t used = run;
-
-	for (size_t i = run; i < LANES_MAX; i++) {
-		struct lane *lane = &link->lanes[i];
-
-		if (lane->fd >= 0 && !lane->busy)
-			return lane;
-		if (lane->fd >= 0 || lane->busy)
-			used++;
-		else if (!place)
-			place = lane;
-	}
-	return used < link->lanes_max ? place : NULL;
-}
-
-/* Until a lane is given back, or another one may be asked for, or @until. */
-static void await_lane_locked(struct link *link, uint64_t until)
-{
-	if (link->lanes_max < LANES_MAX && link->full_until_ms < until)
-		until = link->full_until_ms;
-	struct timespec at = io_timespec(until);
-	pthread_cond_timedwait(&link->freed, &link->lock, &at);
-}
-
-static enum err take_lane_locked(struct link *link, bool run, uint64_t until, struct lane **out)
-{
-	while (!link->dead) {
-		uint64_t now = io_monotonic_ms();
-
-		if (now >= link->full_until_ms)
-			link->lanes_max = LANES_MAX;
-		if ((*out = free_lane_locked(link, run))) {
-			(*out)->busy = true;
-			return OK;
-		}
-		if (now >= until)
-			return failed(ERR_LIMIT, "the daemon has no lane free");
-		await_lane_locked(link, until);
-	}
-	return failed(ERR_GONE, "the daemon has ended");
-}
-
-static enum err take_lane(struct link *link, bool run, uint64_t until, struct lane **out)
-{
-	pthread_mutex_lock(&link->lock);
-	enum err e = take_lane_locked(link, run, until, out);
-	pthread_mutex_unlock(&link->lock);
-	return e;
-}
-
-static void give_back(struct link *link, struct lane *lane)
-{
-	pthread_mutex_lock(&link->lock);
-	lane->busy = false;
-	pthread_cond_broadcast(&link->freed);
-	pthread_mutex_unlock(&link->lock);
-}
-
-/* Whether the link itself has ended; its own lane may be in another thread's use meanwhile. */
-static bool hung_up(const struct link *link)
-{
-	struct pollfd p = { .fd = link->lanes[0].fd, .events = POLLRDHUP };
-
-	return p.fd < 0 || poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLRDHUP | POLLERR);
-}
-
-bool link_alive(const struct link *link)
-{
-	return !hung_up(link);
-}
-
-/* An exchange broke off: what the daemon still does with the lane is not known, so it is closed. */
-static void give_up(struct link *link, struct lane *lane)
-{
-	pthread_mutex_lock(&link->lock);
-	fd_cleanup(&lane->fd);
-	lane->busy = false;
-	link->dead |= hung_up(link);
-	pthread_cond_broadcast(&link->freed);
-	pthread_mutex_unlock(&link->lock);
-}
-
-/* A daemon that wants no more lanes is taken at its word for a while: calls then wait for one of
- * those there are. */
-static void have_enough(struct link *link, struct lane *lane)
-{
-	give_up(link, lane);
-	pthread_mutex_lock(&link->lock);
-	size_t used = 0;
-	for (size_t i = 0; i < LANES_MAX; i++)
-		used += link->lanes[i].fd >= 0;
-	link->lanes_max = used;
-	link->full_until_ms = io_monotonic_ms() + FULL_MS;
-	pthread_mutex_unlock(&link->lock);
-}
-
-/* Its place is this thread's, but others count the lanes meanwhile. */
 static enum err connect_lane(struct link *link, struct lane *lane)
 {
 	CLEANUP(fd) int fd = -1;
@@ -469,9 +312,7 @@ static enum err connect_lane(struct link *link, struct lane *lane)
 
 	if ((e = connect_daemon(link, &fd)) || (e = attach(link, fd)))
 		return e;
-	pthread_mutex_lock(&link->lock);
-	lane->fd = fd_steal(&fd);
-	pthread_mutex_unlock(&link->lock);
+	lanes_connected(&link->lanes, lane, fd_steal(&fd));
 	return OK;
 }
 
@@ -481,12 +322,12 @@ static enum err connected_lane(struct link *link, bool run, struct lane **out)
 
 	for (;;) {
 		struct lane *lane;
-		enum err e = take_lane(link, run, until, &lane);
+		enum err e = lanes_take(&link->lanes, run, until, &lane);
 
 		if (e)
 			return e;
 		if (lane->fd < 0 && connect_lane(link, lane)) {
-			have_enough(link, lane);
+			lanes_full(&link->lanes, lane);
 			continue;
 		}
 		*out = lane;
@@ -500,13 +341,13 @@ enum err link_call(struct link *link, struct wire_message *request, struct wire_
 	struct lane *lane;
 	enum err e = buf_check(&request->bytes);
 
-	if (e || (e = connected_lane(link, is_run(request), &lane)))
+	if (e || (e = connected_lane(link, pace_of(request) == RUN, &lane)))
 		return e;
 	e = ask(lane->fd, request, answer);
 	if (e) {
-		give_up(link, lane);
+		lanes_break(&link->lanes, lane);
 		return e;
 	}
-	give_back(link, lane);
+	lanes_give_back(&link->lanes, lane);
 	return take_result(answer, in);
 }

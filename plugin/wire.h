@@ -22,7 +22,7 @@
 #define WIRE_STATUS_MAX 256
 
 enum wire_request {
-#define REQUEST(name, number, who) REQ_##name = number,
+#define REQUEST(name, number, who, pace) REQ_##name = number,
 #include "plugin/requests.def"
 #undef REQUEST
 };

@@ -16,7 +16,7 @@ static const struct row {
 	const char *name;
 	enum err (*handle)(struct call *call);
 } table[] = {
-#define REQUEST(name, number, who) { number, who, #name, request_##name },
+#define REQUEST(name, number, who, pace) { number, who, #name, request_##name },
 #include "plugin/requests.def"
 #undef REQUEST
 };

@@ -33,7 +33,7 @@ MUST enum err request_serve(struct daemon *daemon, struct connection *connection
 			    struct wire_message *request, struct wire_message *answer);
 
 /* One handler per line of the list. */
-#define REQUEST(name, number, who) enum err request_##name(struct call *call);
+#define REQUEST(name, number, who, pace) enum err request_##name(struct call *call);
 #include "plugin/requests.def"
 #undef REQUEST
 

@@ -1,5 +1,6 @@
 /* world.c - sets up and takes down. */
 #include "testbed/mock/world.h"
+#include "testbed/unit/place.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -88,11 +89,9 @@ static void put_role_key(void)
 
 void world_enrolled(void)
 {
-	const char *base = getenv("TMPDIR");
 	char path[128];
 
-	snprintf(w.dir, sizeof w.dir, "%s/assay-mock.XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(w.dir));
+	place_make(w.dir, sizeof w.dir, "mock");
 	write_config();
 	world_load();
 	put_role_key();

@@ -1,4 +1,5 @@
 #include "testbed/softhsm/harness.h"
+#include "testbed/unit/place.h"
 
 #include <errno.h>
 #include <spawn.h>
@@ -47,10 +48,7 @@ void softhsm_use(const struct softhsm *store)
 
 static void make_dir(struct softhsm *store)
 {
-	const char *base = getenv("TMPDIR");
-
-	snprintf(store->dir, sizeof store->dir, "%s/assay-softhsm.XXXXXX", base ? base : "/tmp");
-	must(mkdtemp(store->dir) != NULL, store->dir);
+	place_make(store->dir, sizeof store->dir, "softhsm");
 	snprintf(store->conf, sizeof store->conf, "%s/softhsm2.conf", store->dir);
 	FILE *conf = fopen(store->conf, "we");
 	must(conf != NULL, store->conf);

@@ -1,4 +1,5 @@
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -154,7 +155,9 @@ START_TEST(a_pin_has_one_source)
 {
 	CLEANUP(secret) struct secret pin = { 0 };
 	struct pin_source both = { .what = "PIN", .file = "/dev/null", .fd = { true, 0 } };
-	char path[] = "/tmp/assay-pin-XXXXXX";
+	char path[96];
+
+	place_template(path, sizeof path, "pin");
 	int fd = mkstemp(path);
 
 	ck_assert_err(pin_read(&both, &pin), ERR_USAGE);

@@ -1,4 +1,5 @@
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -257,8 +258,7 @@ static char top[64], dir[80], file[96];
 
 static void make_file(void)
 {
-	snprintf(top, sizeof top, "/tmp/assay-config-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(top));
+	place_make(top, sizeof top, "config");
 	snprintf(dir, sizeof dir, "%s/dir", top);
 	snprintf(file, sizeof file, "%s/f.yaml", dir);
 	ck_assert_int_eq(mkdir(dir, 0755), 0);

@@ -1,6 +1,7 @@
 /* What holds on lesser kernels and against the machine's own side: optional steps taken away, missing
  * controllers, a package or image that somebody changes, crash dumps. */
 #include "testbed/unit/escape_bench.h"
+#include "testbed/unit/place.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -163,11 +164,11 @@ END_TEST
 /* The stored package is changed after it was loaded, and between and during runs. */
 START_TEST(a_package_that_changes_later_changes_nothing)
 {
-	char path[] = "/tmp/assay-package.XXXXXX";
+	char path[96];
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	CLEANUP(buf) struct buf copy = BUF_INIT;
 	CLEANUP(fd) int sealed = -1;
-	CLEANUP(fd) int file = mkstemp(path);
+	CLEANUP(fd) int file = (place_template(path, sizeof path, "package"), mkstemp(path));
 	struct package package;
 	struct sandbox_image *image;
 	pthread_t thread;

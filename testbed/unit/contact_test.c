@@ -1,5 +1,6 @@
 /* contact_test.c - how the module looks for its daemon, and starts one in development mode. */
 #include "testbed/mock/world.h"
+#include "testbed/unit/place.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -25,11 +26,9 @@ static void write_programs(void)
 {
 	static const char *const names[] = { "state", "state/initialised", "assay.yaml",
 					     "assay-launcher", "started" };
-	const char *base = getenv("TMPDIR");
 	char text[400];
 
-	snprintf(dir, sizeof dir, "%s/assay-mock.XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	place_make(dir, sizeof dir, "mock");
 	for (size_t i = 0; i < 5; i++)
 		snprintf(file[i], sizeof file[i], "%s/%s", dir, names[i]);
 	ck_assert_int_eq(mkdir(file[STATE], 0700), 0);

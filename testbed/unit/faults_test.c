@@ -1,5 +1,6 @@
 /* Whatever of the confinement can't be had ends the cell, or the start, and leaves nothing. */
 #include "testbed/unit/faults_bench.h"
+#include "testbed/unit/place.h"
 
 #include <sys/prctl.h>
 
@@ -136,10 +137,11 @@ static int use(int sock, bool again)
 
 START_TEST(each_call_that_fails_ends_what_it_was_for)
 {
-	char path[] = "/tmp/assay-faults.XXXXXX", line[4096];
-	CLEANUP(fd) int log = mkstemp(path);
+	char path[96], line[4096];
 	unsigned n, quiet = 0, ends[4] = { 0 };
 
+	place_template(path, sizeof path, "faults");
+	CLEANUP(fd) int log = mkstemp(path);
 	ck_assert_int_ge(log, 0);
 	unlink(path);
 	ck_assert_int_eq(fcntl(log, F_SETFL, O_APPEND), 0);

@@ -129,7 +129,7 @@ static void sample(unsigned which, struct buf *out)
 	static const struct {
 		unsigned number, arguments;
 	} samples[] = {
-#define REQUEST(name, number, who) { number, 0 },
+#define REQUEST(name, number, who, pace) { number, 0 },
 #include "plugin/requests.def"
 #undef REQUEST
 	};

@@ -1,4 +1,5 @@
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include "config/base/secret.h"
 
 static int pair[2];
-static char directory[] = "/tmp/assay-io-XXXXXX";
+static char directory[48];
 
 static void sockets(void)
 {
@@ -112,8 +113,7 @@ END_TEST
 
 static int test_directory(void)
 {
-	strcpy(directory, "/tmp/assay-io-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	place_make(directory, sizeof directory, "io");
 	return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 

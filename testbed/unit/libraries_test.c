@@ -1,5 +1,6 @@
 /* What a dynamic program needs is found by what its files say. */
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,19 +30,14 @@ static void make(const char *tags)
 {
 	char command[4096];
 
-	snprintf(work, sizeof work, "%s/assay-libraries.XXXXXX",
-		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(work));
+	place_make(work, sizeof work, "libraries");
 	snprintf(command, sizeof command, build, work, tags, tags);
 	ck_assert_int_eq(system(command), 0);
 }
 
 static void clean(void)
 {
-	char command[512];
-
-	snprintf(command, sizeof command, "rm -rf %s", work);
-	ck_assert_int_eq(system(command), 0);
+	place_remove(work);
 }
 
 static enum err find(const char *name, struct libraries *found)

@@ -1,5 +1,6 @@
 /* link_test.c - the client's end of the link, against a small server in the test. */
 #include "testbed/unit/server.h"
+#include "testbed/unit/place.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@ static struct {
 	const char *greeting; /* in place of the right one */
 	size_t greeting_n;
 	bool drops; /* ends each connection at the first request after greeting */
+	bool slow;  /* answers after longer than a short request may take */
 	enum err fails_with;
 } server;
 
@@ -63,7 +65,7 @@ static bool handle(struct wire_message *m, uint64_t number, struct slice in)
 		runs += number == REQ_EXECUTE;
 		while (number == REQ_EXECUTE && server_runs)
 			usleep(1000);
-		usleep(1000);
+		usleep(server.slow ? 11000000 : 1000);
 		echo(m, in);
 	}
 	return true;
@@ -73,8 +75,7 @@ static struct config config;
 
 static void setup(void)
 {
-	strcpy(dir, "/tmp/assay-link.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	place_make(dir, sizeof dir, "link");
 	snprintf(path, sizeof path, "%s/s", dir);
 	config = (struct config){ .socket = path, .state = dir, .programs = dir };
 	config.sandbox_cells = 1;
@@ -398,6 +399,35 @@ START_TEST(a_silent_socket_does_not_hang_its_client)
 }
 END_TEST
 
+static void *call_once(void *number)
+{
+	return (void *)(intptr_t)asked(shared, (enum wire_request)(intptr_t)number,
+				       slice_text("x"));
+}
+
+/* A token, or an administrator's disk, may be slow; a daemon that leaves a short question is not there. */
+START_TEST(only_a_short_request_is_given_up)
+{
+	static const enum wire_request numbers[] = {
+		REQ_ENROLL, REQ_POLICY_SET, REQ_SHRED, REQ_ROLLOVER, REQ_PRUNE, REQ_STATUS,
+	};
+	pthread_t threads[6];
+
+	server.slow = true;
+	server_start(path);
+	shared = opened();
+	for (size_t i = 0; i < 6; i++)
+		pthread_create(&threads[i], NULL, call_once, (void *)(intptr_t)numbers[i]);
+	for (size_t i = 0; i < 6; i++) {
+		void *e;
+
+		pthread_join(threads[i], &e);
+		ck_assert_int_eq((intptr_t)e, numbers[i] == REQ_STATUS ? ERR_TIMEOUT : OK);
+	}
+	link_close(shared);
+}
+END_TEST
+
 START_TEST(a_child_lets_go_of_the_link)
 {
 	server_start(path);
@@ -523,6 +553,7 @@ static void add(TCase *t)
 	tcase_add_table(t, a_malformed_greeting_is_refused, greetings);
 	tcase_add_test(t, a_socket_squatted_by_another_user_is_refused);
 	tcase_add_test(t, a_silent_socket_does_not_hang_its_client);
+	tcase_add_test(t, only_a_short_request_is_given_up);
 	tcase_add_test(t, a_child_lets_go_of_the_link);
 	tcase_add_test(t, a_link_that_is_closed_ends_whoever_inherited_it);
 	tcase_add_test(t, a_launcher_starts_with_nothing_of_its_host);

@@ -12,6 +12,7 @@
 #include "pkcs11/cryptoki.h"
 #include "testbed/softhsm/harness.h"
 #include "testbed/softhsm/script.h"
+#include "testbed/unit/place.h"
 
 static struct softhsm golden, store;
 static char assay[PATH_MAX], serial[17];
@@ -232,12 +233,12 @@ static bool knows_the_token(struct wire_message *m, uint64_t number, struct slic
 
 START_TEST(ordinary_work_goes_on_in_an_enrolled_partition)
 {
-	char dir[] = "/tmp/assay-module.XXXXXX", path[64], yaml[64];
+	char dir[64], path[80], yaml[80];
 	CK_MECHANISM_TYPE types[256];
 	CK_ULONG n = COUNT(types);
 	bool ours = false;
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	place_make(dir, sizeof dir, "module");
 	snprintf(path, sizeof path, "%s/socket", dir);
 	snprintf(yaml, sizeof yaml, "%s/assay.yaml", dir);
 	FILE *file = fopen(yaml, "we");

@@ -1,5 +1,6 @@
 /* Files that a process has mapped to execute are measured as they are mapped, or not at all. */
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +19,7 @@ static struct platform *platform;
 
 static void set_up(void)
 {
-	strcpy(folder, "/tmp/assay-platform-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	place_make(folder, sizeof folder, "platform");
 	snprintf(path, sizeof path, "%s/library.so", folder);
 	ck_assert_ptr_nonnull(platform = calloc(1, sizeof *platform));
 }

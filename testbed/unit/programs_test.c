@@ -1,5 +1,6 @@
 /* Debian's own programs, unmodified, in a cell: shells, interpreters, filters. */
 #include "testbed/unit/sandbox_common.h"
+#include "testbed/unit/place.h"
 
 #include "sandbox/pack.h"
 
@@ -73,7 +74,7 @@ static void fill(const char *tree, const char *program, const char *more)
 /* And once more, pure. */
 START_TEST(debians_programs_run_unmodified)
 {
-	char tree[] = "/tmp/assay-tree.XXXXXX", command[64];
+	char tree[96];
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	CLEANUP(run) struct run run = { 0 };
 	const int i = _i % PROGRAMS;
@@ -81,7 +82,7 @@ START_TEST(debians_programs_run_unmodified)
 
 	if (access(programs[i].program, X_OK))
 		return;
-	ck_assert_ptr_nonnull(mkdtemp(tree));
+	place_make(tree, sizeof tree, "tree");
 	fill(tree, programs[i].program, programs[i].more);
 	manifest_default(&m);
 	m.id = slice_text("test");
@@ -94,8 +95,7 @@ START_TEST(debians_programs_run_unmodified)
 	for (size_t a = 0; a < 4 && programs[i].arguments[a]; a++)
 		m.argv[m.argc++] = slice_text(programs[i].arguments[a]);
 	enum err e = package_from_directory(tree, programs[i].program, &m, &raw);
-	snprintf(command, sizeof command, "rm -rf %s", tree);
-	ck_assert_int_eq(system(command), 0);
+	place_remove(tree);
 	ck_assert_msg(e == OK, "%s", err_reason());
 	struct sandbox_image *image = bench_add(box, buf_slice(&raw));
 	e = sandbox_run(image, slice_text(programs[i].input), NULL, &run);

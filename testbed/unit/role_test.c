@@ -10,6 +10,7 @@
 #include "plugin/role.h"
 #include "testbed/softhsm/harness.h"
 #include "testbed/softhsm/p256.h"
+#include "testbed/unit/place.h"
 
 #include <dlfcn.h>
 
@@ -148,8 +149,7 @@ static void setup(void)
 	CK_RV (*get_list)(CK_FUNCTION_LIST **);
 	CK_ULONG n = 1;
 
-	strcpy(dir, "/tmp/assay-role.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	place_make(dir, sizeof dir, "role");
 	snprintf(path, sizeof path, "%s/s", dir);
 	server_handler = handle;
 	server_start(path);

@@ -5,7 +5,6 @@
 #define TESTBED_UNIT_SIGNER_H
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "audit/ecdsa.h"
 #include "audit/openssl.h"
 #include "config/base/io.h"
+#include "testbed/unit/place.h"
 
 #define SIGNER_CA 0
 #define SIGNER_KEY 1
@@ -268,28 +268,15 @@ static inline enum err signer_open(struct signer *s, const char *path, uint64_t 
 	return audit_open(&options, recovery, audit);
 }
 
-static inline int signer_remove_one(const char *path, const struct stat *st, int type,
-				    struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
 /* A fresh folder, and its end with all that is in it. */
 static inline void signer_folder(char path[64])
 {
-	const char *base = getenv("TMPDIR");
-
-	snprintf(path, 64, "%s/assay-log-XXXXXX", base ? base : "/tmp");
-	if (!mkdtemp(path))
-		abort();
+	place_make(path, 64, "log");
 }
 
 static inline void signer_remove(const char *path)
 {
-	nftw(path, signer_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	place_remove(path);
 }
 
 #endif

@@ -3,7 +3,6 @@
 #define TESTBED_UNIT_STATEDIR_H
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "plugin/daemon/registry.h"
 #include "plugin/daemon/state.h"
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 static char statedir[64];
 static struct state *state;
@@ -27,10 +27,7 @@ static inline void statedir_open(void)
 
 static inline void statedir_make(void)
 {
-	const char *base = getenv("TMPDIR");
-
-	snprintf(statedir, sizeof statedir, "%s/assay-state.XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(statedir));
+	place_make(statedir, sizeof statedir, "state");
 	statedir_open();
 }
 
@@ -40,20 +37,11 @@ static inline void statedir_reopen(void)
 	statedir_open();
 }
 
-static inline int statedir_unlink(const char *path, const struct stat *status, int type,
-				  struct FTW *place)
-{
-	(void)status;
-	(void)type;
-	(void)place;
-	return remove(path);
-}
-
 static inline void statedir_remove(void)
 {
 	state_close(state);
 	state = NULL;
-	nftw(statedir, statedir_unlink, 16, FTW_DEPTH | FTW_PHYS);
+	place_remove(statedir);
 }
 
 /* Changes one byte of a file of the directory. */

@@ -15,6 +15,7 @@
 #include "config/base/io.h"
 #include "testbed/softhsm/harness.h"
 #include "testbed/softhsm/script.h"
+#include "testbed/unit/place.h"
 
 #define RECORD_MAX ((size_t)16 << 20)
 
@@ -98,10 +99,7 @@ static char dir[64], path[80], yaml[80], variable[96];
 
 static void write_config(const char *mode)
 {
-	const char *base = getenv("TMPDIR");
-
-	snprintf(dir, sizeof dir, "%s/assay-transparency.XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	place_make(dir, sizeof dir, "transparency");
 	snprintf(path, sizeof path, "%s/socket", dir);
 	snprintf(yaml, sizeof yaml, "%s/assay.yaml", dir);
 	snprintf(variable, sizeof variable, "ASSAY_CONFIG=%s", yaml);

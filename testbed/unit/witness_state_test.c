@@ -1,7 +1,6 @@
 #include "plugin/cli/witness_state.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -13,6 +12,7 @@
 #include "plugin/cli/witness_http.h"
 #include "testbed/unit/appliance.h"
 #include "testbed/unit/check.h"
+#include "testbed/unit/place.h"
 
 /* A witness in a folder of its own, and the log that it watches. */
 struct scene {
@@ -25,13 +25,11 @@ struct scene {
 static void scene_open(struct scene *s)
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
-	const char *base = getenv("TMPDIR");
 	struct vkey log;
 	int dir;
 
 	memset(s, 0, sizeof *s);
-	snprintf(s->folder, sizeof s->folder, "%s/assay-w-XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(s->folder));
+	place_make(s->folder, sizeof s->folder, "w");
 	snprintf(s->state, sizeof s->state, "%s/w", s->folder);
 	appliance_init(&s->log);
 	appliance_grow(&s->log, 3);
@@ -46,19 +44,11 @@ static void scene_open(struct scene *s)
 	ck_assert_ok(witness_open(s->state, &s->witness));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
 static void scene_close(struct scene *s)
 {
 	witness_close(s->witness);
 	appliance_free(&s->log);
-	nftw(s->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	place_remove(s->folder);
 }
 
 static void reopen(struct scene *s)

@@ -1,4 +1,5 @@
 #include "testbed/unit/world.h"
+#include "testbed/unit/place.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -146,11 +147,8 @@ void world_make(void)
 
 void world_make_with(const char *programs)
 {
-	const char *base = getenv("TMPDIR");
-
 	memset(&world, 0, sizeof world);
-	snprintf(world.dir, sizeof world.dir, "%s/assay-world.XXXXXX", base ? base : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(world.dir));
+	place_make(world.dir, sizeof world.dir, "world");
 	softhsm_copy(&golden_token, &world.token);
 	softhsm_copy(&golden_partitions, &world.partitions);
 	/* The copies' configurations name the copies. */
@@ -227,15 +225,6 @@ void world_stop(void)
 	world_await_end(launcher);
 }
 
-static void remove_tree(const char *path)
-{
-	char command[PATH_MAX + 16];
-
-	snprintf(command, sizeof command, "rm -rf '%s'", path);
-	if (system(command))
-		perror(path);
-}
-
 void world_end(void)
 {
 	if (world.link && !access(world.config->socket, F_OK))
@@ -248,7 +237,7 @@ void world_end(void)
 	softhsm_remove(&world.token);
 	softhsm_remove(&world.partitions);
 	if (!getenv("ASSAY_KEEP"))
-		remove_tree(world.dir);
+		place_remove(world.dir);
 }
 
 CK_SESSION_HANDLE world_login(unsigned bank, enum wire_role role)
