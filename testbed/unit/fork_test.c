@@ -1,6 +1,7 @@
 /* fork_test.c - a child of the host's has nothing of its parent's until it initialises by itself. */
 #include "testbed/mock/world.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -61,10 +62,41 @@ static unsigned all_asked(void)
 	return n;
 }
 
+static bool sleeps(const char *task)
+{
+	char path[64], line[512] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/task/%.16s/stat", task);
+	if (!(f = fopen(path, "re")))
+		return true; /* it ended */
+	char *name_end = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	return name_end && name_end[2] == 'S';
+}
+
+static bool others_sleep(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	bool all = true;
+
+	ck_assert_ptr_nonnull(tasks);
+	for (struct dirent *task; all && (task = readdir(tasks));)
+		all = *task->d_name == '.' || atoi(task->d_name) == gettid() ||
+		      sleeps(task->d_name);
+	closedir(tasks);
+	return all;
+}
+
+/* The test's daemon is threads of this process. One that allocates just now would leave its child a
+ * heap that is locked for ever, where that is a sanitizer's. */
 static int in_child(int (*act)(void))
 {
-	pid_t pid = fork();
 	int status;
+
+	while (!others_sleep())
+		usleep(1000);
+	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(act());
