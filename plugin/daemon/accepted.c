@@ -14,10 +14,12 @@ static enum err parse(struct slice in, struct accepted *out)
 	size_t items, pair;
 	enum err e;
 
-	if ((e = cbor_take_array(&in, 2, &items)) || (e = cbor_take_text(&in, 64, &format)) ||
+	/* Those of before they were counted have two items. */
+	if ((e = cbor_take_array(&in, 3, &items)) || (e = cbor_take_text(&in, 64, &format)) ||
+	    (items == 3 && (e = cbor_take_uint(&in, &out->mark.number))) ||
 	    (e = cbor_take_array(&in, LEAF_COMPONENTS_MAX, &out->n)))
 		return e;
-	if (items != 2 || !slice_is(format, FORMAT))
+	if (items < 2 || !slice_is(format, FORMAT))
 		return failed(ERR_FORMAT, "not an %s", FORMAT);
 	for (size_t i = 0; i < out->n; i++) {
 		struct leaf_component *part = &out->list[i];
@@ -36,11 +38,13 @@ enum err accepted_read(const struct state *state, struct accepted *out)
 
 	if (e)
 		return e;
+	sha256_once(buf_slice(&out->raw), out->mark.digest);
 	e = parse(buf_slice(&out->raw), out);
 	return e ? failed(e, "the list of accepted programs is damaged: %s", err_reason()) : OK;
 }
 
-enum err accepted_write(const struct state *state, const struct leaf_component *parts, size_t n)
+enum err accepted_write(const struct state *state, const struct leaf_component *parts, size_t n,
+			struct accepted_mark *mark)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	size_t programs = 0;
@@ -48,8 +52,9 @@ enum err accepted_write(const struct state *state, const struct leaf_component *
 
 	for (size_t i = 0; i < n; i++)
 		programs += platform_is_program(parts[i].name);
-	cbor_put_array(&raw, 2);
+	cbor_put_array(&raw, 3);
 	cbor_put_text(&raw, FORMAT);
+	cbor_put_uint(&raw, mark->number);
 	cbor_put_array(&raw, programs);
 	for (size_t i = 0; i < n; i++) {
 		if (!platform_is_program(parts[i].name))
@@ -58,8 +63,10 @@ enum err accepted_write(const struct state *state, const struct leaf_component *
 		cbor_put_text_slice(&raw, parts[i].name);
 		cbor_put_bytes(&raw, SLICE(parts[i].sha256));
 	}
-	e = buf_check(&raw);
-	return e ? e : state_put(state, STATE_PLATFORM, RECORD, buf_slice(&raw));
+	if ((e = buf_check(&raw)))
+		return e;
+	sha256_once(buf_slice(&raw), mark->digest);
+	return state_put(state, STATE_PLATFORM, RECORD, buf_slice(&raw));
 }
 
 bool accepted_differs(const struct accepted *accepted, const struct leaf_component *part)
@@ -86,6 +93,24 @@ enum err accepted_check(const struct accepted *accepted, const struct leaf_compo
 		return OK;
 	text = buf_text(&names);
 	return failed(ERR_MISMATCH, "%s (see assay tcb show)", text ? text : "several parts");
+}
+
+enum err accepted_check_mark(const struct accepted_mark *mark, const struct accepted_mark *newest)
+{
+	unsigned long long number = mark->number;
+
+	if (number < newest->number)
+		return failed(ERR_STATE,
+			      "the list of accepted programs is number %llu, and was %llu: it was "
+			      "put back to an earlier state",
+			      number, (unsigned long long)newest->number);
+	return number && number == newest->number &&
+			       memcmp(mark->digest, newest->digest, sizeof mark->digest)
+		       ? failed(ERR_STATE,
+				"the list of accepted programs, number %llu, is another than the "
+				"token remembers",
+				number)
+		       : OK;
 }
 
 void accepted_cleanup(struct accepted *accepted)

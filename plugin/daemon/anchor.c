@@ -8,8 +8,8 @@
 
 #define TREES_MAX 65536
 
-/* The body: [[[origin, size, root]...], [[serial, generation, epoch, active, number of the policy]...]];
- * that of an appliance that never ran is empty. */
+/* The body: [[[origin, size, root]...], [[serial, generation, epoch, active, number of the policy]...],
+ * [number, digest] of the list of accepted programs]; that of an appliance that never ran is empty. */
 
 static unsigned long long ull(uint64_t v)
 {
@@ -50,6 +50,45 @@ static enum err take_partition(struct slice *in, struct anchored_partition *p)
 	return n >= 4 ? OK : failed(ERR_FORMAT, "a partition of %zu items", n);
 }
 
+static enum err take_heads(struct slice *in, struct anchor *anchor)
+{
+	size_t n;
+	enum err e = cbor_take_array(in, TREES_MAX, &n);
+
+	if (e)
+		return e;
+	if (!(anchor->heads = calloc(n + 1, sizeof *anchor->heads)))
+		return failed(ERR_MEMORY, "the anchor");
+	for (; !e && anchor->heads_n < n; anchor->heads_n++)
+		e = take_head(in, &anchor->heads[anchor->heads_n]);
+	return e;
+}
+
+static enum err take_partitions(struct slice *in, struct anchor *anchor)
+{
+	size_t n;
+	enum err e = cbor_take_array(in, PARTITIONS_MAX, &n);
+
+	if (e)
+		return e;
+	if (!(anchor->partitions = calloc(n + 1, sizeof *anchor->partitions)))
+		return failed(ERR_MEMORY, "the anchor");
+	for (; !e && anchor->partitions_n < n; anchor->partitions_n++)
+		e = take_partition(in, &anchor->partitions[anchor->partitions_n]);
+	return e;
+}
+
+static enum err take_accepted(struct slice *in, struct accepted_mark *out)
+{
+	size_t n;
+	enum err e;
+
+	if ((e = cbor_take_array(in, 2, &n)) || (e = cbor_take_uint(in, &out->number)) ||
+	    (e = cbor_take_fixed(in, out->digest, sizeof out->digest)))
+		return e;
+	return n == 2 ? OK : failed(ERR_FORMAT, "a list of programs of %zu items", n);
+}
+
 static enum err take_body(struct slice in, struct anchor *anchor)
 {
 	size_t n;
@@ -57,25 +96,21 @@ static enum err take_body(struct slice in, struct anchor *anchor)
 
 	if (!in.left)
 		return OK;
-	if ((e = cbor_take_array(&in, 2, &n)))
+	if ((e = cbor_take_array(&in, 3, &n)))
 		return e;
-	if (n != 2)
+	if (n < 2)
 		return failed(ERR_FORMAT, "trees and partitions expected");
-	if ((e = cbor_take_array(&in, TREES_MAX, &n)))
+	/* Those of before it knew accepted programs have two items. */
+	if ((e = take_heads(&in, anchor)) || (e = take_partitions(&in, anchor)) ||
+	    (n == 3 && (e = take_accepted(&in, &anchor->accepted))))
 		return e;
-	if (!(anchor->heads = calloc(n + 1, sizeof *anchor->heads)))
-		return failed(ERR_MEMORY, "the anchor");
-	for (; anchor->heads_n < n; anchor->heads_n++)
-		if ((e = take_head(&in, &anchor->heads[anchor->heads_n])))
-			return e;
-	if ((e = cbor_take_array(&in, PARTITIONS_MAX, &n)))
-		return e;
-	if (!(anchor->partitions = calloc(n + 1, sizeof *anchor->partitions)))
-		return failed(ERR_MEMORY, "the anchor");
-	for (; anchor->partitions_n < n; anchor->partitions_n++)
-		if ((e = take_partition(&in, &anchor->partitions[anchor->partitions_n])))
-			return e;
 	return cbor_take_end(in);
+}
+
+void anchor_init(struct anchor *anchor)
+{
+	pthread_mutex_init(&anchor->lock, NULL);
+	pthread_mutex_init(&anchor->writing, NULL);
 }
 
 enum err anchor_open(struct anchor *anchor, struct attest *attest)
@@ -92,6 +127,8 @@ enum err anchor_open(struct anchor *anchor, struct attest *attest)
 
 void anchor_close(struct anchor *anchor)
 {
+	pthread_mutex_destroy(&anchor->lock);
+	pthread_mutex_destroy(&anchor->writing);
 	free(anchor->heads);
 	free(anchor->partitions);
 	buf_free(&anchor->body);
@@ -139,6 +176,23 @@ enum err anchor_check(const struct anchor *anchor, struct partitions *partitions
 	return OK;
 }
 
+/* ---- the list of accepted programs ---- */
+
+void anchor_accepted(struct anchor *anchor, struct accepted_mark *out)
+{
+	pthread_mutex_lock(&anchor->lock);
+	*out = anchor->accepted;
+	pthread_mutex_unlock(&anchor->lock);
+}
+
+void anchor_accept(struct anchor *anchor, const struct accepted_mark *list)
+{
+	pthread_mutex_lock(&anchor->lock);
+	if (list->number > anchor->accepted.number)
+		anchor->accepted = *list;
+	pthread_mutex_unlock(&anchor->lock);
+}
+
 /* ---- writing ---- */
 
 static enum err put_heads(struct audit *audit, struct buf *out)
@@ -182,28 +236,34 @@ static enum err put_partition(void *context, struct partition *p)
 	return OK;
 }
 
-static enum err put_body(struct audit *audit, struct partitions *all, struct buf *out)
+static enum err put_body(struct audit *audit, struct partitions *all,
+			 const struct accepted_mark *accepted, struct buf *out)
 {
 	struct items items = { BUF_INIT, 0 };
 	enum err e;
 
-	cbor_put_array(out, 2);
+	cbor_put_array(out, 3);
 	if (!(e = put_heads(audit, out)) && !(e = partitions_each(all, put_partition, &items)) &&
 	    !(e = buf_check(&items.bytes))) {
 		cbor_put_array(out, items.n);
 		buf_put_slice(out, buf_slice(&items.bytes));
+		cbor_put_array(out, 2);
+		cbor_put_uint(out, accepted->number);
+		cbor_put_bytes(out, SLICE(accepted->digest));
 	}
 	buf_free(&items.bytes);
 	return e ? e : buf_check(out);
 }
 
-static enum err renew(struct anchor *anchor, struct audit *audit, struct partitions *partitions,
-		      uint64_t now_ms)
+static enum err renew_locked(struct anchor *anchor, struct audit *audit,
+			     struct partitions *partitions, uint64_t now_ms)
 {
 	CLEANUP(buf) struct buf body = BUF_INIT;
+	struct accepted_mark accepted;
 	enum err e;
 
-	if ((e = put_body(audit, partitions, &body)))
+	anchor_accepted(anchor, &accepted);
+	if ((e = put_body(audit, partitions, &accepted, &body)))
 		return e;
 	if (slice_equal(buf_slice(&body), buf_slice(&anchor->body)))
 		return OK;
@@ -219,11 +279,16 @@ static enum err renew(struct anchor *anchor, struct audit *audit, struct partiti
 enum err anchor_renew(struct anchor *anchor, struct audit *audit, struct partitions *partitions,
 		      uint64_t now_ms, uint64_t every_ms)
 {
-	if (anchor->written_ms && now_ms - anchor->written_ms < every_ms)
-		return OK;
-	enum err e = renew(anchor, audit, partitions, now_ms);
-	if (e && !anchor->failing)
-		log_warning("the token's anchor of the log is not renewed: %s", err_reason());
-	anchor->failing = e != OK;
+	enum err e = OK;
+
+	pthread_mutex_lock(&anchor->writing);
+	if (!anchor->written_ms || now_ms - anchor->written_ms >= every_ms) {
+		e = renew_locked(anchor, audit, partitions, now_ms);
+		if (e && !anchor->failing)
+			log_warning("the token's anchor of the log is not renewed: %s",
+				    err_reason());
+		anchor->failing = e != OK;
+	}
+	pthread_mutex_unlock(&anchor->writing);
 	return e;
 }

@@ -220,6 +220,7 @@ enum err daemon_open(const struct config *config, const char *self, int launcher
 	daemon->launcher = -1;
 	daemon->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	tcb_init(&daemon->tcb);
+	anchor_init(&daemon->anchor);
 	refusals_init(&daemon->refused);
 	clients_init(&daemon->clients, config->daemon_connections);
 	pthread_mutex_init(&daemon->managing, NULL);

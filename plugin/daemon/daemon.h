@@ -1,7 +1,8 @@
 /* daemon.h - the daemon's parts, joined: what every request may use.
  *
  * Filled by daemon_open, then read-only but for what guards itself. Order of the locks, outermost
- * first: managing; a registry's changing; then any one of the others, which are leaves.
+ * first: managing; the anchor's writing; a registry's changing; then any one of the others, which are
+ * leaves.
  */
 #ifndef PLUGIN_DAEMON_DAEMON_H
 #define PLUGIN_DAEMON_DAEMON_H
@@ -65,7 +66,8 @@ MUST enum err daemon_open(const struct config *config, const char *self, int lau
 			  struct daemon **out);
 /* Writes the record of the end (@why), closes the log, lets go of everything. NULL is allowed. */
 void daemon_close(struct daemon *daemon, const char *why);
-/* Has the token remember how far the log is, if that was not done in the last so many milliseconds. */
+/* Has the token remember how far the log is, if that was not done in the last so many milliseconds; from
+ * any thread. */
 MUST enum err daemon_anchor(struct daemon *daemon, uint64_t every_ms);
 /* Asks the server to end; from any thread. */
 void daemon_stop(struct daemon *daemon);

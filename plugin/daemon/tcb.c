@@ -129,6 +129,20 @@ static void put_in_force(struct daemon *daemon, struct tcb_record *record, uint6
 	tcb_record_release(old);
 }
 
+/* Written before the token hears of it: after a crash a list that is ahead of the token is right. */
+static enum err write_accepted(struct daemon *daemon, const struct leaf_component *parts, size_t n)
+{
+	struct accepted_mark mark;
+	enum err e;
+
+	anchor_accepted(&daemon->anchor, &mark);
+	mark.number++;
+	if ((e = accepted_write(daemon->state, parts, n, &mark)))
+		return e;
+	anchor_accept(&daemon->anchor, &mark);
+	return OK;
+}
+
 /* What the token remembers of the log tells the first start from one whose list was removed. */
 static enum err accept_first(struct daemon *daemon, const struct platform *platform)
 {
@@ -141,21 +155,26 @@ static enum err accept_first(struct daemon *daemon, const struct platform *platf
 	if ((e = record_write(daemon, NULL, NULL, LEAF_CONFIGURATION, slice_of(NULL, 0),
 			      "platform accepted at the first start: %s", hex)))
 		return e;
-	return accepted_write(daemon->state, platform->list, platform->n);
+	return write_accepted(daemon, platform->list, platform->n);
 }
 
 /* Development evidence says that nothing of this is promised. */
 static enum err check_accepted(struct daemon *daemon, const struct platform *platform)
 {
 	CLEANUP(accepted) struct accepted list = { 0 };
+	struct accepted_mark newest;
 	enum err e;
 
 	if (daemon->unprivileged)
 		return OK;
+	anchor_accepted(&daemon->anchor, &newest); /* before: one may be accepted meanwhile */
 	e = accepted_read(daemon->state, &list);
 	if (e == ERR_NOT_FOUND)
 		return accept_first(daemon, platform);
-	return e ? e : accepted_check(&list, platform->list, platform->n);
+	if (e || (e = accepted_check_mark(&list.mark, &newest)))
+		return e;
+	anchor_accept(&daemon->anchor, &list.mark);
+	return accepted_check(&list, platform->list, platform->n);
 }
 
 static void platform_cleanup(struct platform **platform)
@@ -277,7 +296,8 @@ enum err tcb_ready(struct tcb *tcb)
 	return e;
 }
 
-/* The record comes first: an acceptance that nobody can read of must not hold. */
+/* The record comes first: an acceptance that nobody can read of must not hold. The token's word comes
+ * last: nothing runs by a list that could be taken back. */
 static enum err accept_leaf(struct daemon *daemon, const struct record_caller *caller,
 			    const struct leaf *leaf, const uint8_t digest[SHA256_SIZE])
 {
@@ -288,7 +308,7 @@ static enum err accept_leaf(struct daemon *daemon, const struct record_caller *c
 	if ((e = record_write(daemon, NULL, caller, LEAF_CONFIGURATION, slice_of(NULL, 0),
 			      "platform accepted by user %u: %s", caller->uid, hex)))
 		return e;
-	return accepted_write(daemon->state, leaf->components, leaf->components_n);
+	return write_accepted(daemon, leaf->components, leaf->components_n);
 }
 
 enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
@@ -301,7 +321,7 @@ enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
 	if (memcmp(record->digest, digest, SHA256_SIZE))
 		return failed(ERR_MISMATCH, "another platform is in force: see assay tcb show");
 	if ((e = leaf_read(buf_slice(&record->leaf), &leaf)) ||
-	    (e = accept_leaf(daemon, caller, leaf, digest)))
+	    (e = accept_leaf(daemon, caller, leaf, digest)) || (e = daemon_anchor(daemon, 0)))
 		return e;
 	pthread_mutex_lock(&daemon->tcb.lock);
 	/* What can't be measured is held for another reason, which stays. */

@@ -51,7 +51,8 @@ void tcb_stop(struct tcb *tcb); /* one that was not started is allowed */
 void tcb_outdate(struct tcb *tcb);
 /* ERR_STATE, with the reason: the appliance is held. */
 MUST enum err tcb_ready(struct tcb *tcb);
-/* Accepts the record of that digest, if it is the one in force: a record, then the list on disk. */
+/* Accepts the record of that digest, if it is the one in force: a record, then the list on disk, then the
+ * token's anchor. One thread at a time. */
 MUST enum err tcb_accept(struct daemon *daemon, const struct record_caller *caller,
 			 const uint8_t digest[SHA256_SIZE]);
 struct tcb_record *tcb_hold(struct tcb *tcb);

@@ -16,7 +16,7 @@ $(SHIM_TESTS): private EXTRA = $(SHIM)
 $(SHIM_TESTS): private LDFLAGS += $(foreach f,$(SHIM_CALLS),-Wl,--wrap=$(f))
 
 # Programs of an appliance whose daemon ends at a moment that a test names (moments.h).
-MOMENT_CALLS = sandbox_run_watched answers_put_run answers_put_proof wire_send
+MOMENT_CALLS = sandbox_run_watched answers_put_run answers_put_proof wire_send accepted_write tcb_accept
 MOMENT_PROGRAMS = $(addprefix $(BUILD)/crash/programs/,assayd assay-launcher assay-init assay-probe assay-feeder assay-tpm)
 $(BUILD)/crash/programs/assayd: $(BUILD)/plugin/daemon/main.o $(BUILD)/testbed/crash/moments.o $(call lib,plugin/daemon plugin audit sandbox pkcs11 config config/base)
 	@mkdir -p $(@D)
@@ -28,3 +28,4 @@ $(BUILD)/crash/programs/%: $(BUILD)/%
 	$(Q)ln -f $< $@
 
 $(BUILD)/unit/answers_test: | $(MOMENT_PROGRAMS)
+all: $(BUILD)/crash/programs/assayd

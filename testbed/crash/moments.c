@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/daemon/accepted.h"
 #include "plugin/daemon/answers.h"
+#include "plugin/daemon/tcb.h"
 #include "sandbox/sandbox.h"
 
 /* The folder of the configuration: the daemon was given its path, last. */
@@ -88,6 +90,32 @@ enum err __wrap_answers_put_proof(struct answers *answers, const struct answer_c
 	pass(MOMENT_AFTER_THE_RECORD);
 	enum err e = __real_answers_put_proof(answers, claim, days, answer);
 	pass(MOMENT_BEFORE_THE_ANSWER);
+	return e;
+}
+
+enum err __real_accepted_write(const struct state *state, const struct leaf_component *parts,
+			       size_t n, struct accepted_mark *mark);
+enum err __wrap_accepted_write(const struct state *state, const struct leaf_component *parts,
+			       size_t n, struct accepted_mark *mark);
+enum err __wrap_accepted_write(const struct state *state, const struct leaf_component *parts,
+			       size_t n, struct accepted_mark *mark)
+{
+	pass(MOMENT_BEFORE_THE_LIST);
+	enum err e = __real_accepted_write(state, parts, n, mark);
+	pass(MOMENT_AFTER_THE_LIST);
+	return e;
+}
+
+enum err __real_tcb_accept(struct daemon *daemon, const struct record_caller *caller,
+			   const uint8_t digest[SHA256_SIZE]);
+enum err __wrap_tcb_accept(struct daemon *daemon, const struct record_caller *caller,
+			   const uint8_t digest[SHA256_SIZE]);
+enum err __wrap_tcb_accept(struct daemon *daemon, const struct record_caller *caller,
+			   const uint8_t digest[SHA256_SIZE])
+{
+	enum err e = __real_tcb_accept(daemon, caller, digest);
+
+	pass(MOMENT_AFTER_THE_ACCEPTANCE);
 	return e;
 }
 

@@ -16,7 +16,11 @@ enum moment {
 	MOMENT_AFTER_THE_RECORD,
 	MOMENT_BEFORE_THE_ANSWER, /* and so is the proof */
 	MOMENT_AFTER_THE_ANSWER,
-	MOMENTS
+	MOMENTS, /* so many of a request */
+	MOMENT_BEFORE_THE_LIST =
+		MOMENTS,             /* the record of an acceptance is there, its list is not */
+	MOMENT_AFTER_THE_LIST,       /* and the token doesn't know it yet */
+	MOMENT_AFTER_THE_ACCEPTANCE, /* it does, and nobody was answered */
 };
 
 #endif
