@@ -11,7 +11,7 @@
 #include "plugin/access.h"
 #include "plugin/attribute.h"
 #include "plugin/operation.h"
-#include "sandbox/package.h"
+#include "sandbox/trailer.h"
 
 #define RUN_PREFIX "assay:run:"
 #define APP_NAME "assay:app"
@@ -58,7 +58,7 @@ static CK_RV take_template(const CK_ATTRIBUTE *templ, CK_ULONG n, struct slice a
 	c->load = slice_is(application, APP_NAME);
 	if ((!value->pValue && value->ulValueLen) || c->label.left > 255 || !is_text(c->label))
 		return CKR_ATTRIBUTE_VALUE_INVALID;
-	if (c->value.left > (c->load ? PACKAGE_MAX : operation_input_max()))
+	if (c->value.left > (c->load ? SIGNED_PACKAGE_MAX : operation_input_max()))
 		return CKR_DATA_LEN_RANGE;
 	struct slice options = attribute_slice(attribute_find(templ, n, CKA_OBJECT_ID));
 	if (options.left && (c->load || options_take(options.p, options.left, &c->options)))

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "config/base/sha256.h"
-#include "sandbox/package.h"
+#include "sandbox/trailer.h"
 
 #define FAILURE_MS 5000
 
@@ -129,7 +129,7 @@ CK_RV operation_begin(struct session *session, const struct mechanism *mechanism
 /* A package has a bound of its own. */
 static size_t input_max(const struct operation *op)
 {
-	return op->mechanism->target == TARGET_LOADER ? PACKAGE_MAX : operation_input_max();
+	return op->mechanism->target == TARGET_LOADER ? SIGNED_PACKAGE_MAX : operation_input_max();
 }
 
 static CK_RV end_with(struct session *session, CK_RV rv)

@@ -6,7 +6,7 @@
 #include "sandbox/elf.h"
 #include "sandbox/manifest.h"
 
-static const char magic[8] = "ASSAYPK1";
+static const char magic[8] = PACKAGE_MAGIC;
 
 /* RFC 9162 section 2.1.1, leaf by leaf: the roots of the complete subtrees so far, largest first. */
 struct merkle {

@@ -16,6 +16,9 @@
  * mode, SHA-256 of the content). profile: SHA-256 of how it runs (argv, environment, limits,
  * filter). measurement: SHA-256 of "assay-application-1" 0x00 image profile: the one number that
  * stands for an application. The same on any machine.
+ *
+ * What may follow a package in its file, signatures by those who approve it, is trailer.h's affair:
+ * to package_parse, it is a package that was lengthened.
  */
 #ifndef SANDBOX_PACKAGE_H
 #define SANDBOX_PACKAGE_H
@@ -23,6 +26,7 @@
 #include "config/base/bytes.h"
 #include "config/base/sha256.h"
 
+#define PACKAGE_MAGIC "ASSAYPK1"
 #define PACKAGE_MAX ((size_t)256 << 20)
 #define PACKAGE_ENTRIES_MAX 65536
 #define PACKAGE_PATH_MAX 1024

@@ -28,7 +28,7 @@ enum err secret_new(struct secret *s, size_t room)
 	return OK;
 }
 
-enum err secret_from_file(struct secret *s, const char *path)
+enum err secret_read(struct secret *s, const char *path)
 {
 	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat status;
@@ -45,8 +45,19 @@ enum err secret_from_file(struct secret *s, const char *path)
 		secret_free(s);
 		return failed(ERR_IO, "%s: %s", path, n ? strerror(errno) : "empty");
 	}
-	uint8_t *end = memchr(s->p, '\n', (size_t)n);
-	s->len = end ? (size_t)(end - s->p) : (size_t)n;
+	s->len = (size_t)n;
+	return OK;
+}
+
+enum err secret_from_file(struct secret *s, const char *path)
+{
+	enum err e = secret_read(s, path);
+
+	if (e)
+		return e;
+	uint8_t *end = memchr(s->p, '\n', s->len);
+	if (end)
+		s->len = (size_t)(end - s->p);
 	return OK;
 }
 

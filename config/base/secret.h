@@ -16,7 +16,9 @@ struct secret {
 
 /* Room for @room bytes (at most SECRET_MAX), zeroed; len is set to @room. */
 MUST enum err secret_new(struct secret *s, size_t room);
-/* The first line of a file which only its owner may read (no group or other bits: ERR_DENIED). */
+/* A file which only its owner may read (no group or other bits: ERR_DENIED), as far as SECRET_MAX; and
+ * the first line of one. */
+MUST enum err secret_read(struct secret *s, const char *path);
 MUST enum err secret_from_file(struct secret *s, const char *path);
 /* Compares in constant time for equal lengths. */
 bool secret_equal(const void *a, const void *b, size_t n);

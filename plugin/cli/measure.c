@@ -1,25 +1,50 @@
+#include "audit/devkey.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
 #include "sandbox/manifest.h"
 
-void measure_print(const struct package *package, bool json, struct buf *out)
+/* Who signed, and why a signature does not hold. */
+static enum err print_signers(const struct package *package, const struct trailer *signers,
+			      bool json, struct buf *out)
+{
+	uint8_t digest[SHA256_SIZE];
+	enum err worst = OK;
+
+	sha256_once(package->raw, digest);
+	for (size_t i = 0; i < signers->n; i++) {
+		const struct signature *s = &signers->list[i];
+		enum err e = devkey_verify(s->key, digest, s->signature);
+
+		buf_put_text(out, json ? i ? ", \"" : "\"" : "signer:      ");
+		buf_put_hex(out, SLICE(s->signer));
+		buf_put_text(out, json ? "\"" : "\n");
+		if (e)
+			worst = failed(e, "signature %zu: %s", i + 1, err_reason());
+	}
+	return worst;
+}
+
+static void print_json(const struct package *package, struct buf *out)
 {
 	const struct manifest *m = &package->manifest;
 
-	if (json) {
-		buf_put_text(out, "{");
-		json_put_field(out, "id", m->id, true);
-		json_put_field(out, "label", m->label, false);
-		json_put_field(out, "version", m->version, false);
-		json_put_hex(out, "measurement", SLICE(package->measurement), false);
-		json_put_hex(out, "image", SLICE(package->image), false);
-		json_put_hex(out, "profile", SLICE(package->profile), false);
-		buf_put_text(out, ", \"purity\": \"");
-		manifest_purity_put(m->purity, out);
-		buf_printf(out, "\", \"entries\": %u, \"bytes\": %zu}\n", package->entries_n,
-			   package->raw.left);
-		return;
-	}
+	buf_put_text(out, "{");
+	json_put_field(out, "id", m->id, true);
+	json_put_field(out, "label", m->label, false);
+	json_put_field(out, "version", m->version, false);
+	json_put_hex(out, "measurement", SLICE(package->measurement), false);
+	json_put_hex(out, "image", SLICE(package->image), false);
+	json_put_hex(out, "profile", SLICE(package->profile), false);
+	buf_put_text(out, ", \"purity\": \"");
+	manifest_purity_put(m->purity, out);
+	buf_printf(out, "\", \"entries\": %u, \"bytes\": %zu, \"signers\": [", package->entries_n,
+		   package->raw.left);
+}
+
+static void print_lines(const struct package *package, struct buf *out)
+{
+	const struct manifest *m = &package->manifest;
+
 	buf_put_text(out, "id:          ");
 	plain_put_text(out, m->id);
 	buf_put_text(out, "\nlabel:       ");
@@ -38,27 +63,44 @@ void measure_print(const struct package *package, bool json, struct buf *out)
 		   package->raw.left);
 }
 
-enum err measure_read(const char *path, struct buf *raw, struct package *out)
+enum err measure_print(const struct package *package, const struct trailer *signers, bool json,
+		       struct buf *out)
 {
-	enum err e = cli_read(path, PACKAGE_MAX, raw);
+	if (json)
+		print_json(package, out);
+	else
+		print_lines(package, out);
+	enum err e = print_signers(package, signers, json, out);
+	buf_put_text(out, json ? "]}\n" : "");
+	return e;
+}
+
+enum err measure_read(const char *path, struct buf *raw, struct package *out,
+		      struct trailer *signers)
+{
+	struct trailer unused;
+	enum err e = cli_read(path, SIGNED_PACKAGE_MAX, raw);
 
 	if (e)
 		return e;
-	return (e = package_parse(buf_slice(raw), out)) ? failed(e, "%s: %s", path, err_reason())
-							: OK;
+	struct slice package = buf_slice(raw);
+	if ((e = trailer_split(&package, signers ? signers : &unused)) ||
+	    (e = package_parse(package, out)))
+		return failed(e, "%s: %s", path, err_reason());
+	return OK;
 }
 
 int cmd_measure(struct cli *cli)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct package package;
+	struct trailer signers;
 	enum cli_exit code = cli_options(cli, NULL, 0);
 
 	if (code)
 		return code;
-	enum err e = measure_read(cli->args[0], &raw, &package);
-	if (e)
-		return cli_failed(cli, e);
-	measure_print(&package, cli->json, &cli->out);
-	return EXIT_HOLDS;
+	enum err e = measure_read(cli->args[0], &raw, &package, &signers);
+	if (!e)
+		e = measure_print(&package, &signers, cli->json, &cli->out);
+	return e ? cli_failed(cli, e) : EXIT_HOLDS;
 }

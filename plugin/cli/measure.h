@@ -3,11 +3,13 @@
 #define PLUGIN_CLI_MEASURE_H
 
 #include "plugin/cli/json.h"
-#include "sandbox/package.h"
+#include "sandbox/trailer.h"
 
-/* Reads and checks a package; @out points into @raw. */
-MUST enum err measure_read(const char *path, struct buf *raw, struct package *out);
-/* Its names and digests. */
-void measure_print(const struct package *package, bool json, struct buf *out);
+/* Reads and checks a package; @out points into @raw, and so does @signers, which may be NULL. */
+MUST enum err measure_read(const char *path, struct buf *raw, struct package *out,
+			   struct trailer *signers);
+/* Its names, digests and signers. ERR_CRYPTO: a signature does not hold. */
+MUST enum err measure_print(const struct package *package, const struct trailer *signers, bool json,
+			    struct buf *out);
 
 #endif

@@ -234,7 +234,8 @@ int cmd_pack(struct cli *cli)
 	    (e = cli_write(cli, pack.out, 0644, buf_slice(&raw))))
 		return cli_failed(cli, e);
 	/* With the package on stdout there is no room for words. */
-	if (strcmp(pack.out, "-"))
-		measure_print(&package, cli->json, &cli->out);
+	if (strcmp(pack.out, "-") &&
+	    (e = measure_print(&package, &(struct trailer){ .n = 0 }, cli->json, &cli->out)))
+		return cli_failed(cli, e);
 	return EXIT_HOLDS;
 }

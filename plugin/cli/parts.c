@@ -7,7 +7,7 @@
 #include "audit/proof.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/json.h"
-#include "sandbox/package.h"
+#include "sandbox/trailer.h"
 
 /* By the name's beginning; a name that ends in ":" stands for all that go on from there. */
 static const struct {
@@ -135,11 +135,13 @@ static void settle_texts(struct parts *parts)
 
 static enum err read_package(struct parts *parts)
 {
+	struct slice raw = buf_slice(&parts->raw);
 	struct package package;
+	struct trailer signers;
 	struct entry entry;
-	enum err e = package_parse(buf_slice(&parts->raw), &package);
+	enum err e;
 
-	if (e)
+	if ((e = trailer_split(&raw, &signers)) || (e = package_parse(raw, &package)))
 		return e;
 	for (struct slice cursor = package.entries; package_next(&cursor, &entry);)
 		if ((e = add_file(parts, &entry)))
@@ -181,7 +183,7 @@ enum err parts_read(const char *path, struct parts *out)
 
 	if (e)
 		return e;
-	bool package = out->raw.len > 8 && !memcmp(out->raw.data, "ASSAYPK1", 8);
+	bool package = slice_starts(buf_slice(&out->raw), PACKAGE_MAGIC);
 	if ((e = package ? read_package(out) : read_proof(out)))
 		return failed(e, "%s: %s", path, err_reason());
 	if (out->n)

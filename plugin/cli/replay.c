@@ -65,7 +65,7 @@ static enum err read_all(struct cli *cli, struct replay *r)
 	enum err e;
 
 	if ((e = read_proof(r, cli->args[0])) || (e = cli_config(cli, &r->config)) ||
-	    (e = measure_read(r->package_path, &r->package_raw, &r->package)) ||
+	    (e = measure_read(r->package_path, &r->package_raw, &r->package, NULL)) ||
 	    (e = cli_read(r->input_path, r->config->limits_input_bytes, &r->input)))
 		return e;
 	if (!r->output_path && !proof_keys_has(r->keys.output))

@@ -132,7 +132,7 @@ int cmd_run(struct cli *cli)
 				      "PKCS#11 module");
 	enum err e = cli_config(cli, &run.config);
 	if (!e)
-		e = measure_read(cli->args[0], &run.package_raw, &run.package);
+		e = measure_read(cli->args[0], &run.package_raw, &run.package, NULL);
 	if (!e)
 		e = execute(cli, &run);
 	if (e) {

@@ -5,10 +5,9 @@
 
 #include "audit/proof.h"
 #include "plugin/cli/cli.h"
-#include "plugin/cli/json.h"
+#include "plugin/cli/measure.h"
 #include "plugin/cli/page.h"
 #include "plugin/cli/verify_witnesses.h"
-#include "sandbox/package.h"
 
 #define POLICY_MAX ((size_t)1 << 20)
 
@@ -58,10 +57,8 @@ static enum err read_measurement(struct request *r)
 	if (r->measurement && hex_take(r->measurement, r->measured, sizeof r->measured))
 		return failed(ERR_USAGE, "measurement: 64 hexadecimal digits expected");
 	if (r->package) {
-		if ((e = cli_read(r->package, PACKAGE_MAX, &r->package_raw)))
+		if ((e = measure_read(r->package, &r->package_raw, &package, NULL)))
 			return e;
-		if ((e = package_parse(buf_slice(&r->package_raw), &package)))
-			return failed(e, "%s: %s", r->package, err_reason());
 		memcpy(r->measured, package.measurement, sizeof r->measured);
 		memcpy(r->image, package.image, sizeof r->image);
 		r->expect.image = r->image;

@@ -5,6 +5,7 @@
 #include "audit/proof.h"
 #include "config/base/log.h"
 #include "plugin/daemon/request.h"
+#include "sandbox/trailer.h"
 
 enum err request_APPS(struct call *call)
 {
@@ -151,9 +152,11 @@ static enum err load(struct call *call, struct slice package)
 	const struct config *config = call->daemon->config;
 	struct registry_ceiling ceiling = { config->limits_memory_bytes,
 					    config->limits_output_bytes, config->limits_wall_ms };
+	struct trailer signers;
 	enum err e;
 
 	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
+	    (e = trailer_split(&package, &signers)) ||
 	    (e = registry_examine(package, &ceiling, &app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
@@ -175,7 +178,7 @@ enum err request_LOAD(struct call *call)
 
 	if ((e = call_arguments(call, 2)) || (e = call_partition(call, true)))
 		return e;
-	e = wire_take_payload(call->request, &call->in, PACKAGE_MAX, &package, &mapped);
+	e = wire_take_payload(call->request, &call->in, SIGNED_PACKAGE_MAX, &package, &mapped);
 	if (!e && !(e = call_end(call)))
 		e = load(call, package);
 	if (mapped)

@@ -119,6 +119,75 @@ expect 0 "^ASSAYPK1" "" pack "$D/cat" -o -
 head -c 1000 "$D/cat.pkg" >"$D/cut.pkg"
 expect 1 "" "measure: .*cut.pkg: " measure "$D/cut.pkg"
 
+# Approving a package: with a key in a file, with one that only openssl sees, with an encrypted one; what
+# comes of it can be checked without assay.
+for key in one two three; do
+	openssl ecparam -name prime256v1 -genkey -noout -out "$D/$key.pem" 2>/dev/null
+	openssl pkey -in "$D/$key.pem" -pubout -out "$D/$key.pub"
+	openssl pkey -in "$D/$key.pem" -pubout -outform DER -out "$D/$key.der"
+	chmod 0600 "$D/$key.pem"
+done
+one=$(sha256sum <"$D/one.der" | cut -c1-64)
+two=$(sha256sum <"$D/two.der" | cut -c1-64)
+expect 0 "^$one\$" "" signer "$D/one.pub"
+expect 0 "^$one\$" "" signer "$D/one.der"
+expect 1 "" "no public key in PEM or DER" signer "$D/one.pem"
+expect 2 "" "--key, or --signature and --public" sign "$D/cat.pkg"
+expect 2 "" "--key, or --signature and --public" sign "$D/cat.pkg" --signature "$D/s"
+expect 2 "" "--key, or --signature and --public" sign "$D/cat.pkg" --key "$D/one.pem" --signature "$D/s" --public "$D/one.pub"
+expect 1 "" "others may read it" sign "$D/cat.pkg" --key "$D/one.pub"
+measured=$("$assay" measure "$D/cat.pkg" | sed -n 's/^measurement: //p')
+expect 0 "^signer: +$one\$" "" sign "$D/cat.pkg" --key "$D/one.pem" -o "$D/signed.pkg"
+expect 0 "^measurement: $measured\$" "" measure "$D/signed.pkg"
+openssl dgst -sha256 -sign "$D/two.pem" -out "$D/s" "$D/cat.pkg"
+expect 1 "" "the signature is not by this key" sign "$D/signed.pkg" --signature "$D/s" --public "$D/one.pub"
+expect 0 "^signer: +$two\$" "" sign "$D/signed.pkg" --signature "$D/s" --public "$D/two.der"
+expect 0 "\"signers\": \[\"($one\", \"$two|$two\", \"$one)\"\]" "" measure "$D/signed.pkg" --json
+expect 0 "^signer: +$one\$" "" sign "$D/signed.pkg" --key "$D/one.pem"
+[ "$("$assay" measure "$D/signed.pkg" | grep -c ^signer)" -eq 2 ] && echo "ok a key signs once" || echo "not ok a key signs once"
+checked=$(/usr/bin/python3 - "$D/signed.pkg" "$D" <<'PY'
+import hashlib, struct, subprocess, sys
+raw, folder = open(sys.argv[1], "rb").read(), sys.argv[2]
+size, = struct.unpack(">Q", raw[8:16])
+package, trailer = raw[:size], raw[size:]
+assert trailer[:8] == b"ASSAYSG1" and struct.unpack(">H", trailer[8:10])[0] == len(trailer)
+open(folder + "/p", "wb").write(package)
+at, names = 11, []
+def part():
+    global at
+    n, = struct.unpack(">H", trailer[at:at + 2])
+    at += 2 + n
+    return trailer[at - n:at]
+for _ in range(trailer[10]):
+    key, signature = part(), part()
+    names.append(hashlib.sha256(key).hexdigest())
+    open(folder + "/k", "wb").write(key)
+    open(folder + "/g", "wb").write(signature)
+    subprocess.run(["openssl", "pkey", "-pubin", "-inform", "DER", "-in", folder + "/k", "-out", folder + "/kp"], check=True)
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", folder + "/kp", "-signature", folder + "/g", folder + "/p"], check=True)
+assert at == len(trailer) and names == sorted(names)
+PY
+)
+[ "$checked" = $'Verified OK\nVerified OK' ] && echo "ok others can check who signed" || echo "not ok others can check who signed: $checked"
+cmp -s "$D/p" "$D/cat.pkg" && echo "ok the package is as it was" || echo "not ok the package is as it was"
+n=$(($(stat -c %s "$D/signed.pkg") - 1))
+head -c $n "$D/signed.pkg" >"$D/damaged.pkg"
+expect 1 "" "after the package: cut or lengthened" measure "$D/damaged.pkg"
+cat "$D/signed.pkg" "$D/s" >"$D/damaged.pkg"
+expect 1 "" "after the package: cut or lengthened" measure "$D/damaged.pkg"
+cat "$D/cat.pkg" "$D/s" >"$D/damaged.pkg"
+expect 1 "" "bytes that are no signatures" measure "$D/damaged.pkg"
+cp "$D/signed.pkg" "$D/damaged.pkg"
+last=$(tail -c 1 "$D/signed.pkg" | xxd -p)
+printf %02x $((0x$last ^ 1)) | xxd -r -p | dd of="$D/damaged.pkg" bs=1 seek=$n conv=notrunc status=none
+expect 1 "^signer: " "signature 2: the signature is not by this key over this package" measure "$D/damaged.pkg"
+cp "$D/damaged.pkg" "$D/p"
+expect 1 "^signer: " "the signature is not by this key" sign "$D/damaged.pkg" --key "$D/three.pem"
+cmp -s "$D/p" "$D/damaged.pkg" && echo "ok nothing was added" || echo "not ok nothing was added"
+openssl pkey -in "$D/one.pem" -aes256 -passout pass:word -out "$D/locked.pem"
+chmod 0600 "$D/locked.pem"
+expect 1 "" "no private key in PEM, or another passphrase" sign "$D/cat.pkg" --key "$D/locked.pem"
+
 # A certificate, but no proof.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x \
 	-out "$D/ca.pem" 2>/dev/null
