@@ -6,6 +6,7 @@
 #include "testbed/bench/measure.h"
 
 #define MECHANISM_EXECUTE (CKM_VENDOR_DEFINED | 0x41590001UL)
+#define MECHANISM_EXECUTE_FULL (CKM_VENDOR_DEFINED | 0x41590002UL)
 
 struct client {
 	CK_FUNCTION_LIST *f;

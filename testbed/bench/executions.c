@@ -1,6 +1,9 @@
 /* executions - executions per second from many threads of one client.
  *
- *   executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS SECONDS
+ *   executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS SECONDS full|compact
+ *
+ * full: EXECUTE_FULL, whose evidence is the record and its receipt. compact: EXECUTE, which has one
+ * more signature made for each call.
  *
  * Prints "executions-per-second executions p50 p99", times in microseconds.
  */
@@ -8,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "testbed/bench/client.h"
 
@@ -16,6 +20,7 @@
 
 static struct client client;
 static CK_OBJECT_HANDLE app;
+static CK_MECHANISM_TYPE mechanism;
 static uint8_t *input;
 static size_t input_n;
 static uint64_t end;
@@ -25,14 +30,14 @@ static double us[LATENCIES_MAX];
 static void *work(void *unused)
 {
 	CK_SESSION_HANDLE s = client_session(&client);
-	CK_MECHANISM execute = { .mechanism = MECHANISM_EXECUTE };
-	CK_BYTE proof[512];
+	CK_MECHANISM execute = { .mechanism = mechanism };
+	CK_BYTE result[65536];
 
 	for (uint64_t start = now_ns(), now; start < end; start = now) {
-		CK_ULONG n = sizeof proof;
+		CK_ULONG n = sizeof result;
 
 		must(client.f->C_SignInit(s, &execute, app), "C_SignInit");
-		must(client.f->C_Sign(s, input, input_n, proof, &n), "C_Sign");
+		must(client.f->C_Sign(s, input, input_n, result, &n), "C_Sign");
 		unsigned long i = atomic_fetch_add(&done, 1);
 		now = now_ns();
 		if (i < LATENCIES_MAX)
@@ -46,9 +51,10 @@ int main(int argc, char **argv)
 {
 	pthread_t threads[THREADS_MAX];
 
-	if (argc != 8 || atoi(argv[6]) < 1 || atoi(argv[6]) > THREADS_MAX)
+	if (argc != 9 || atoi(argv[6]) < 1 || atoi(argv[6]) > THREADS_MAX)
 		die("usage: executions ASSAY_MODULE TOKEN PIN APPLICATION_LABEL INPUT THREADS "
-		    "SECONDS");
+		    "SECONDS full|compact");
+	mechanism = strcmp(argv[8], "full") ? MECHANISM_EXECUTE : MECHANISM_EXECUTE_FULL;
 	int n = atoi(argv[6]);
 	input = slurp(argv[5], &input_n);
 	client_open(&client, argv[1], argv[2]);
