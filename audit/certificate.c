@@ -42,6 +42,11 @@ enum err x509_parse(struct slice der, X509 **out)
 		return failed(ERR_CRYPTO, "not an X.509 certificate: %s", x509_reason());
 	if (p != der.p + der.left)
 		return failed(ERR_CRYPTO, "bytes after the end of a certificate");
+	/* Whoever goes by its SHA-256 must not have two for one. */
+	uint8_t again[CERTIFICATE_MAX], *end = again;
+	if (i2d_X509(x, NULL) != (int)der.left || i2d_X509(x, &end) != (int)der.left ||
+	    memcmp(again, der.p, der.left))
+		return failed(ERR_CRYPTO, "a certificate that is not in DER");
 	*out = STEAL(x);
 	return OK;
 }

@@ -153,6 +153,28 @@ START_TEST(pem_and_der_files_are_read)
 }
 END_TEST
 
+/* OpenSSL takes a signature whose last byte has an unused bit, and writes it without. */
+START_TEST(a_certificate_has_one_der_form)
+{
+	static const uint8_t bit_string[] = { 0x03, 0x00, 0x00,
+					      0x30 }; /* tag, length, unused, SEQUENCE */
+	struct appliance a;
+	CLEANUP(buf) struct buf der = BUF_INIT;
+	uint8_t *unused = NULL;
+
+	appliance_init(&a);
+	for (uint8_t *p = a.ca.data; p + sizeof bit_string <= a.ca.data + a.ca.len; p++)
+		if (p[0] == bit_string[0] && p[2] == bit_string[2] && p[3] == bit_string[3])
+			unused = p + 2;
+	ck_assert_ptr_nonnull(unused);
+	ck_assert_uint_eq(unused[-1], (size_t)(a.ca.data + a.ca.len - unused));
+	*unused = 1;
+	ck_assert_err(certificate_from_file(buf_slice(&a.ca), &der), ERR_CRYPTO);
+	ck_assert_ptr_nonnull(strstr(err_reason(), "not in DER"));
+	appliance_free(&a);
+}
+END_TEST
+
 START_TEST(signatures_have_one_der_form)
 {
 	struct appliance a;
@@ -191,6 +213,7 @@ static void add(TCase *t)
 	tcase_add_test(t, an_origin_is_not_read_as_openssl_configuration);
 	tcase_add_test(t, no_changed_certificate_verifies);
 	tcase_add_test(t, pem_and_der_files_are_read);
+	tcase_add_test(t, a_certificate_has_one_der_form);
 	tcase_add_test(t, signatures_have_one_der_form);
 }
 
