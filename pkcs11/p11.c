@@ -7,6 +7,7 @@
 
 #define SIGNATURE_MAX 132 /* P-521 */
 #define SEARCH_MAX 65536
+#define MECHANISMS_MAX 1024
 
 const char *ckr_name(CK_RV rv)
 {
@@ -151,13 +152,11 @@ enum err p11_get(struct p11 at, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
 	return e;
 }
 
-enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
-		     CK_OBJECT_HANDLE *private_key, uint8_t point[P11_POINT])
+/* A pair of which the private half signs, and can do nothing else. */
+static CK_RV make_pair(struct p11 at, CK_MECHANISM_TYPE type, struct slice curve, const char *label,
+		       struct slice id, CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
-	static const uint8_t p256[] = {
-		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07
-	};
-	CK_MECHANISM mechanism = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+	CK_MECHANISM mechanism = { type, NULL, 0 };
 	CK_ATTRIBUTE public_half[] = {
 		ATTRIBUTE(CKA_TOKEN, yes),
 		ATTRIBUTE(CKA_PRIVATE, no),
@@ -167,7 +166,7 @@ enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
 		ATTRIBUTE(CKA_MODIFIABLE, no),
 		ATTRIBUTE_BYTES(CKA_LABEL, label, strlen(label)),
 		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
-		ATTRIBUTE_BYTES(CKA_EC_PARAMS, p256, sizeof p256),
+		ATTRIBUTE_BYTES(CKA_EC_PARAMS, curve.p, curve.left),
 	};
 	CK_ATTRIBUTE private_half[] = {
 		ATTRIBUTE(CKA_TOKEN, yes),
@@ -183,16 +182,89 @@ enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
 		ATTRIBUTE_BYTES(CKA_ID, id.p, id.left),
 		ATTRIBUTE(CKA_COPYABLE, no), /* the last: HSMs of 2.20 do not know it */
 	};
+	CK_RV rv =
+		at.f->C_GenerateKeyPair(at.session, &mechanism, public_half, COUNT(public_half),
+					private_half, COUNT(private_half), public_key, private_key);
+	return rv != CKR_ATTRIBUTE_TYPE_INVALID
+		       ? rv
+		       : at.f->C_GenerateKeyPair(at.session, &mechanism, public_half,
+						 COUNT(public_half), private_half,
+						 COUNT(private_half) - 1, public_key, private_key);
+}
+
+enum err p11_make_ec(struct p11 at, const char *label, struct slice id,
+		     CK_OBJECT_HANDLE *private_key, uint8_t point[P11_POINT])
+{
+	static const uint8_t p256[] = {
+		0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07
+	};
 	CK_OBJECT_HANDLE public_key;
-	CK_RV rv = at.f->C_GenerateKeyPair(at.session, &mechanism, public_half, COUNT(public_half),
-					   private_half, COUNT(private_half), &public_key,
-					   private_key);
-	if (rv == CKR_ATTRIBUTE_TYPE_INVALID)
-		rv = at.f->C_GenerateKeyPair(at.session, &mechanism, public_half,
-					     COUNT(public_half), private_half,
-					     COUNT(private_half) - 1, &public_key, private_key);
-	enum err e = p11_result(rv, "C_GenerateKeyPair");
+	enum err e = p11_result(make_pair(at, CKM_EC_KEY_PAIR_GEN, SLICE(p256), label, id,
+					  &public_key, private_key),
+				"C_GenerateKeyPair");
 	return e ? e : p11_ec_point(at, public_key, point);
+}
+
+static bool is_listed(CK_MECHANISM_TYPE type, const CK_MECHANISM_TYPE *list, CK_ULONG n)
+{
+	for (CK_ULONG i = 0; i < n; i++)
+		if (list[i] == type)
+			return true;
+	return false;
+}
+
+/* Some modules describe mechanisms that they would not carry out: the list counts. */
+static enum err check_ed25519(struct p11 at)
+{
+	CK_MECHANISM_TYPE list[MECHANISMS_MAX];
+	CK_ULONG n = COUNT(list);
+	CK_SESSION_INFO info;
+	enum err e;
+
+	if ((e = p11_result(at.f->C_GetSessionInfo(at.session, &info), "C_GetSessionInfo")) ||
+	    (e = p11_result(at.f->C_GetMechanismList(info.slotID, list, &n), "C_GetMechanismList")))
+		return e;
+	return n <= COUNT(list) && is_listed(CKM_EC_EDWARDS_KEY_PAIR_GEN, list, n) &&
+			       is_listed(CKM_EDDSA, list, n)
+		       ? OK
+		       : failed(ERR_UNSUPPORTED, "the token has no Ed25519");
+}
+
+/* As bare bytes, or in a DER OCTET STRING. */
+static enum err ed25519_key(struct p11 at, CK_OBJECT_HANDLE object, uint8_t out[P11_ED25519])
+{
+	CLEANUP(buf) struct buf b = BUF_INIT;
+	enum err e = p11_get(at, object, CKA_EC_POINT, P11_ED25519 + 2, &b);
+
+	if (e)
+		return e;
+	bool wrapped = b.len == P11_ED25519 + 2 && b.data[0] == 0x04 && b.data[1] == P11_ED25519;
+	if (!wrapped && b.len != P11_ED25519)
+		return failed(ERR_CRYPTO, "CKA_EC_POINT has %zu bytes: not an Ed25519 key", b.len);
+	memcpy(out, b.data + b.len - P11_ED25519, P11_ED25519);
+	return OK;
+}
+
+/* The standard's versions name the curve in two ways: by its OID (RFC 8410), or in a PrintableString. */
+enum err p11_make_ed25519(struct p11 at, const char *label, struct slice id,
+			  CK_OBJECT_HANDLE *private_key, uint8_t public_key[P11_ED25519])
+{
+	static const uint8_t oid[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
+	static const uint8_t name[] = { 0x13, 0x0c, 'e', 'd', 'w', 'a', 'r',
+					'd',  's',  '2', '5', '5', '1', '9' };
+	CK_OBJECT_HANDLE public_half;
+	enum err e = check_ed25519(at);
+
+	if (e)
+		return e;
+	CK_RV rv = make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(oid), label, id, &public_half,
+			     private_key);
+	if (rv == CKR_CURVE_NOT_SUPPORTED || rv == CKR_DOMAIN_PARAMS_INVALID ||
+	    rv == CKR_ATTRIBUTE_VALUE_INVALID)
+		rv = make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(name), label, id,
+			       &public_half, private_key);
+	e = p11_result(rv, "C_GenerateKeyPair");
+	return e ? e : ed25519_key(at, public_half, public_key);
 }
 
 enum err p11_make_aes(struct p11 at, const char *label, struct slice id, CK_OBJECT_HANDLE *key)
@@ -237,19 +309,37 @@ enum err p11_ec_point(struct p11 at, CK_OBJECT_HANDLE public_key, uint8_t point[
 	return OK;
 }
 
-enum err p11_sign(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t digest[32],
-		  struct buf *signature)
+static enum err sign(struct p11 at, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key,
+		     struct slice input, struct buf *signature)
 {
-	CK_MECHANISM mechanism = { CKM_ECDSA, NULL, 0 };
+	CK_MECHANISM mechanism = { type, NULL, 0 };
 	uint8_t out[SIGNATURE_MAX];
 	CK_ULONG n = sizeof out;
 	enum err e = p11_result(at.f->C_SignInit(at.session, &mechanism, key), "C_SignInit");
 
-	if (e ||
-	    (e = p11_result(at.f->C_Sign(at.session, (CK_BYTE *)digest, 32, out, &n), "C_Sign")))
+	if (e || (e = p11_result(at.f->C_Sign(at.session, (CK_BYTE *)input.p, input.left, out, &n),
+				 "C_Sign")))
 		return e;
 	buf_put(signature, out, n);
 	return buf_check(signature);
+}
+
+enum err p11_sign(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t digest[32],
+		  struct buf *signature)
+{
+	return sign(at, CKM_ECDSA, key, slice_of(digest, 32), signature);
+}
+
+enum err p11_sign_ed25519(struct p11 at, CK_OBJECT_HANDLE key, struct slice message,
+			  struct buf *signature)
+{
+	size_t before = signature->len;
+	enum err e = sign(at, CKM_EDDSA, key, message, signature);
+
+	if (e || signature->len - before == (size_t)2 * P11_ED25519)
+		return e;
+	return failed(ERR_CRYPTO, "C_Sign: an Ed25519 signature of %zu bytes",
+		      signature->len - before);
 }
 
 enum err p11_put_certificate(struct p11 at, struct slice id, const char *label, struct slice der,

@@ -10,6 +10,7 @@
 #include "pkcs11/cryptoki.h"
 
 #define P11_POINT 65
+#define P11_ED25519 32 /* a public key; a signature has twice as many bytes */
 
 struct p11 {
 	CK_FUNCTION_LIST *f;
@@ -37,6 +38,11 @@ MUST enum err p11_ec_point(struct p11 at, CK_OBJECT_HANDLE public_key, uint8_t p
 /* Appends r || s. */
 MUST enum err p11_sign(struct p11 at, CK_OBJECT_HANDLE key, const uint8_t digest[32],
 		       struct buf *signature);
+/* See token_make_ed25519 and token_sign_ed25519. */
+MUST enum err p11_make_ed25519(struct p11 at, const char *label, struct slice id,
+			       CK_OBJECT_HANDLE *private_key, uint8_t public_key[P11_ED25519]);
+MUST enum err p11_sign_ed25519(struct p11 at, CK_OBJECT_HANDLE key, struct slice message,
+			       struct buf *signature);
 /* See token_put_data and token_list_data. */
 MUST enum err p11_put_data(struct p11 at, const char *label, struct slice value,
 			   CK_OBJECT_HANDLE *out);

@@ -269,6 +269,18 @@ enum err token_sign(struct token *t, CK_OBJECT_HANDLE key, const uint8_t digest[
 	return WITH_SESSION(t, p11_sign(at, key, digest, signature));
 }
 
+enum err token_make_ed25519(struct token *t, const char *label, struct slice id,
+			    CK_OBJECT_HANDLE *private_key, uint8_t public_key[32])
+{
+	return WITH_SESSION(t, p11_make_ed25519(at, label, id, private_key, public_key));
+}
+
+enum err token_sign_ed25519(struct token *t, CK_OBJECT_HANDLE key, struct slice message,
+			    struct buf *signature)
+{
+	return WITH_SESSION(t, p11_sign_ed25519(at, key, message, signature));
+}
+
 static enum err seal(struct p11 at, CK_OBJECT_HANDLE key, struct slice plain, struct buf *sealed)
 {
 	uint8_t *iv = buf_add(sealed, IV_SIZE + plain.left + TAG_SIZE);

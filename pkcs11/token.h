@@ -48,6 +48,12 @@ MUST enum err token_ec_point(struct token *token, CK_OBJECT_HANDLE public_key, u
 /* CKM_ECDSA over a digest: appends r || s. */
 MUST enum err token_sign(struct token *token, CK_OBJECT_HANDLE key, const uint8_t digest[32],
 			 struct buf *signature);
+/* The same for Ed25519, where the token has it: else ERR_UNSUPPORTED, and nothing was made. Signs the
+ * message itself (CKM_EDDSA, RFC 8032 without a context); appends 64 bytes. */
+MUST enum err token_make_ed25519(struct token *token, const char *label, struct slice id,
+				 CK_OBJECT_HANDLE *private_key, uint8_t public_key[32]);
+MUST enum err token_sign_ed25519(struct token *token, CK_OBJECT_HANDLE key, struct slice message,
+				 struct buf *signature);
 /* AES-GCM under a key of the token: appends 12 bytes IV || ciphertext || 16 bytes tag. */
 MUST enum err token_seal(struct token *token, CK_OBJECT_HANDLE key, struct slice plain,
 			 struct buf *sealed);

@@ -85,6 +85,16 @@ void softhsm_copy(const struct softhsm *golden, struct softhsm *copy)
 	run((char *[]){ "cp", "-a", from, to, NULL });
 }
 
+void softhsm_without(const struct softhsm *store, const char *mechanism)
+{
+	FILE *conf = fopen(store->conf, "ae");
+
+	must(conf != NULL, store->conf);
+	/* SoftHSM 2.6.1 passes over the first name after the sign. */
+	fprintf(conf, "slots.mechanisms = -NONE,%s\n", mechanism);
+	must(fclose(conf) == 0, store->conf);
+}
+
 void softhsm_remove(struct softhsm *store)
 {
 	run((char *[]){ "rm", "-rf", "--", store->dir, NULL });

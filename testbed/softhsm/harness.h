@@ -25,6 +25,8 @@ void softhsm_token(const struct softhsm *store, const char *label);
 void softhsm_copy(const struct softhsm *golden, struct softhsm *copy);
 /* Points SOFTHSM2_CONF of this process here. */
 void softhsm_use(const struct softhsm *store);
+/* Takes a mechanism from all of its tokens ("CKM_EDDSA"). */
+void softhsm_without(const struct softhsm *store, const char *mechanism);
 void softhsm_remove(struct softhsm *store);
 
 #endif

@@ -11,3 +11,4 @@ $(SCRIPT_TESTS): LIBS += $(SCRIPT)
 # The daemon's probe reads what the test puts on the token; the script runs through the module.
 $(BUILD)/unit/role_test: | $(BUILD)/assay-probe
 $(SCRIPT_TESTS): | $(BUILD)/assay.so
+$(BUILD)/unit/token_test: | $(BUILD)/mock/mock_hsm.so

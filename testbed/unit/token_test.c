@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "audit/openssl.h"
 #include "pkcs11/token.h"
+#include "testbed/mock/mock.h"
 #include "testbed/softhsm/harness.h"
 #include "testbed/softhsm/p256.h"
 
@@ -99,6 +101,81 @@ START_TEST(makes_finds_and_uses_a_signing_key)
 	ck_assert(token_logout(t) == OK);
 	ck_assert(token_sign(t, made, digest, &sig) != OK);
 	closed(t);
+}
+END_TEST
+
+/* By another implementation, from the public key's bytes alone. */
+static bool ed25519_verifies(const uint8_t public_key[32], struct slice message, struct slice sig)
+{
+	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool good = EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
+		    EVP_DigestVerify(context, sig.p, sig.left, message.p, message.left) == 1;
+
+	EVP_MD_CTX_free(context);
+	EVP_PKEY_free(key);
+	return good;
+}
+
+START_TEST(makes_an_ed25519_key_and_signs_messages)
+{
+	struct token *t = opened();
+	struct slice id = slice_text("key-1 ed25519"), message = slice_text("origin\n1\nroot\n");
+	CLEANUP(buf) struct buf sig = BUF_INIT, value = BUF_INIT;
+	CK_OBJECT_HANDLE made, found;
+	uint8_t public_key[32], other[32] = { 9 };
+
+	login(t, CKU_USER, HARNESS_PIN);
+	ck_assert_ok(token_make_ed25519(t, "k", id, &made, public_key));
+	ck_assert_ok(token_find(t, CKO_PRIVATE_KEY, id, &found));
+	ck_assert_uint_eq(found, made);
+	ck_assert_ok(token_find(t, CKO_PUBLIC_KEY, id, &found));
+	ck_assert_ok(token_sign_ed25519(t, made, message, &sig));
+	ck_assert_uint_eq(sig.len, 64);
+	ck_assert(ed25519_verifies(public_key, message, buf_slice(&sig)));
+	ck_assert(!ed25519_verifies(public_key, slice_text("another"), buf_slice(&sig)));
+	ck_assert(!ed25519_verifies(other, message, buf_slice(&sig)));
+	ck_assert_err(token_get_value(t, made, CKA_VALUE, 64, &value), ERR_CRYPTO);
+	ck_assert_err(token_sign(t, made, other, &sig), ERR_CRYPTO);
+	closed(t);
+}
+END_TEST
+
+static void makes_no_ed25519_key(struct token *t)
+{
+	struct slice id = slice_text("none");
+	CK_OBJECT_HANDLE key;
+	uint8_t public_key[32];
+
+	ck_assert_err(token_make_ed25519(t, "k", id, &key, public_key), ERR_UNSUPPORTED);
+	ck_assert_err(token_find(t, CKO_PRIVATE_KEY, id, &key), ERR_NOT_FOUND);
+}
+
+START_TEST(a_token_without_ed25519_says_so_and_makes_nothing)
+{
+	static const char *const without[] = { "CKM_EDDSA", "CKM_EC_EDWARDS_KEY_PAIR_GEN" };
+	struct token *t = NULL;
+
+	softhsm_copy(&golden, &store);
+	softhsm_without(&store, without[_i]);
+	softhsm_use(&store);
+	ck_assert_ok(token_open(softhsm_module(), LABEL, NULL, &t));
+	login(t, CKU_USER, HARNESS_PIN);
+	makes_no_ed25519_key(t);
+	closed(t);
+}
+END_TEST
+
+START_TEST(a_module_of_few_mechanisms_gives_no_ed25519_key)
+{
+	const char *build = getenv("BUILD");
+	struct token *t = NULL;
+	char module[512];
+
+	snprintf(module, sizeof module, "%s/mock/mock_hsm.so", build ? build : "build");
+	ck_assert_ok(token_open(module, NULL, MOCK_SERIAL, &t));
+	makes_no_ed25519_key(t);
+	token_close(t);
 }
 END_TEST
 
@@ -227,6 +304,9 @@ static void add(TCase *t)
 	tcase_add_test(t, says_what_it_is);
 	tcase_add_test(t, a_wrong_pin_is_a_matter_of_login);
 	tcase_add_test(t, makes_finds_and_uses_a_signing_key);
+	tcase_add_test(t, makes_an_ed25519_key_and_signs_messages);
+	tcase_add_loop_test(t, a_token_without_ed25519_says_so_and_makes_nothing, 0, 2);
+	tcase_add_test(t, a_module_of_few_mechanisms_gives_no_ed25519_key);
 	tcase_add_test(t, seals_and_unseals);
 	tcase_add_test(t, data_is_put_listed_and_destroyed);
 	tcase_add_test(t, only_the_so_makes_a_trusted_certificate);
