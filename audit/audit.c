@@ -18,6 +18,14 @@
 
 /* --- keys, heads, tickets --- */
 
+/* A copy of its own for each slice of a key. */
+static bool keep(struct buf *copy, struct slice *of)
+{
+	buf_put_slice(copy, *of);
+	*of = buf_slice(copy);
+	return !copy->failed;
+}
+
 struct key *key_new(const struct audit_key *given)
 {
 	struct key *key = calloc(1, sizeof *key);
@@ -25,16 +33,13 @@ struct key *key_new(const struct audit_key *given)
 	if (!key)
 		return NULL;
 	atomic_init(&key->references, 1);
-	buf_put_slice(&key->certificate, given->certificate);
-	buf_put_slice(&key->chain, given->chain);
 	key->key = *given;
-	key->key.certificate = buf_slice(&key->certificate);
-	key->key.chain = buf_slice(&key->chain);
-	if (key->certificate.failed || key->chain.failed) {
-		key_drop(key);
-		return NULL;
-	}
-	return key;
+	if (keep(&key->certificate, &key->key.certificate) && keep(&key->chain, &key->key.chain) &&
+	    keep(&key->ed25519, &key->key.ed25519.certificate) &&
+	    keep(&key->former_ed25519, &key->key.former_ed25519.certificate))
+		return key;
+	key_drop(key);
+	return NULL;
 }
 
 struct key *key_hold(struct key *key)
@@ -49,6 +54,8 @@ void key_drop(struct key *key)
 		return;
 	buf_free(&key->certificate);
 	buf_free(&key->chain);
+	buf_free(&key->ed25519);
+	buf_free(&key->former_ed25519);
 	free(key);
 }
 
@@ -453,6 +460,8 @@ static struct key *head_key_locked(const struct audit_tree *tree)
 	former.handle = former.former;
 	former.overlap = false;
 	former.certificate = buf_slice(&book->former);
+	former.ed25519 = former.former_ed25519;
+	former.former_ed25519 = (struct audit_ed25519){ 0 };
 	return key_new(&former);
 }
 
@@ -514,8 +523,9 @@ static enum err make_ready(struct audit *audit, const char *origin, struct key *
 	enum err e;
 
 	e = tree ? renew(audit, tree, key) : make_tree(audit, origin, key, genesis, &tree);
-	if (e || (e = public_tree(audit->trees_dir, origin, buf_slice(&key->certificate),
-				  buf_slice(&key->chain))))
+	const struct public_keys keys = { buf_slice(&key->certificate), buf_slice(&key->chain),
+					  buf_slice(&key->ed25519) };
+	if (e || (e = public_tree(audit->trees_dir, origin, &keys)))
 		return e;
 	pthread_mutex_lock(&audit->lock);
 	tree->in_public = true;
@@ -534,6 +544,8 @@ static struct key *key_for_locked(const struct audit_tree *tree, struct key *key
 		return key_hold(key);
 	kept.certificate = buf_slice(&tree->book->certificate);
 	kept.chain = buf_slice(&tree->book->ca);
+	if (slice_equal(kept.certificate, key->key.certificate))
+		kept.ed25519 = key->key.ed25519;
 	return key_new(&kept);
 }
 
@@ -572,7 +584,8 @@ enum err audit_tree(struct audit *audit, const char *origin, const struct audit_
 	if (!length || length > AUDIT_ORIGIN_MAX)
 		return failed(ERR_RANGE, "an origin of %zu bytes", length);
 	if (given->certificate.left > FRAME_CERTIFICATE_MAX ||
-	    given->chain.left > FRAME_CERTIFICATE_MAX)
+	    given->chain.left > FRAME_CERTIFICATE_MAX ||
+	    given->ed25519.certificate.left > FRAME_CERTIFICATE_MAX)
 		return failed(ERR_RANGE, "a certificate over %d bytes", FRAME_CERTIFICATE_MAX);
 	struct key *key = key_new(given);
 	if (!key)

@@ -8,7 +8,8 @@
  * Directory (all below the path given):
  *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private; retired once they are tiled
  *   trees/<hex of SHA-256(origin)[0..8]>/   one for each tree, to be published as it is:
- *       origin, certificate.der, former.der, ca.der, checkpoint, tile/...  (C2SP tlog-tiles)
+ *       origin, certificate.der, former.der, ed25519.der, former-ed25519.der, ca.der, checkpoint,
+ *       tile/...  (C2SP tlog-tiles)
  *   lock                  held while the log is open
  */
 #ifndef AUDIT_AUDIT_H
@@ -21,6 +22,12 @@ struct audit_tree;
 
 #define AUDIT_ORIGIN_MAX 200
 
+/* A tree's Ed25519 key, for a line of its own in checkpoints; without a certificate (DER): none. */
+struct audit_ed25519 {
+	unsigned long handle;
+	struct slice certificate;
+};
+
 /* A signing key, known to the signer by @handle. */
 struct audit_key {
 	unsigned long handle;
@@ -30,6 +37,7 @@ struct audit_key {
 	/* After a rollover: the tree's key before this one, which checkpoints are signed by too. */
 	bool overlap;
 	unsigned long former;
+	struct audit_ed25519 ed25519, former_ed25519; /* the latter in an overlap */
 };
 
 /* What the log needs of the HSM. Called from several threads at once: callers and the log's own. */
@@ -41,6 +49,10 @@ struct audit_signer {
 	/* A segment's frame key, wrapped by a key that never leaves the token, and back. */
 	enum err (*wrap)(void *context, struct slice key, struct buf *wrapped);
 	enum err (*unwrap)(void *context, struct slice wrapped, uint8_t *key, size_t key_n);
+	/* Ed25519 over the message itself; appends 64 bytes. NULL: there are no such keys. After an error
+	 * the checkpoint goes without that line, and the next one tries again. */
+	enum err (*sign_ed25519)(void *context, unsigned long handle, struct slice message,
+				 struct buf *signature);
 };
 
 /* A tree as it was: no log that has fewer records, or others, is this one. */

@@ -96,6 +96,22 @@ enum err certificate_point(struct slice certificate, uint8_t point[CERTIFICATE_P
 	return OK;
 }
 
+enum err certificate_ed25519(struct slice certificate, uint8_t key[CERTIFICATE_ED25519])
+{
+	CLEANUP(x509) X509 *x = NULL;
+	size_t n = CERTIFICATE_ED25519;
+	enum err e = x509_parse(certificate, &x);
+
+	if (e)
+		return e;
+	EVP_PKEY *found = X509_get0_pubkey(x);
+	if (found && EVP_PKEY_is_a(found, "ED25519") &&
+	    EVP_PKEY_get_raw_public_key(found, key, &n) == 1 && n == CERTIFICATE_ED25519)
+		return OK;
+	(void)x509_reason();
+	return failed(ERR_UNSUPPORTED, "the certificate's key is not on Ed25519");
+}
+
 enum err certificate_spki(struct slice certificate, struct buf *out)
 {
 	CLEANUP(x509) X509 *x = NULL;

@@ -1,6 +1,6 @@
 /* certificate.h - X.509 certificates of the appliance: its CA, and one per attestation key.
  *
- * P-256 with ecdsa-with-SHA256. The signature is made by the signer of audit.h, which is to say by
+ * P-256 with ecdsa-with-SHA256; a tree's further key for checkpoints is on Ed25519. The signature is made by the signer of audit.h, which is to say by
  * an HSM. A key's certificate names the one log origin that the key may sign for, as the URI
  * "assay:<origin>" in subjectAltName, which is for that tree and for its shards (shard.h), and in its
  * subject what it belongs to: the key's name on the token (CN), the partition (OU) and its token's
@@ -15,6 +15,7 @@
 
 #define CERTIFICATE_MAX 8192
 #define CERTIFICATE_POINT 65 /* 04 || x || y */
+#define CERTIFICATE_ED25519 32
 #define CERTIFICATE_NAME 65
 #define CERTIFICATE_SERIAL_MAX 64
 
@@ -26,7 +27,8 @@ struct certificate_spec {
 	const char *origin;               /* the log origin, for a key's certificate */
 	struct slice issuer;              /* DER of the CA's certificate, for a key's certificate */
 	uint8_t point[CERTIFICATE_POINT]; /* the public key */
-	int64_t not_before, not_after;    /* seconds since 1970 */
+	const uint8_t *ed25519; /* in its place, CERTIFICATE_ED25519 bytes of such a key, or NULL */
+	int64_t not_before, not_after; /* seconds since 1970 */
 };
 
 /* Appends the certificate (DER), signed by key @handle of @signer: the CA's, in both cases. The
@@ -52,6 +54,8 @@ MUST enum err certificate_name(struct slice certificate, char name[CERTIFICATE_N
 MUST enum err certificate_origin(struct slice certificate, struct buf *out);
 /* ERR_UNSUPPORTED for any other kind of key than P-256. */
 MUST enum err certificate_point(struct slice certificate, uint8_t point[CERTIFICATE_POINT]);
+/* ERR_UNSUPPORTED for any other kind of key than Ed25519. */
+MUST enum err certificate_ed25519(struct slice certificate, uint8_t key[CERTIFICATE_ED25519]);
 /* DER of the SubjectPublicKeyInfo. */
 MUST enum err certificate_spki(struct slice certificate, struct buf *out);
 /* Reads one certificate: PEM or DER; appends DER. */

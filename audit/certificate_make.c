@@ -17,6 +17,12 @@ static void names_cleanup(GENERAL_NAMES **names)
 	GENERAL_NAMES_free(*names);
 }
 
+static enum err make_ed25519(const uint8_t bytes[CERTIFICATE_ED25519], EVP_PKEY **out)
+{
+	*out = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, CERTIFICATE_ED25519);
+	return *out ? OK : failed(ERR_CRYPTO, "public key of a certificate: %s", x509_reason());
+}
+
 static enum err make_key(const uint8_t point[CERTIFICATE_POINT], EVP_PKEY **out)
 {
 	CLEANUP(key) EVP_PKEY *key = EVP_PKEY_new();
@@ -30,10 +36,11 @@ static enum err make_key(const uint8_t point[CERTIFICATE_POINT], EVP_PKEY **out)
 	return OK;
 }
 
-static enum err set_key(X509 *x, const uint8_t point[CERTIFICATE_POINT])
+static enum err set_key(X509 *x, const struct certificate_spec *spec)
 {
 	CLEANUP(key) EVP_PKEY *key = NULL;
-	enum err e = make_key(point, &key);
+	enum err e =
+		spec->ed25519 ? make_ed25519(spec->ed25519, &key) : make_key(spec->point, &key);
 
 	if (e)
 		return e;
@@ -197,7 +204,7 @@ static enum err fill(X509 *x, X509 *issuer, const struct certificate_spec *spec)
 	if (X509_set_version(x, X509_VERSION_3) != 1)
 		return failed(ERR_MEMORY, "no memory for a certificate");
 	if ((e = set_serial(x)) || (e = set_names_and_times(x, issuer, spec)) ||
-	    (e = set_key(x, spec->point)) || (e = add_extensions(x, issuer, spec)))
+	    (e = set_key(x, spec)) || (e = add_extensions(x, issuer, spec)))
 		return e;
 	return set_algorithm(x);
 }

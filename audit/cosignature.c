@@ -10,7 +10,6 @@
 #define SEED 32
 #define SIGNATURE 64
 #define PREFIX "PRIVATE+KEY+"
-#define DASH "\xe2\x80\x94 "
 
 struct cosigner {
 	struct vkey vkey;
@@ -149,24 +148,19 @@ const struct vkey *cosigner_vkey(const struct cosigner *cosigner)
 enum err cosigner_sign(const struct cosigner *c, struct slice text, uint64_t time, struct buf *line)
 {
 	CLEANUP(digest) EVP_MD_CTX *context = EVP_MD_CTX_new();
-	CLEANUP(buf) struct buf message = BUF_INIT, tagged = BUF_INIT;
-	uint8_t signature[SIGNATURE];
-	size_t n = sizeof signature;
+	CLEANUP(buf) struct buf message = BUF_INIT;
+	uint8_t bytes[COSIGNATURE_SIZE], *signature = bytes + COSIGNATURE_SIZE - SIGNATURE;
+	size_t n = SIGNATURE;
 	enum err e = cosignature_message(text, time, &message);
 
 	if (e)
 		return e;
 	if (!context || EVP_DigestSignInit(context, NULL, NULL, NULL, c->key) != 1 ||
 	    EVP_DigestSign(context, signature, &n, message.data, message.len) != 1 ||
-	    n != sizeof signature)
+	    n != SIGNATURE)
 		return failed(ERR_CRYPTO, "cosignature: %s", x509_reason());
-	buf_put(&tagged, c->vkey.id, sizeof c->vkey.id);
-	buf_put_u64(&tagged, time);
-	buf_put(&tagged, signature, sizeof signature);
-	buf_printf(line, DASH "%s ", c->vkey.name);
-	buf_put_base64(line, buf_slice(&tagged));
-	buf_put_text(line, "\n");
-	return (e = buf_check(&tagged)) ? e : buf_check(line);
+	set_u64(bytes, time);
+	return note_put_line(slice_text(c->vkey.name), c->vkey.id, SLICE(bytes), line);
 }
 
 void cosigner_free(struct cosigner *c)

@@ -49,21 +49,31 @@ enum err note_prepare(const char *origin, uint64_t size, const uint8_t root[SHA2
 	return OK;
 }
 
-enum err note_put_signature(const char *origin, const uint8_t id[NOTE_KEY_ID],
-			    struct slice signature, struct buf *out)
+enum err note_put_line(struct slice name, const uint8_t id[NOTE_KEY_ID], struct slice bytes,
+		       struct buf *out)
 {
 	CLEANUP(buf) struct buf tagged = BUF_INIT;
 	enum err e;
 
 	buf_put(&tagged, id, NOTE_KEY_ID);
-	if ((e = ecdsa_to_der(signature, &tagged)))
+	buf_put_slice(&tagged, bytes);
+	if ((e = buf_check(&tagged)))
 		return e;
 	buf_put_text(out, DASH);
-	buf_put_text(out, origin);
+	buf_put_slice(out, name);
 	buf_put_text(out, " ");
 	buf_put_base64(out, buf_slice(&tagged));
 	buf_put_text(out, "\n");
 	return buf_check(out);
+}
+
+enum err note_put_signature(const char *origin, const uint8_t id[NOTE_KEY_ID],
+			    struct slice signature, struct buf *out)
+{
+	CLEANUP(buf) struct buf der = BUF_INIT;
+	enum err e = ecdsa_to_der(signature, &der);
+
+	return e ? e : note_put_line(slice_text(origin), id, buf_slice(&der), out);
 }
 
 enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE_KEY_ID],

@@ -1,5 +1,5 @@
 /* note.h - checkpoints: C2SP tlog-checkpoint text in a C2SP signed note, with ECDSA signatures
- * (type 0x02). Pure: no I/O.
+ * (type 0x02), and where a log has such a key a line of Ed25519 (type 0x01; vkey.h). Pure: no I/O.
  *
  *   origin \n size \n base64 root \n \n then "— origin base64(key id || DER signature)\n"
  *
@@ -28,9 +28,11 @@ MUST enum err note_prepare(const char *origin, uint64_t size, const uint8_t root
 MUST enum err note_write(struct slice text, const char *origin, const uint8_t id[NOTE_KEY_ID],
 			 struct slice signature, struct buf *out);
 
-/* Appends one more signature line to a note. */
+/* Appends one more signature line to a note: of ECDSA, or of any type as its bytes stand there. */
 MUST enum err note_put_signature(const char *origin, const uint8_t id[NOTE_KEY_ID],
 				 struct slice signature, struct buf *out);
+MUST enum err note_put_line(struct slice name, const uint8_t id[NOTE_KEY_ID], struct slice bytes,
+			    struct buf *out);
 
 struct note_signature {
 	struct slice name;

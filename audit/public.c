@@ -12,6 +12,7 @@
 #include "audit/chain.h"
 #include "audit/note.h"
 #include "audit/tiles.h"
+#include "audit/vkey.h"
 #include "config/base/io.h"
 
 void public_name(const char *origin, char name[PUBLIC_NAME])
@@ -131,28 +132,36 @@ enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit
 }
 
 /* The last few keys' certificates, newest first: checkpoints that somebody kept are theirs. */
-static enum err put_former(int folder, struct slice certificate)
+static enum err put_former(int folder, const char *name, const char *before,
+			   struct slice certificate)
 {
 	CLEANUP(buf) struct buf now = BUF_INIT, former = BUF_INIT, all = BUF_INIT;
 	struct chain list = { 0 };
-	enum err e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &now);
+	enum err e = read_small(folder, name, FRAME_CERTIFICATE_MAX, &now);
 
 	if (e == ERR_NOT_FOUND || (!e && slice_equal(buf_slice(&now), certificate)))
 		return OK;
 	if (e)
 		return e;
-	if (!read_small(folder, "former.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former) &&
+	if (!read_small(folder, before, CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former) &&
 	    (e = chain_read(buf_slice(&former), &list)))
-		return failed(ERR_MISMATCH, "former.der was changed: %s", err_reason());
+		return failed(ERR_MISMATCH, "%s was changed: %s", before, err_reason());
 	buf_put_slice(&all, buf_slice(&now));
 	for (size_t i = 0; i < list.n && i + 1 < CHAIN_MAX; i++)
 		if (!slice_equal(list.of[i], buf_slice(&now)))
 			buf_put_slice(&all, list.of[i]);
 	e = buf_check(&all);
-	return e ? e : io_replace_file(folder, "former.der", 0644, buf_slice(&all));
+	return e ? e : io_replace_file(folder, before, 0644, buf_slice(&all));
 }
 
-enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca)
+static enum err put_key(int folder, const char *name, const char *before, struct slice certificate)
+{
+	enum err e = put_former(folder, name, before, certificate);
+
+	return e ? e : put_if_new(folder, name, certificate);
+}
+
+enum err public_tree(int trees, const char *origin, const struct public_keys *keys)
 {
 	CLEANUP(fd) int folder = -1;
 	CLEANUP(buf) struct buf line = BUF_INIT;
@@ -161,9 +170,10 @@ enum err public_tree(int trees, const char *origin, struct slice certificate, st
 	buf_printf(&line, "%s\n", origin);
 	if ((e = buf_check(&line)) || (e = public_folder(trees, origin, true, &folder)) ||
 	    (e = put_if_new(folder, "origin", buf_slice(&line))) ||
-	    (e = put_former(folder, certificate)) ||
-	    (e = put_if_new(folder, "certificate.der", certificate)) ||
-	    (e = put_if_new(folder, "ca.der", ca)))
+	    (e = put_key(folder, "certificate.der", "former.der", keys->certificate)) ||
+	    (e = put_if_new(folder, "ca.der", keys->ca)) ||
+	    (keys->ed25519.left &&
+	     (e = put_key(folder, "ed25519.der", "former-ed25519.der", keys->ed25519))))
 		return e;
 	return io_sync_dir(trees);
 }
@@ -316,6 +326,74 @@ static enum err by_published(const struct note *note, const char *origin, int tr
 		       : by_one_of(note, &before, &above, origin, ca);
 }
 
+/* Of any time: these keys say nothing that the other line, whose key's times count, does not. */
+static enum err vouched(struct slice certificate, const struct chain *above, struct slice ca,
+			const char *origin)
+{
+	int64_t at, latest;
+	enum err e = certificate_begins(certificate, &latest);
+
+	for (size_t i = 0; !e && i < above->n; i++)
+		if (!(e = certificate_begins(above->of[i], &at)) && at > latest)
+			latest = at;
+	return e ? e : chain_verify(certificate, above, ca, origin, latest);
+}
+
+/* If there is a line by this key, it must hold. */
+static enum err check_line(const struct note *note, const char *origin, struct slice certificate)
+{
+	struct vkey key;
+	enum err e = vkey_of_certificate(certificate, origin, &key);
+
+	if (e)
+		return e;
+	if (key.type != VKEY_ED25519)
+		return failed(ERR_CRYPTO, "it is not of an Ed25519 key");
+	e = vkey_verify(&key, note, NULL);
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* Keys of before that nobody vouches for any more are strangers', whose lines are passed over. */
+static enum err check_former(const struct note *note, const char *origin, int folder,
+			     const struct chain *above, struct slice ca)
+{
+	CLEANUP(buf) struct buf former = BUF_INIT;
+	struct chain keys;
+	enum err e = read_small(folder, "former-ed25519.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX,
+				&former);
+
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	if (e || (e = chain_read(buf_slice(&former), &keys)))
+		return e;
+	for (size_t i = 0; !e && i < keys.n; i++)
+		if (!vouched(keys.of[i], above, ca, origin))
+			e = check_line(note, origin, keys.of[i]);
+	return e;
+}
+
+static enum err check_ed25519(const struct note *note, const char *origin, int trees,
+			      struct slice ca)
+{
+	CLEANUP(fd) int folder = -1;
+	CLEANUP(buf) struct buf now = BUF_INIT, issuers = BUF_INIT;
+	struct chain above;
+	enum err e = public_folder(trees, origin, false, &folder);
+
+	if (!e)
+		e = read_small(folder, "ed25519.der", FRAME_CERTIFICATE_MAX, &now);
+	if (e)
+		return e == ERR_NOT_FOUND ? OK : e;
+	if ((e = read_small(folder, "ca.der", FRAME_CERTIFICATE_MAX, &issuers)) ||
+	    (e = chain_read(buf_slice(&issuers), &above)) ||
+	    (e = vouched(buf_slice(&now), &above, ca, origin)) ||
+	    (e = check_line(note, origin, buf_slice(&now))) ||
+	    (e = check_former(note, origin, folder, &above, ca)))
+		return failed(ERR_CRYPTO, "the Ed25519 key or line of %s: %s", origin,
+			      err_reason());
+	return OK;
+}
+
 enum err public_signed(const struct note *note, const char *origin, int trees,
 		       const struct ledger_tree *book, struct slice ca)
 {
@@ -325,9 +403,15 @@ enum err public_signed(const struct note *note, const char *origin, int trees,
 		e = note_verify(note, buf_slice(&book->former));
 	if (e == ERR_NOT_FOUND && ca.left)
 		e = by_published(note, origin, trees, ca);
-	return e ? failed(ERR_CRYPTO, "the checkpoint of %s is not signed by its key: %s", origin,
-			  err_reason())
-		 : OK;
+	if (e)
+		return failed(ERR_CRYPTO, "the checkpoint of %s is not signed by its key: %s",
+			      origin, err_reason());
+	if (ca.left || !book)
+		return check_ed25519(note, origin, trees, ca);
+	struct chain issuers;
+	return (e = chain_read(buf_slice(&book->ca), &issuers))
+		       ? e
+		       : check_ed25519(note, origin, trees, issuers.of[0]);
 }
 
 enum err public_verify(const struct public_found *found, int trees, struct slice ca)

@@ -1,5 +1,5 @@
 /* public.h - what a log shows to everybody: trees/<16 hex digits>/{origin,certificate.der,former.der,
- * ca.der,checkpoint,witnessed,tile/...}, a folder for each tree, named after SHA-256 of its origin. Any
+ * ed25519.der,former-ed25519.der,ca.der,checkpoint,witnessed,tile/...}, a folder for each tree, named after SHA-256 of its origin. Any
  * thread; who writes for one tree at a time is for the callers to order.
  */
 #ifndef AUDIT_PUBLIC_H
@@ -24,9 +24,14 @@ MUST enum err public_inclusion(int trees, const struct ledger_tree *tree, uint64
  * the write-ahead log. Each comes as the entry that it was. Not checked: that is the auditor's part. */
 MUST enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit,
 			  void *context);
+/* Certificates (DER): of the tree's key, those above it, and of its Ed25519 key or nothing. */
+struct public_keys {
+	struct slice certificate, ca, ed25519;
+};
 /* Writes origin and certificates, where they are not there yet or not these; a key's certificate that
- * was there before goes to former.der, which keeps the last few. @trees is the folder's descriptor. */
-MUST enum err public_tree(int trees, const char *origin, struct slice certificate, struct slice ca);
+ * was there before goes to former.der, or former-ed25519.der, which keep the last few. @trees is the
+ * folder's descriptor. */
+MUST enum err public_tree(int trees, const char *origin, const struct public_keys *keys);
 /* Replaces the checkpoint; a crash may undo that, but never tear it. */
 MUST enum err public_checkpoint(int trees, const char *origin, struct slice note);
 
@@ -47,11 +52,15 @@ struct public_list {
 };
 /* Reads all of them. Do this before reading the log: it may grow meanwhile, but never shrink. */
 MUST enum err public_read(int trees, struct public_list *out);
-/* Every published checkpoint must be a prefix of its tree, and signed by the tree's key.
+/* Every published checkpoint must be a prefix of its tree, and signed by the tree's key (public_signed).
  * ERR_MISMATCH, ERR_CRYPTO: it is not. */
 MUST enum err public_check(const struct public_list *list, int trees, const struct ledger *ledger);
 /* Is a checkpoint signed by the tree's key: that of @book, its former one, or where @ca is given, one
- * whose certificate is published, now or formerly, if the appliance's CA issued it? @book may be NULL. */
+ * whose certificate is published, now or formerly, if the appliance's CA issued it? @book may be NULL.
+ *
+ * And is each line that is by an Ed25519 key of the tree really that key's? One that is absent is no
+ * offence, since the token may have failed to sign it: what counts is the other line, which can't be
+ * absent. A published Ed25519 key that the CA did not issue is one, since others' tools would believe it. */
 struct note;
 MUST enum err public_signed(const struct note *note, const char *origin, int trees,
 			    const struct ledger_tree *book, struct slice ca);

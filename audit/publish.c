@@ -15,6 +15,7 @@
 #include "audit/shelf.h"
 #include "audit/state.h"
 #include "audit/tiles.h"
+#include "audit/vkey.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 
@@ -326,6 +327,43 @@ static enum err sign_former(struct audit *audit, const struct head *head,
 	return sign_note(audit, key->former, buf_slice(&certificate), book->origin, digest, note);
 }
 
+/* A line that does not verify would be worse than none. */
+static enum err sign_ed25519(struct audit *audit, const struct audit_ed25519 *key,
+			     const char *origin, size_t text, struct buf *note)
+{
+	CLEANUP(buf) struct buf signature = BUF_INIT;
+	struct slice message = slice_of(note->data, text);
+	struct vkey vkey;
+	enum err e;
+
+	if (!key->certificate.left || !audit->signer.sign_ed25519)
+		return OK;
+	if ((e = vkey_of_certificate(key->certificate, origin, &vkey)) ||
+	    (e = audit->signer.sign_ed25519(audit->signer.context, key->handle, message,
+					    &signature)) ||
+	    (e = vkey_check(&vkey, message, buf_slice(&signature))))
+		return e;
+	return note_put_line(slice_text(origin), vkey.id, buf_slice(&signature), note);
+}
+
+/* For others' tools alone, which most often know no ECDSA: no checkpoint waits for it. */
+static enum err add_ed25519(struct audit *audit, const struct head *head, size_t text,
+			    struct buf *note)
+{
+	const struct audit_key *key = &head->key->key;
+	struct audit_tree *tree = head->tree;
+	const char *origin = tree->book->origin;
+	enum err e = sign_ed25519(audit, &key->ed25519, origin, text, note);
+
+	if (!e && key->overlap)
+		e = sign_ed25519(audit, &key->former_ed25519, origin, text, note);
+	if (e && !tree->ed25519_fails)
+		log_warning("audit: checkpoints of %s are without a line of Ed25519: %s", origin,
+			    err_reason());
+	tree->ed25519_fails = e != OK;
+	return buf_check(note);
+}
+
 static enum err publish_head(struct audit *audit, const struct head *head)
 {
 	CLEANUP(buf) struct buf note = BUF_INIT;
@@ -335,9 +373,11 @@ static enum err publish_head(struct audit *audit, const struct head *head)
 	enum err e =
 		note_prepare(origin, head->signed_head.size, head->signed_head.root, &note, digest);
 
+	size_t text = note.len;
 	buf_put_text(&note, "\n");
 	if (e || (e = sign_note(audit, key->handle, key->certificate, origin, digest, &note)) ||
-	    (e = sign_former(audit, head, digest, &note)))
+	    (e = sign_former(audit, head, digest, &note)) ||
+	    (e = add_ed25519(audit, head, text, &note)))
 		return e;
 	pthread_mutex_lock(&audit->publishing);
 	e = public_checkpoint(audit->trees_dir, origin, buf_slice(&note));

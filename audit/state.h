@@ -30,7 +30,7 @@
 struct key {
 	atomic_uint references;
 	struct audit_key key;
-	struct buf certificate, chain;
+	struct buf certificate, chain, ed25519, former_ed25519;
 };
 
 /* A signed head on its way, and then what receipts are written from. */
@@ -63,6 +63,7 @@ struct audit_tree {
 	struct head *head;          /* the last one released; may be NULL */
 	_Atomic uint64_t published; /* size of the checkpoint; set by the publisher */
 	bool in_public;             /* its folder is there: nothing is published before */
+	bool ed25519_fails;         /* the publisher's: that was told */
 	/* Shards. A record that is begun here goes to the last of the successors; while this one is
 	 * turning, it waits. */
 	struct audit_tree *successor;

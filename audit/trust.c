@@ -312,20 +312,6 @@ bool trust_names(const struct trust *trust, const char *origin)
 	return trust->logs_n == 0;
 }
 
-static void put_line(const struct note_signature *s, struct buf *out)
-{
-	CLEANUP(buf) struct buf tagged = BUF_INIT;
-
-	buf_put(&tagged, s->id, sizeof s->id);
-	buf_put(&tagged, s->bytes, s->n);
-	buf_put_text(out, "\xe2\x80\x94 ");
-	buf_put_slice(out, s->name);
-	buf_put_text(out, " ");
-	buf_put_base64(out, buf_slice(&tagged));
-	buf_put_text(out, "\n");
-	out->failed |= tagged.failed;
-}
-
 void trust_put_log_lines(const struct trust *trust, const struct note *note, struct buf *out)
 {
 	for (size_t k = 0; k < trust->logs_n; k++) {
@@ -335,7 +321,9 @@ void trust_put_log_lines(const struct trust *trust, const struct note *note, str
 		while (i < note->signatures_n && !vkey_claims(key, &note->signatures[i]))
 			i++;
 		if (i < note->signatures_n && slice_is(note->origin, key->name))
-			put_line(&note->signatures[i], out);
+			(void)!note_put_line(
+				slice_text(key->name), key->id,
+				slice_of(note->signatures[i].bytes, note->signatures[i].n), out);
 	}
 }
 

@@ -86,8 +86,12 @@ enum err vkey_make(struct slice name, enum vkey_type type, struct slice key, str
 enum err vkey_of_certificate(struct slice certificate, const char *origin, struct vkey *out)
 {
 	CLEANUP(buf) struct buf spki = BUF_INIT;
-	enum err e = certificate_spki(certificate, &spki);
+	uint8_t key[CERTIFICATE_ED25519];
+	enum err e = certificate_ed25519(certificate, key);
 
+	if (e != ERR_UNSUPPORTED)
+		return e ? e : vkey_make(slice_text(origin), VKEY_ED25519, SLICE(key), out);
+	e = certificate_spki(certificate, &spki);
 	return e ? e : vkey_make(slice_text(origin), VKEY_ECDSA, buf_slice(&spki), out);
 }
 
@@ -145,7 +149,7 @@ bool vkey_claims(const struct vkey *k, const struct note_signature *line)
 	return slice_is(line->name, k->name) && memcmp(line->id, k->id, sizeof k->id) == 0;
 }
 
-static enum err verify(const struct vkey *k, struct slice message, struct slice signature)
+enum err vkey_check(const struct vkey *k, struct slice message, struct slice signature)
 {
 	CLEANUP(pkey) EVP_PKEY *key = NULL;
 	CLEANUP(digest) EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -173,7 +177,7 @@ static enum err verify_line(const struct vkey *k, const struct note *note,
 	enum err e;
 
 	if (k->type != VKEY_COSIGNATURE)
-		return verify(k, note->text, slice_of(s->bytes, s->n));
+		return vkey_check(k, note->text, slice_of(s->bytes, s->n));
 	if (s->n != COSIGNATURE_SIZE)
 		return failed(ERR_CRYPTO, "a cosignature of %s has %zu bytes, and not %d", k->name,
 			      s->n, COSIGNATURE_SIZE);
@@ -182,7 +186,7 @@ static enum err verify_line(const struct vkey *k, const struct note *note,
 		return failed(ERR_CRYPTO, "a cosignature of %s has no time", k->name);
 	if ((e = cosignature_message(note->text, *time, &message)))
 		return e;
-	return verify(k, buf_slice(&message), slice_of(s->bytes + 8, s->n - 8));
+	return vkey_check(k, buf_slice(&message), slice_of(s->bytes + 8, s->n - 8));
 }
 
 enum err vkey_verify(const struct vkey *k, const struct note *note, uint64_t *time)

@@ -28,7 +28,7 @@ struct vkey {
 
 /* Works out the key id. ERR_RANGE, ERR_UNSUPPORTED or ERR_FORMAT: a name or a key that can't be. */
 MUST enum err vkey_make(struct slice name, enum vkey_type type, struct slice key, struct vkey *out);
-/* The key of a log, from the certificate (DER) that its folder shows. */
+/* The key of a log, from a certificate (DER) that its folder shows: of P-256 or Ed25519. */
 MUST enum err vkey_of_certificate(struct slice certificate, const char *origin, struct vkey *out);
 /* ERR_FORMAT for anything but one key whose id is its own. */
 MUST enum err vkey_read(struct slice text, struct vkey *out);
@@ -36,6 +36,8 @@ void vkey_write(const struct vkey *key, struct buf *out);
 /* The same public key, whatever it is called and used for. */
 bool vkey_same(const struct vkey *a, const struct vkey *b);
 
+/* Is it this key's signature (not a cosignature) over a note's text? ERR_CRYPTO: no. */
+MUST enum err vkey_check(const struct vkey *key, struct slice text, struct slice signature);
 /* Does the line say that it is by this key? */
 bool vkey_claims(const struct vkey *key, const struct note_signature *line);
 /* Did this key sign the note? ERR_NOT_FOUND when no line is its, ERR_CRYPTO when one is that does not

@@ -20,10 +20,10 @@ void attest_close(struct attest *attest)
 	token_close(attest->token);
 	buf_free(&attest->chain);
 	buf_free(&attest->appliance_der);
-	for (struct retired *next; attest->retired; attest->retired = next) {
-		next = attest->retired->next;
-		buf_free(&attest->retired->der);
-		free(attest->retired);
+	for (struct kept *next; attest->kept; attest->kept = next) {
+		next = attest->kept->next;
+		buf_free(&attest->kept->der);
+		free(attest->kept);
 	}
 	pthread_mutex_destroy(&attest->lock);
 	free(attest);
@@ -109,7 +109,8 @@ static enum err signer_unwrap(void *context, struct slice wrapped, uint8_t *key,
 
 struct audit_signer attest_signer(struct attest *attest)
 {
-	return (struct audit_signer){ attest, signer_sign, signer_wrap, signer_unwrap };
+	return (struct audit_signer){ attest, signer_sign, signer_wrap, signer_unwrap,
+				      attest_sign_ed25519 };
 }
 
 void attest_appliance_key(struct attest *attest, struct audit_key *out)
@@ -132,6 +133,25 @@ void attest_name_origin(struct attest *attest)
 	snprintf(attest->origin, sizeof attest->origin, "assay/%s", hex);
 }
 
+enum err attest_keep(struct attest *attest, const char *name, struct buf *der, struct slice *out)
+{
+	struct kept *kept = calloc(1, sizeof *kept);
+
+	if (!kept || buf_check(der)) {
+		free(kept);
+		return failed(ERR_MEMORY, "certificate");
+	}
+	snprintf(kept->name, sizeof kept->name, "%s", name);
+	kept->der = *der;
+	*der = BUF_INIT;
+	*out = buf_slice(&kept->der);
+	pthread_mutex_lock(&attest->lock);
+	kept->next = attest->kept;
+	attest->kept = kept;
+	pthread_mutex_unlock(&attest->lock);
+	return OK;
+}
+
 /* ---- keys by their names ---- */
 
 enum err attest_first_name(struct slice serial, uint64_t generation, char name[KEY_ID_MAX])
@@ -140,7 +160,7 @@ enum err attest_first_name(struct slice serial, uint64_t generation, char name[K
 				       (int)serial.left, serial.p, (unsigned long long)generation)
 			    : snprintf(name, KEY_ID_MAX, "%s", KEY_APPLIANCE);
 
-	return n > 0 && n < KEY_ID_MAX - ATTEST_TURN_MAX
+	return n > 0 && n < KEY_ID_MAX - ATTEST_MORE_MAX
 		       ? OK
 		       : failed(ERR_RANGE, "a serial of %zu bytes", serial.left);
 }
@@ -183,7 +203,9 @@ static enum err find_former(struct attest *attest, const char *first, uint64_t t
 	if (!e)
 		e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(name), &out->former);
 	out->overlap = !e;
-	return e == ERR_NOT_FOUND ? OK : e;
+	if (e)
+		return e == ERR_NOT_FOUND ? OK : e;
+	return attest_find_ed25519(attest, name, &out->former_ed25519);
 }
 
 enum err attest_named_key(struct attest *attest, const char *first, struct slice certificate,
@@ -198,7 +220,8 @@ enum err attest_named_key(struct attest *attest, const char *first, struct slice
 				   .chain = buf_slice(&attest->chain) };
 	if ((e = attest_turn(first, certificate, &turn)) ||
 	    (e = attest_turn_name(first, turn, name)) ||
-	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(name), &out->handle)))
+	    (e = token_find(attest->token, CKO_PRIVATE_KEY, slice_text(name), &out->handle)) ||
+	    (e = attest_find_ed25519(attest, name, &out->ed25519)))
 		return e;
 	return find_former(attest, first, turn, out);
 }

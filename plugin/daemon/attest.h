@@ -7,6 +7,10 @@
  *   assay-partition <serial> <generation>  P-256: heads of one partition's tree
  *   the two above with " #2", " #3" ...    after that many rollovers; the one before stays there
  *                                          while an overlap lasts
+ *   each of these three with " ed25519"    Ed25519, where the token has that: a further line of the
+ *                                          tree's checkpoints. Its certificate is private data under
+ *                                          the same name. A tree whose key was made by an earlier
+ *                                          version has none until its next rollover
  *   assay-seal <serial in hex> <0 or 1>    AES-256: opens the keys of its sealed payloads (ring.h)
  * and, by CKA_LABEL, private data:
  *   assay-anchor                           what anchor.h says
@@ -76,7 +80,7 @@ MUST enum err attest_partition_key(struct attest *attest, struct slice serial, u
 
 /* Rollover, of a partition's key or (NULL) the appliance's own: makes the one that comes after that of
  * @certificate, and appends its certificate. Nothing uses it yet: what uses which key, its certificate
- * says, wherever that is kept. */
+ * says, wherever that is kept. (An Ed25519 key comes and goes with the one that it is beside.) */
 MUST enum err attest_roll(struct attest *attest, const struct attest_partition *partition,
 			  struct slice certificate, struct buf *next);
 /* Ends an overlap: destroys the key before that of @certificate, if it is there. */

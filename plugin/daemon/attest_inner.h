@@ -1,5 +1,6 @@
 /* attest_inner.h - the inside of attest.h, shared by attest.c (opening, signing, finding keys, the
- * anchor) and attest_make.c (making keys and certificates). Not for others.
+ * anchor), attest_make.c (making keys and certificates) and attest_ed25519.c (the same for those of
+ * Ed25519). Not for others.
  */
 #ifndef PLUGIN_DAEMON_ATTEST_INNER_H
 #define PLUGIN_DAEMON_ATTEST_INNER_H
@@ -12,13 +13,14 @@
 #define KEY_CA "assay-ca"
 #define KEY_APPLIANCE "assay-appliance"
 #define KEY_WRAP "assay-wrap"
-#define ATTEST_TURN_MAX 8 /* of a name, for the turn's number */
-#define KEY_ID_MAX 65     /* a key's id is its certificate's common name */
+#define ATTEST_MORE_MAX 16 /* of a name, for the turn's number and what else follows it */
+#define KEY_ID_MAX 65      /* a key's id is its certificate's common name */
 
-/* A certificate that was in force: others may still read it. */
-struct retired {
+/* A certificate that others may read until the end. */
+struct kept {
+	char name[KEY_ID_MAX]; /* of an Ed25519 key, the newest one first; or nobody looks for it */
 	struct buf der;
-	struct retired *next;
+	struct kept *next;
 };
 
 struct attest {
@@ -32,7 +34,7 @@ struct attest {
 	pthread_mutex_t lock; /* guards what follows */
 	struct audit_key appliance;
 	struct buf appliance_der;
-	struct retired *retired;
+	struct kept *kept;
 };
 
 /* The name that a tree's key had first (no serial: the appliance's); by turns, each rollover one, it is
@@ -44,6 +46,19 @@ MUST enum err attest_turn(const char *first, struct slice certificate, uint64_t 
 /* The key that a certificate names, and in an overlap the one before it. */
 MUST enum err attest_named_key(struct attest *attest, const char *first, struct slice certificate,
 			       struct audit_key *out);
+/* Takes the buffer. */
+MUST enum err attest_keep(struct attest *attest, const char *name, struct buf *der,
+			  struct slice *kept);
+/* What an attempt that did not come to its end left under this CKA_ID. */
+MUST enum err attest_destroy_keys(struct attest *attest, struct slice id);
+/* By the name of the key that it is beside: finds it (nothing when there is none), makes it for what
+ * @other is for, if the token can, in the place of one that was left there; destroys it. */
+MUST enum err attest_find_ed25519(struct attest *attest, const char *key,
+				  struct audit_ed25519 *out);
+MUST enum err attest_make_ed25519(struct attest *attest, const struct certificate_spec *other);
+MUST enum err attest_destroy_ed25519(struct attest *attest, const char *key);
+MUST enum err attest_sign_ed25519(void *attest, unsigned long handle, struct slice message,
+				  struct buf *signature);
 MUST enum err attest_read_ueid(struct attest *attest, const struct state *state);
 void attest_name_origin(struct attest *attest);
 

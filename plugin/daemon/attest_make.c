@@ -11,8 +11,7 @@
 #define CERTIFICATE_YEARS 30 /* proofs are read years later; rollover is an act of its own */
 #define GRACE 3600           /* the verifier's clock and ours differ */
 
-/* What an attempt that did not come to its end left under this CKA_ID. */
-static enum err destroy_keys(struct attest *attest, struct slice id)
+enum err attest_destroy_keys(struct attest *attest, struct slice id)
 {
 	static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY,
 						   CKO_SECRET_KEY };
@@ -32,7 +31,7 @@ static enum err destroy_keys(struct attest *attest, struct slice id)
 static enum err make_pair(struct attest *attest, const char *name, CK_OBJECT_HANDLE *key,
 			  uint8_t point[CERTIFICATE_POINT])
 {
-	enum err e = destroy_keys(attest, slice_text(name));
+	enum err e = attest_destroy_keys(attest, slice_text(name));
 
 	return e ? e : token_make_ec(attest->token, name, slice_text(name), key, point);
 }
@@ -58,7 +57,9 @@ static enum err make_key(struct attest *attest, const char *name, const char *un
 	    (e = make_pair(attest, name, &key, spec.point)))
 		return e;
 	spec.issuer = chain.of[0];
-	return certificate_make(&spec, &signer, attest->ca, certificate);
+	if ((e = certificate_make(&spec, &signer, attest->ca, certificate)))
+		return e;
+	return attest_make_ed25519(attest, &spec);
 }
 
 static enum err make_appliance_key(struct attest *attest, const char *name, struct buf *certificate)
@@ -120,33 +121,29 @@ enum err attest_forget_former(struct attest *attest, const struct attest_partiti
 	if ((e = turn_of(p, certificate, first, &turn)) ||
 	    (e = attest_turn_name(first, turn - 1, name)))
 		return e;
-	return turn < 2 ? OK : destroy_keys(attest, slice_text(name));
+	if (turn < 2)
+		return OK;
+	e = attest_destroy_ed25519(attest, name);
+	return e ? e : attest_destroy_keys(attest, slice_text(name));
 }
 
-/* Readers of the old certificate may be anywhere: it stays until the end. */
+/* Readers of the old certificate may be anywhere: each stays until the end. */
 enum err attest_use_appliance(struct attest *attest, const struct state *state,
 			      struct slice certificate)
 {
-	struct retired *old = calloc(1, sizeof *old);
 	CLEANUP(buf) struct buf der = BUF_INIT;
 	struct audit_key key;
+	struct slice kept;
 	enum err e;
 
 	buf_put_slice(&der, certificate);
-	e = old ? buf_check(&der) : failed(ERR_MEMORY, "certificate");
-	if (e || (e = attest_named_key(attest, KEY_APPLIANCE, buf_slice(&der), &key)) ||
-	    (e = state_write(state, STATE_APPLIANCE_DER, certificate))) {
-		free(old);
+	if ((e = attest_keep(attest, "", &der, &kept)) ||
+	    (e = attest_named_key(attest, KEY_APPLIANCE, kept, &key)) ||
+	    (e = state_write(state, STATE_APPLIANCE_DER, certificate)))
 		return e;
-	}
 	pthread_mutex_lock(&attest->lock);
-	old->der = attest->appliance_der;
-	old->next = attest->retired;
-	attest->retired = old;
-	attest->appliance_der = der;
 	attest->appliance = key;
 	pthread_mutex_unlock(&attest->lock);
-	der = BUF_INIT;
 	return OK;
 }
 
@@ -223,7 +220,7 @@ static enum err finish(struct attest *attest, struct state *state)
 {
 	enum err e;
 
-	if ((e = destroy_keys(attest, slice_text(KEY_WRAP))) ||
+	if ((e = attest_destroy_keys(attest, slice_text(KEY_WRAP))) ||
 	    (e = token_make_aes(attest->token, KEY_WRAP, slice_text(KEY_WRAP), &attest->wrap)) ||
 	    (e = make_appliance_key(attest, KEY_APPLIANCE, &attest->appliance_der)) ||
 	    (e = make_store_key(attest, state)) || (e = write_certificates(attest, state)) ||

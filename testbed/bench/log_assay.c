@@ -28,8 +28,10 @@ static void open_tree(unsigned i)
 	snprintf(origin, sizeof origin, "assay.example/bench/%u/1", i);
 	snprintf(name, sizeof name, "%u", i);
 	signer_certificate(&signer, name, origin, &certificates[i]);
-	struct audit_key key = { SIGNER_KEY, COSE_ES256, buf_slice(&certificates[i]),
-				 buf_slice(&signer.ca) };
+	struct audit_key key = { .handle = SIGNER_KEY,
+				 .alg = COSE_ES256,
+				 .certificate = buf_slice(&certificates[i]),
+				 .chain = buf_slice(&signer.ca) };
 	signer_leaf(genesis, "genesis");
 	genesis->type = LEAF_OPEN;
 	MUST_DO(audit_tree(audit, origin, &key, genesis, &trees[i]));

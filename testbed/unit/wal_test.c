@@ -72,10 +72,10 @@ static void make_long_log(void)
 	audit_close(audit);
 	run("cd %s && cp -r wal wal.kept && rm trees/*/tile", path);
 	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
-	struct audit_key key = {
-		SIGNER_KEY, COSE_ES256, buf_slice(&signer.certificates[0]), buf_slice(&signer.ca),
-		false,      0
-	};
+	struct audit_key key = { .handle = SIGNER_KEY,
+				 .alg = COSE_ES256,
+				 .certificate = buf_slice(&signer.certificates[0]),
+				 .chain = buf_slice(&signer.ca) };
 	ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
 	audit_close(audit);
 	run("cd %s && test ! -e wal/00000000 && cp -n wal.kept/* wal && rm -r wal.kept", path);
@@ -274,12 +274,10 @@ START_TEST(a_torn_tail_is_cut_and_the_log_goes_on)
 		ck_assert_uint_eq(recovery.records, 5u + (unsigned)round);
 		ck_assert_uint_eq(recovery.cut_bytes > 0, round == 0);
 		signer.certificates_n = 1;
-		struct audit_key key = { SIGNER_KEY,
-					 COSE_ES256,
-					 buf_slice(&signer.certificates[0]),
-					 buf_slice(&signer.ca),
-					 false,
-					 0 };
+		struct audit_key key = { .handle = SIGNER_KEY,
+					 .alg = COSE_ES256,
+					 .certificate = buf_slice(&signer.certificates[0]),
+					 .chain = buf_slice(&signer.ca) };
 		ck_assert_ok(audit_tree(audit, ORIGIN, &key, NULL, &tree));
 		ck_assert_ok(signer_record(tree, "after the crash"));
 		audit_close(audit);
