@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "audit/leaf_text.h"
+#include "audit/profile.h"
 #include "audit/proof.h"
+#include "audit/vouch.h"
 
 #define RULES_MAX 1024
 #define TIME_SYNCHRONISED 1
@@ -153,6 +155,65 @@ static enum err rule_application_least_version(struct appraiser *a)
 	return judge(a, is_least(version, slice_text(least)), "%.*s, least %s", (int)version.left,
 		     (const char *)version.p, least);
 }
+
+static enum err rule_application_purity(struct appraiser *a)
+{
+	const struct leaf_component *profile = leaf_component(a->leaf, "profile");
+	struct slice words = profile ? profile->version : slice_of(NULL, 0), said = words;
+
+	if (!a->policy->application_purity)
+		return OK;
+	if (!profile_take_pure(&words))
+		return judge(a, false, "it is not pure");
+	while (words.left) {
+		struct slice need = profile_take_need(&words);
+
+		if (!in_list(&a->policy->application_may_need, need))
+			return judge(a, false, "%.*s, and it may not need %.*s", (int)said.left,
+				     (const char *)said.p, (int)need.left, (const char *)need.p);
+	}
+	return judge(a, true, "%.*s", (int)said.left, (const char *)said.p);
+}
+
+/* Only widens the rule above. */
+static enum err rule_application_may_need(struct appraiser *a)
+{
+	(void)a;
+	return OK;
+}
+
+/* What a package allows is the most that any run of it had; the leaf names it by its digest alone. */
+static enum err judge_limit(struct appraiser *a, uint64_t most, size_t field)
+{
+	struct profile_limits limits;
+	struct slice profile = a->evidence->profile;
+
+	if (!most)
+		return OK;
+	if (!profile.left)
+		return judge(a, false,
+			     "the proof names the application's limits by a digest: without its "
+			     "package or profile nobody knows them");
+	if (profile_limits_read(profile, a->leaf, &limits))
+		return judge(a, false, "%s", err_reason());
+	uint64_t limit = *(const uint64_t *)((const char *)&limits + field);
+	return judge(a, limit <= most, "%llu, at most %llu", (unsigned long long)limit,
+		     (unsigned long long)most);
+}
+
+#define LIMIT_RULE(name)                                                   \
+	static enum err rule_limits_##name(struct appraiser *a)            \
+	{                                                                  \
+		return judge_limit(a, a->policy->limits_##name,            \
+				   offsetof(struct profile_limits, name)); \
+	}
+LIMIT_RULE(memory_bytes)
+LIMIT_RULE(output_bytes)
+LIMIT_RULE(wall_ms)
+LIMIT_RULE(cpu_ms)
+LIMIT_RULE(processes)
+LIMIT_RULE(open_files)
+LIMIT_RULE(scratch_bytes)
 
 static enum err rule_platform_records(struct appraiser *a)
 {
@@ -355,6 +416,52 @@ static enum err rule_time_error_ms(struct appraiser *a)
 		     (unsigned long long)a->leaf->time_error_us, (unsigned long long)most);
 }
 
+static bool is_debug(const struct leaf *leaf)
+{
+	return leaf->dbgstat != LEAF_DEBUG_DISABLED ||
+	       slice_is(leaf->profile, LEAF_PROFILE_DEVELOPMENT);
+}
+
+static enum err rule_debug(struct appraiser *a)
+{
+	const struct leaf *tcb = a->evidence->tcb;
+	bool debug = is_debug(a->leaf) || (tcb && is_debug(tcb));
+
+	if (!a->policy->debug)
+		return OK;
+	return judge(a, !debug, "dbgstat: %s", debug ? "enabled" : "disabled");
+}
+
+static enum err read_witnesses(const struct config_list *lines, struct trust **out)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < lines->n; i++)
+		buf_printf(&text, "%s\n", lines->items[i]);
+	enum err e = buf_check(&text);
+	if (e || !(e = trust_read(buf_slice(&text), "witnesses", true, out)))
+		return e;
+	return e == ERR_MEMORY ? e : failed(ERR_USAGE, "the policy's %s", err_reason());
+}
+
+static enum err rule_witnesses(struct appraiser *a)
+{
+	CLEANUP(trust) struct trust *trust = NULL;
+	const struct appraise_evidence *evidence = a->evidence;
+	struct trust_count count = { 0 };
+	enum err e;
+
+	if (!a->policy->witnesses.n)
+		return OK;
+	if ((e = read_witnesses(&a->policy->witnesses, &trust)))
+		return e;
+	if (!evidence->checkpoint.left)
+		return judge(a, false, "no checkpoint came with the proof");
+	if (vouch_check(trust, evidence->checkpoint, evidence->proof, &count))
+		return judge(a, false, "%s", err_reason());
+	return judge(a, true, "%zu cosigned a checkpoint that goes on from this tree", count.n);
+}
+
 static enum err rule_failures(struct appraiser *a)
 {
 	bool failed_run = a->leaf->status_kind != LEAF_ENDED_EXIT || a->leaf->status_code;
@@ -385,6 +492,8 @@ static const struct {
 	{ "policies", CONFIGURATION },
 	{ "least_epoch", CONFIGURATION },
 	{ "confinement.", RUNTIME },
+	{ "limits.", RUNTIME },
+	{ "debug", CONFIGURATION },
 };
 
 static const char *claim_of(const char *key)

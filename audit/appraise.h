@@ -19,6 +19,9 @@ struct appraise_evidence {
 	const struct leaf *tcb;  /* its TCB record, verified; NULL when none came along */
 	int64_t now;             /* the verifier's clock, seconds since 1970 */
 	bool nonce;              /* the verifier's own nonce was compared */
+	struct slice profile;    /* the bytes that the leaf's profile is of (profile.h); or empty */
+	struct slice proof;      /* the file, and a checkpoint (vouch.h) or nothing: both are for */
+	struct slice checkpoint; /* witnesses alone */
 };
 
 struct appraise_rule {
@@ -33,7 +36,8 @@ struct appraise_report {
 	size_t n, missed;
 };
 
-/* ERR_MISMATCH: a rule was missed; the reason names the first. */
+/* ERR_MISMATCH: a rule was missed; the reason names the first. ERR_USAGE: the policy's lines about
+ * witnesses are none. */
 MUST enum err appraise(const struct appraisal *policy, const struct appraise_evidence *evidence,
 		       struct appraise_report *report);
 void appraise_report_free(struct appraise_report *report);

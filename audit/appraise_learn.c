@@ -1,6 +1,7 @@
 /* A policy from a proof that one trusts. */
 #include "audit/appraise.h"
 #include "audit/leaf_text.h"
+#include "audit/profile.h"
 #include "audit/proof.h"
 
 static enum err learn(struct appraisal *to, const char *key, struct slice value)
@@ -40,6 +41,20 @@ static enum err learn_parts(struct appraisal *to, const struct leaf *tcb)
 	return OK;
 }
 
+static enum err learn_purity(struct appraisal *to, const struct leaf *leaf)
+{
+	const struct leaf_component *profile = leaf_component(leaf, "profile");
+	struct slice words = profile ? profile->version : slice_of(NULL, 0);
+	enum err e;
+
+	if (!profile_take_pure(&words))
+		return OK;
+	e = appraisal_put(to, "application.purity", "pure");
+	while (!e && words.left)
+		e = learn(to, "application.may_need", profile_take_need(&words));
+	return e;
+}
+
 static enum err learn_ways(struct appraisal *to, const struct leaf *leaf)
 {
 	const char *role = leaf_role_name(leaf->role);
@@ -54,6 +69,8 @@ static enum err learn_ways(struct appraisal *to, const struct leaf *leaf)
 		e = appraisal_put(to, "confinement.launcher", "privileged");
 	if (!e && leaf->has_confinement && !leaf->absent_steps.left)
 		e = appraisal_put(to, "confinement.steps", "all");
+	if (!e && leaf->dbgstat == LEAF_DEBUG_DISABLED)
+		e = appraisal_put(to, "debug", "never");
 	return e;
 }
 
@@ -68,7 +85,7 @@ enum err appraise_learn(const struct appraise_evidence *evidence, struct apprais
 	    (e = learn(to, "origin", leaf->origin)) ||
 	    (e = learn(to, "partition", leaf->partition_serial)) ||
 	    (e = learn_digest(to, "application.measurements", measurement)) ||
-	    (e = learn_parts(to, evidence->tcb)) ||
+	    (e = learn_purity(to, leaf)) || (e = learn_parts(to, evidence->tcb)) ||
 	    (e = learn(to, "hsm.manufacturers", leaf->hsm.manufacturer)) ||
 	    (e = learn(to, "hsm.models", leaf->hsm.model)) ||
 	    (e = learn(to, "hsm.firmware", leaf->hsm.firmware)) || (e = learn_ways(to, leaf)))

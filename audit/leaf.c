@@ -84,6 +84,14 @@ enum err leaf_decode(struct slice raw, struct leaf *out)
 	return cbor_take_end(raw);
 }
 
+const struct leaf_component *leaf_component(const struct leaf *leaf, const char *name)
+{
+	for (size_t i = 0; i < leaf->components_n; i++)
+		if (slice_is(leaf->components[i].name, name))
+			return &leaf->components[i];
+	return NULL;
+}
+
 void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE])
 {
 	struct sha256 h;

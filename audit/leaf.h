@@ -137,6 +137,8 @@ MUST bool leaf_renumber(struct buf *raw, size_t pos_at, uint64_t pos);
 MUST enum err leaf_decode(struct slice raw, struct leaf *out);
 /* Claim -70009: SHA-256 of the encoding of claim 273 of a TCB record. */
 MUST enum err leaf_components_digest(const struct leaf *leaf, uint8_t digest[SHA256_SIZE]);
+/* The first component of this name; NULL when there is none. */
+const struct leaf_component *leaf_component(const struct leaf *leaf, const char *name);
 /* SHA-256(0x00 || raw), RFC 9162 section 2.1.1. */
 void leaf_hash(struct slice raw, uint8_t hash[SHA256_SIZE]);
 

@@ -128,27 +128,20 @@ enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out[32])
 	return OK;
 }
 
-static const uint8_t *component(const struct leaf *leaf, const char *name)
-{
-	for (size_t i = 0; i < leaf->components_n; i++)
-		if (slice_is(leaf->components[i].name, name))
-			return leaf->components[i].sha256;
-	return NULL;
-}
-
 /* As package.h defines it, which this folder may not include. */
 enum err proof_measurement(const struct leaf *leaf, uint8_t out[32])
 {
 	static const char prefix[] = "assay-application-1"; /* its 0 counts */
-	const uint8_t *image = component(leaf, "image"), *profile = component(leaf, "profile");
+	const struct leaf_component *image = leaf_component(leaf, "image");
+	const struct leaf_component *profile = leaf_component(leaf, "profile");
 	struct sha256 h;
 
 	if (!image || !profile)
 		return failed(ERR_NOT_FOUND, "the record names no application's measurement");
 	sha256_init(&h);
 	sha256_add(&h, prefix, sizeof prefix);
-	sha256_add(&h, image, SHA256_SIZE);
-	sha256_add(&h, profile, SHA256_SIZE);
+	sha256_add(&h, image->sha256, SHA256_SIZE);
+	sha256_add(&h, profile->sha256, SHA256_SIZE);
 	sha256_end(&h, out);
 	return OK;
 }

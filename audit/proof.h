@@ -39,6 +39,7 @@ MUST enum err proof_commit(const uint8_t key[32], struct slice data, uint8_t out
 
 /* What the verifier expects; NULL or has_ false: not checked, and the report says so. */
 struct known; /* known.h */
+struct trust; /* trust.h */
 struct proof_expect {
 	struct known *known; /* what was verified before; NULL: nothing is remembered */
 	struct slice ca; /* DER certificate of the appliance's CA, or of one above it: required */
@@ -50,7 +51,9 @@ struct proof_expect {
 	struct slice nonce;    /* empty: none */
 	struct slice crls;     /* what CAs revoked (revocation.h); empty: not asked */
 	struct slice tsa;      /* DER certificate of a time-stamping authority, or of its issuer */
-	struct slice keys;     /* the keys file; needed for the three below */
+	const struct trust *witnesses; /* whose quorum must vouch for the log (vouch.h), by: */
+	struct slice checkpoint;
+	struct slice keys; /* the keys file; needed for the three below */
 	bool has_input, has_output, has_messages;
 	struct slice input, output, messages;
 	bool allow_development;

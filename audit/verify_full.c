@@ -10,6 +10,7 @@
 #include "audit/shard.h"
 #include "audit/timestamp.h"
 #include "audit/verifier.h"
+#include "audit/vouch.h"
 
 #define TIMESTAMP_SKEW 5 /* seconds by which two good clocks may differ */
 
@@ -306,6 +307,18 @@ static enum err check_quote(struct verifier *v)
 			       "names");
 }
 
+static enum err check_witnesses(struct verifier *v)
+{
+	struct trust_count count = { 0 };
+
+	if (!v->expect->witnesses)
+		return verifier_skip(v, "no witnesses were asked for");
+	enum err e = vouch_check(v->expect->witnesses, v->expect->checkpoint, v->proof, &count);
+	if (e)
+		return failed(e, "witnesses do not vouch for the log: %s", err_reason());
+	return verifier_say(v, "%zu cosigned a checkpoint that goes on from this tree", count.n);
+}
+
 /* How a run ended is told last: a proof of a failure is as good as any. */
 static const struct verifier_step steps[] = {
 	{ "format", check_format },
@@ -322,6 +335,7 @@ static const struct verifier_step steps[] = {
 	{ "tcb receipt", check_tcb_receipt },
 	{ "revocation", check_revocation },
 	{ "tpm", check_quote },
+	{ "witnesses", check_witnesses },
 	{ "input", verifier_input },
 	{ "output", verifier_output },
 	{ "stderr", verifier_messages },

@@ -19,10 +19,14 @@ static bool sound(const void *values, struct fault *fault)
 {
 	const struct appraisal *a = values;
 
-	if (a->confinement_steps || !a->confinement_may_lack.n)
+	if (!a->confinement_steps && a->confinement_may_lack.n)
+		*fault = (struct fault){ "confinement.steps", "all expected, because of may_lack",
+					 "confinement.may_lack" };
+	else if (!a->application_purity && a->application_may_need.n)
+		*fault = (struct fault){ "application.purity", "pure expected, because of may_need",
+					 "application.may_need" };
+	else
 		return true;
-	*fault = (struct fault){ "confinement.steps", "all expected, because of may_lack",
-				 "confinement.may_lack" };
 	return false;
 }
 

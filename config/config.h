@@ -41,6 +41,7 @@ struct config_users {
 #define CONFIG_FIELD_NAMES(field) struct config_list field;
 #define CONFIG_FIELD_DIGESTS(field) struct config_list field; /* as hexadecimal digits */
 #define CONFIG_FIELD_PARTS(field) struct config_list field;   /* NAME=digest */
+#define CONFIG_FIELD_LINES(field) struct config_list field;   /* of another format */
 
 struct config {
 	char *path;         /* absolute, of the file that it was read from; NULL: defaults */

@@ -172,6 +172,8 @@ static bool item_fits(const struct setting *setting, struct scalar value)
 		return digest(value.text);
 	case SETTING_PARTS:
 		return part(value.text);
+	case SETTING_LINES:
+		return text(value, 1, ITEM_BYTES_MAX);
 	default:
 		return word(value.text, setting->value) >= 0;
 	}
@@ -283,6 +285,9 @@ static void expected_item(const struct setting *setting, struct buf *out)
 		return;
 	case SETTING_PARTS:
 		buf_put_text(out, "NAME=64 hexadecimal digits in lower case");
+		return;
+	case SETTING_LINES:
+		buf_printf(out, "a line of 1 to %d bytes", ITEM_BYTES_MAX);
 		return;
 	default:
 		put_words(setting->value, out);

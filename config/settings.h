@@ -18,7 +18,8 @@ enum setting_type {
 	SETTING_USERS,
 	SETTING_NAMES,
 	SETTING_DIGESTS,
-	SETTING_PARTS
+	SETTING_PARTS,
+	SETTING_LINES
 };
 
 struct setting {

@@ -292,6 +292,19 @@ static void put_purity(struct buf *out, uint8_t purity)
 			cbor_put_text(out, needs[i].word);
 }
 
+static void put_limits(struct buf *out, const struct limits *limits)
+{
+	cbor_put_array(out, limits->scratch_bytes ? 7 : 6);
+	cbor_put_uint(out, limits->memory_bytes);
+	cbor_put_uint(out, limits->output_bytes);
+	cbor_put_uint(out, limits->wall_ms);
+	cbor_put_uint(out, limits->cpu_ms);
+	cbor_put_uint(out, limits->processes);
+	cbor_put_uint(out, limits->open_files);
+	if (limits->scratch_bytes)
+		cbor_put_uint(out, limits->scratch_bytes);
+}
+
 void manifest_purity_put(uint8_t purity, struct buf *out)
 {
 	const char *between = " but for ";
@@ -304,11 +317,8 @@ void manifest_purity_put(uint8_t purity, struct buf *out)
 		}
 }
 
-enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE])
+enum err manifest_profile_put(const struct manifest *m, struct buf *out)
 {
-	/* The launcher measures without allocating: this buf never grows beyond its room. */
-	uint8_t room[MANIFEST_MAX + 4096];
-	struct buf b = { .data = room, .cap = sizeof room, .max = sizeof room };
 	struct filter filter;
 	uint8_t digest[SHA256_SIZE];
 	enum err e;
@@ -316,31 +326,32 @@ enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE]
 	if ((e = filter_build(m, &filter)))
 		return e;
 	sha256_once(filter_bytes(&filter), digest);
-	cbor_put_array(&b, 8 + (m->park != 0) + (m->purity != 0));
-	cbor_put_text(&b, "assay-profile-1");
-	put_strings(&b, m->argv, m->argc);
-	put_strings(&b, m->env, m->envc);
-	cbor_put_array(&b, m->limits.scratch_bytes ? 7 : 6);
-	cbor_put_uint(&b, m->limits.memory_bytes);
-	cbor_put_uint(&b, m->limits.output_bytes);
-	cbor_put_uint(&b, m->limits.wall_ms);
-	cbor_put_uint(&b, m->limits.cpu_ms);
-	cbor_put_uint(&b, m->limits.processes);
-	cbor_put_uint(&b, m->limits.open_files);
-	if (m->limits.scratch_bytes)
-		cbor_put_uint(&b, m->limits.scratch_bytes);
-	cbor_put_uint(&b, m->refuse_code);
-	cbor_put_bool(&b, m->dynamic);
-	cbor_put_bytes(&b, SLICE(digest));
-	cbor_put_array(&b, sizeof steps / sizeof *steps);
+	cbor_put_array(out, 8 + (m->park != 0) + (m->purity != 0));
+	cbor_put_text(out, "assay-profile-1");
+	put_strings(out, m->argv, m->argc);
+	put_strings(out, m->env, m->envc);
+	put_limits(out, &m->limits);
+	cbor_put_uint(out, m->refuse_code);
+	cbor_put_bool(out, m->dynamic);
+	cbor_put_bytes(out, SLICE(digest));
+	cbor_put_array(out, sizeof steps / sizeof *steps);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-		cbor_put_text(&b, steps[i]);
+		cbor_put_text(out, steps[i]);
 	if (m->park)
-		cbor_put_uint(&b, m->park);
+		cbor_put_uint(out, m->park);
 	if (m->purity)
-		put_purity(&b, m->purity);
-	if ((e = buf_check(&b)))
-		return e;
-	sha256_once(buf_slice(&b), profile);
-	return OK;
+		put_purity(out, m->purity);
+	return buf_check(out);
+}
+
+enum err manifest_profile(const struct manifest *m, uint8_t profile[SHA256_SIZE])
+{
+	/* The launcher measures without allocating: this buf never grows beyond its room. */
+	uint8_t room[MANIFEST_PROFILE_MAX];
+	struct buf b = { .data = room, .cap = sizeof room, .max = sizeof room };
+	enum err e = manifest_profile_put(m, &b);
+
+	if (!e)
+		sha256_once(buf_slice(&b), profile);
+	return e;
 }

@@ -14,6 +14,9 @@ MUST enum err manifest_encode(const struct manifest *manifest, struct buf *out);
  * only where there is some), refuse_code, dynamic, SHA-256 of the seccomp filter's bytes, names of
  * the steps that build a cell, park unless that is 0, and, of a pure one, "pure" and what it needs. */
 MUST enum err manifest_profile(const struct manifest *manifest, uint8_t profile[SHA256_SIZE]);
+/* What is hashed there: audit/profile.h reads it. At most MANIFEST_PROFILE_MAX bytes. */
+#define MANIFEST_PROFILE_MAX (MANIFEST_MAX + 4096)
+MUST enum err manifest_profile_put(const struct manifest *manifest, struct buf *out);
 /* "pure", or "pure but for clock, random"; of others "not pure". */
 void manifest_purity_put(uint8_t purity, struct buf *out);
 /* Parts joined by "/": none empty, "." or "..", or over 255 bytes; no NUL; not over the maximum. */

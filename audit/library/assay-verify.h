@@ -63,6 +63,13 @@ struct assay_expect {
 	/* CRLs of CAs of the proof's chain, PEM one after another or one in DER: a certificate that was
 	 * revoked before the proof was made is refused. */
 	struct assay_bytes crl;
+	/* The bytes that the application's profile is the SHA-256 of (assay measure --profile), for a
+	 * policy's rules about limits. */
+	struct assay_bytes profile;
+	/* A quorum (C2SP tlog-policy) that must vouch for the log; and a cosigned checkpoint of the
+	 * proof's tree, or a later one with the way there (assay witness request --proof), which a
+	 * policy's rule about witnesses needs too. */
+	struct assay_bytes witnesses, checkpoint;
 };
 
 enum assay_verdict {

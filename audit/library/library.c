@@ -9,6 +9,7 @@
 #include "audit/library/cache.h"
 #include "audit/proof.h"
 #include "audit/revocation.h"
+#include "audit/trust.h"
 #include "config/base/cbor.h"
 #include "config/base/io.h"
 
@@ -30,6 +31,7 @@ struct work {
 	struct slice key;               /* the first of @certificate */
 	const struct appraisal *policy; /* the cache's, or the next one */
 	struct appraisal *parsed;
+	struct trust *witnesses;
 	bool compact;
 };
 
@@ -40,6 +42,7 @@ static void work_cleanup(struct work *w)
 	buf_free(&w->crls);
 	buf_free(&w->tsa);
 	appraisal_cleanup(&w->parsed);
+	trust_cleanup(&w->witnesses);
 	explicit_bzero(&w->keys, sizeof w->keys);
 }
 
@@ -113,6 +116,19 @@ static enum err take_policy(struct work *w)
 	return e == ERR_FORMAT || e == ERR_RANGE ? failed(ERR_USAGE, "%s", err_reason()) : e;
 }
 
+static enum err take_witnesses(struct work *w)
+{
+	enum err e;
+
+	if (!w->given.witnesses.data)
+		return OK;
+	if ((e = trust_read(bytes(w->given.witnesses), "witnesses", true, &w->witnesses)))
+		return e == ERR_MEMORY ? e : failed(ERR_USAGE, "%s", err_reason());
+	return w->given.checkpoint.data
+		       ? OK
+		       : misused("a checkpoint that witnesses cosigned is missing");
+}
+
 static void take_payload(struct assay_bytes given, bool *has, struct slice *out)
 {
 	if (!given.data)
@@ -151,7 +167,7 @@ static enum err prepare(struct work *w)
 	    (e = take_chain(w)) ||
 	    (e = take_certificate(cache ? &cache->tsa : NULL, given->tsa,
 				  "the time-stamping authority", &w->tsa)) ||
-	    (e = take_lists(w)) || (e = take_policy(w)))
+	    (e = take_lists(w)) || (e = take_policy(w)) || (e = take_witnesses(w)))
 		return e;
 	open_result(w);
 	expect->known = cache ? cache->known : NULL;
@@ -162,6 +178,8 @@ static enum err prepare(struct work *w)
 	expect->origin = given->origin;
 	expect->partition = given->partition;
 	expect->nonce = bytes(given->nonce);
+	expect->witnesses = w->witnesses;
+	expect->checkpoint = bytes(given->checkpoint);
 	if (given->keys.data)
 		expect->keys = bytes(given->keys);
 	take_payload(given->input, &expect->has_input, &expect->input);
@@ -185,10 +203,10 @@ static enum err judge_kind(struct work *w)
 			       "under keys");
 	if (!w->compact && w->proof.left && cbor_peek(w->proof) == CBOR_TAG)
 		return misused("this is a compact proof: the partition's certificate is missing");
-	if (w->compact && (w->policy || expect->tsa.left || expect->partition ||
+	if (w->compact && (w->policy || w->witnesses || expect->tsa.left || expect->partition ||
 			   expect->measurement || expect->has_messages))
 		return misused("a compact proof names neither partition, measurement, messages nor "
-			       "what a policy asks for");
+			       "what a policy or witnesses ask for");
 	return OK;
 }
 
@@ -199,8 +217,11 @@ static enum err verify_full(struct work *w, struct assay_outcome *o)
 
 	if (e || !w->policy)
 		return e;
-	struct appraise_evidence evidence = { o->report.leaf, o->report.tcb, now,
-					      w->expect.nonce.left > 0 };
+	struct appraise_evidence evidence = {
+		o->report.leaf,           o->report.tcb,           now,
+		w->expect.nonce.left > 0, bytes(w->given.profile), w->proof,
+		w->expect.checkpoint
+	};
 	return appraise(w->policy, &evidence, &o->appraised);
 }
 
@@ -349,8 +370,8 @@ const char *assay_outcome_line(struct assay_outcome *outcome)
 const char *assay_outcome_policy(struct assay_outcome *outcome)
 {
 	CLEANUP(appraisal) struct appraisal *learned = NULL;
-	const struct appraise_evidence evidence = { outcome->report.leaf, outcome->report.tcb, 0,
-						    false };
+	const struct appraise_evidence evidence = { .leaf = outcome->report.leaf,
+						    .tcb = outcome->report.tcb };
 
 	if (!outcome->policy.len && evidence.leaf && !appraise_learn(&evidence, &learned))
 		appraisal_show(learned, false, &outcome->policy);

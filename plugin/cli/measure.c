@@ -90,17 +90,32 @@ enum err measure_read(const char *path, struct buf *raw, struct package *out,
 	return OK;
 }
 
+static enum err write_profile(struct cli *cli, const char *path, const struct manifest *manifest)
+{
+	CLEANUP(buf) struct buf profile = BUF_INIT;
+
+	if (!path)
+		return OK;
+	enum err e = manifest_profile_put(manifest, &profile);
+	return e ? e : cli_write(cli, path, 0644, buf_slice(&profile));
+}
+
 int cmd_measure(struct cli *cli)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
+	const char *profile = NULL;
+	const struct cli_option options[] = {
+		CLI_TEXT("profile", "FILE", &profile,
+			 "write how it runs, which the profile's digest is of"),
+	};
 	struct package package;
 	struct trailer signers;
-	enum cli_exit code = cli_options(cli, NULL, 0);
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 
 	if (code)
 		return code;
 	enum err e = measure_read(cli->args[0], &raw, &package, &signers);
-	if (!e)
+	if (!e && !(e = write_profile(cli, profile, &package.manifest)))
 		e = measure_print(&package, &signers, cli->json, &cli->out);
 	return e ? cli_failed(cli, e) : EXIT_HOLDS;
 }

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "audit/proof.h"
+#include "audit/profile.h"
+#include "audit/trust.h"
+#include "audit/witness.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
 #include "plugin/cli/page.h"
-#include "plugin/cli/verify_witnesses.h"
+#include "sandbox/manifest.h"
 
 #define POLICY_MAX ((size_t)1 << 20)
 
@@ -16,27 +19,27 @@ struct request {
 	struct cli *cli;
 	const char *ca, *input, *output, *messages, *keys, *measurement, *package, *nonce;
 	const char *certificate, *origin, *partition, *policy, *learn, *tsa, *crl, *html;
-	const char *witnesses, *checkpoint;
+	const char *witnesses, *checkpoint, *profile;
 	bool allow_development, allow_failure, receipt;
 	struct buf proof, ca_raw, certificate_raw, tsa_raw, crl_raw, policy_raw, package_raw;
 	struct buf input_raw, output_raw, messages_raw, keys_raw, nonce_raw;
+	struct buf witnesses_raw, checkpoint_raw, profile_raw;
 	uint8_t measured[SHA256_SIZE], image[SHA256_SIZE];
 	struct assay_expect expect;
 	struct assay_outcome *outcome;
-	struct vouchers vouchers;
 };
 
 static void request_cleanup(struct request *r)
 {
-	struct buf *const bufs[] = { &r->proof,        &r->ca_raw,    &r->certificate_raw,
-				     &r->tsa_raw,      &r->crl_raw,   &r->policy_raw,
-				     &r->package_raw,  &r->input_raw, &r->output_raw,
-				     &r->messages_raw, &r->keys_raw,  &r->nonce_raw };
+	struct buf *const bufs[] = { &r->proof,         &r->ca_raw,         &r->certificate_raw,
+				     &r->tsa_raw,       &r->crl_raw,        &r->policy_raw,
+				     &r->package_raw,   &r->input_raw,      &r->output_raw,
+				     &r->messages_raw,  &r->keys_raw,       &r->nonce_raw,
+				     &r->witnesses_raw, &r->checkpoint_raw, &r->profile_raw };
 
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		buf_free(bufs[i]);
 	assay_outcome_free(r->outcome);
-	vouchers_cleanup(&r->vouchers);
 }
 
 /* An empty file is given all the same, and so has an address. */
@@ -59,6 +62,9 @@ static enum err read_measurement(struct request *r)
 	if (r->package) {
 		if ((e = measure_read(r->package, &r->package_raw, &package, NULL)))
 			return e;
+		if ((e = manifest_profile_put(&package.manifest, &r->profile_raw)))
+			return e;
+		r->expect.profile = (struct assay_bytes){ r->profile_raw.data, r->profile_raw.len };
 		memcpy(r->measured, package.measurement, sizeof r->measured);
 		memcpy(r->image, package.image, sizeof r->image);
 		r->expect.image = r->image;
@@ -109,7 +115,10 @@ static enum err read_request(struct request *r, const char *proof)
 	    (e = read_file(r->output, CLI_FILE_MAX, &r->output_raw, &expect->output)) ||
 	    (e = read_file(r->messages, CLI_FILE_MAX, &r->messages_raw, &expect->messages)) ||
 	    (e = read_file(r->keys, PROOF_MAX, &r->keys_raw, &expect->keys)) ||
-	    (e = vouchers_read(r->witnesses, r->checkpoint, &r->vouchers)) ||
+	    (e = read_file(r->profile, PROFILE_MAX, &r->profile_raw, &expect->profile)) ||
+	    (e = read_file(r->witnesses, TRUST_MAX, &r->witnesses_raw, &expect->witnesses)) ||
+	    (e = read_file(r->checkpoint, WITNESS_REQUEST_MAX, &r->checkpoint_raw,
+			   &expect->checkpoint)) ||
 	    (e = read_measurement(r)))
 		return e;
 	return read_nonce(r);
@@ -142,40 +151,6 @@ static enum err write_page(const struct request *r)
 	return e ? e : cli_write(r->cli, r->html, 0644, buf_slice(&page));
 }
 
-/* What the witnesses say, behind what was said of the proof itself. */
-static void print_vouchers(enum err e, size_t witnesses, bool json, struct buf *out)
-{
-	char words[ERR_REASON_MAX];
-
-	if (e)
-		snprintf(words, sizeof words, "%s", err_reason());
-	else
-		snprintf(words, sizeof words,
-			 "%zu cosigned a checkpoint that goes on from this tree", witnesses);
-	if (json && out->len > 2) {
-		out->len -= 2; /* "}" and the newline */
-		buf_printf(out, ", \"witnesses\": {\"vouch\": %s", e ? "false" : "true");
-		json_put_field(out, "words", slice_text(words), false);
-		buf_put_text(out, "}}\n");
-	} else {
-		buf_put_text(out, e ? "Witnesses do not vouch for its log: "
-				    : "Witnesses vouch for its log: ");
-		plain_put_text(out, slice_text(words));
-		buf_put_text(out, "\n");
-	}
-}
-
-static enum cli_exit ask_vouchers(struct cli *cli, const struct request *r)
-{
-	size_t witnesses = 0;
-
-	if (!r->vouchers.trust)
-		return EXIT_HOLDS;
-	enum err e = vouchers_check(&r->vouchers, buf_slice(&r->proof), &witnesses);
-	print_vouchers(e, witnesses, cli->json, &cli->out);
-	return e ? EXIT_REFUSED : EXIT_HOLDS;
-}
-
 static enum cli_exit verify(struct cli *cli, struct request *r)
 {
 	enum assay_verdict verdict =
@@ -191,12 +166,11 @@ static enum cli_exit verify(struct cli *cli, struct request *r)
 		verify_print_json(verdict, r->outcome, &cli->out);
 	else
 		verify_print_plain(verdict, r->outcome, r->certificate != NULL, &cli->out);
-	enum cli_exit code = verdict == ASSAY_HOLDS ? ask_vouchers(cli, r) : EXIT_REFUSED;
-	if (code == EXIT_HOLDS)
+	if (verdict == ASSAY_HOLDS)
 		e = write_policy(r);
 	if (e || (e = write_page(r)))
 		return cli_failed(cli, e);
-	return code;
+	return verdict == ASSAY_HOLDS ? EXIT_HOLDS : EXIT_REFUSED;
 }
 
 int cmd_verify(struct cli *cli)
@@ -212,6 +186,8 @@ int cmd_verify(struct cli *cli)
 		CLI_TEXT("measurement", "HEX", &r.measurement,
 			 "the application that must have run"),
 		CLI_TEXT("package", "FILE", &r.package, "the same, measured here"),
+		CLI_TEXT("profile", "FILE", &r.profile,
+			 "how it runs (assay measure --profile), for a policy's limits"),
 		CLI_TEXT("nonce", "HEX", &r.nonce, "the nonce that was asked for"),
 		CLI_TEXT("certificate", "FILE", &r.certificate,
 			 "partition's certificate, to check a compact proof"),
@@ -248,8 +224,12 @@ int cmd_verify(struct cli *cli)
 		return cli_usage(cli, "--measurement or --package: one of them expected");
 	if (r.policy && r.learn)
 		return cli_usage(cli, "--policy or --learn: one of them expected");
-	if (!r.witnesses != !r.checkpoint)
-		return cli_usage(cli, "--witnesses and --checkpoint belong together");
+	if (r.profile && r.package)
+		return cli_usage(cli, "--profile or --package: one of them expected");
+	if (r.witnesses && !r.checkpoint)
+		return cli_usage(cli, "--witnesses: --checkpoint expected too");
+	if (r.checkpoint && !r.witnesses && !r.policy)
+		return cli_usage(cli, "--checkpoint: --witnesses or --policy expected too");
 	if (r.certificate && (r.learn || r.html || r.witnesses))
 		return cli_usage(cli, "--learn, --html and --witnesses: a full proof expected, "
 				      "not a compact one");

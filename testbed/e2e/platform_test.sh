@@ -80,6 +80,15 @@ refuses "and says so in one sentence" "holds, but the policy refuses it: platfor
 	appraise "$W/second.proof" --policy "$D/learned"
 refuses "and for machines" '"holds": true.*"status": "contraindicated".*"claim": "executables"' \
 	appraise "$W/second.proof" --policy "$D/learned" --json
+# Limits stand in the package, which the proof names.
+printf 'limits: { wall_ms: 3600000, open_files: 4 }\n' >"$D/limits"
+"$D/bin/assay" measure "$D/samples/screen.pkg" --profile "$D/profile" >/dev/null
+refuses "without the package a rule about limits is missed" "limits.wall_ms: .*nobody knows them" \
+	appraise "$W/first.proof" --policy "$D/limits"
+refuses "with it the limits are compared" "^ok +policy: limits.wall_ms: [0-9]+, at most 3600000" \
+	appraise "$W/first.proof" --policy "$D/limits" --package "$D/samples/screen.pkg"
+refuses "and a missed one is told" "the policy refuses it: limits.open_files: [0-9]+, at most 4" \
+	appraise "$W/first.proof" --policy "$D/limits" --profile "$D/profile"
 change_byte "$W/first.proof" "$W/changed.proof" 300
 refuses "no policy makes a changed proof hold" "does not hold" appraise "$W/changed.proof" --policy "$D/learned"
 echo 'aplication: {}' >"$D/wrong"

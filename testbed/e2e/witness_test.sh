@@ -100,13 +100,21 @@ refuses "a quorum of more witnesses is not there" "no checkpoint of it has the q
 check "the full proof is fetched" fetch bank_a "$(result_label "$D/work/proof.bin")" proof "$D/work/proof"
 vouched() { assay witness request "$origin" --proof "$D/work/proof" >"$D/vouched" 2>/dev/null; }
 await "the log shows how it goes on to a witnessed checkpoint" vouched
-says "the proof holds, and witnesses vouch for its log" "^Witnesses vouch for its log: 2 cosigned" \
+says "the proof holds, and witnesses vouch for its log" "^ok +witnesses +2 cosigned" \
 	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/policy" --checkpoint "$D/vouched"
 refuses "not by a policy that wants more of them" "witnesses cosigned the checkpoint, and the policy" \
 	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/more" --checkpoint "$D/vouched"
 sed '/^— w.example/d' "$D/vouched" >"$D/alone"
 refuses "nor when nobody cosigned" "0 of 2 witnesses" \
 	assay verify "$D/work/proof" --ca "$D/ca.pem" --witnesses "$D/policy" --checkpoint "$D/alone"
+
+{ echo witnesses:; sed '/^[a-z]/!d; s/^/    - /' "$D/policy"; } >"$D/accept"
+says "an appraisal policy can require the quorum" "^ok +policy: witnesses: 2 cosigned" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --policy "$D/accept" --checkpoint "$D/vouched"
+refuses "which is missed without a checkpoint" "the policy refuses it: witnesses: no checkpoint came" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --policy "$D/accept"
+refuses "and with one that nobody cosigned" "the policy refuses it: witnesses: 0 of 2 witnesses" \
+	assay verify "$D/work/proof" --ca "$D/ca.pem" --policy "$D/accept" --checkpoint "$D/alone"
 
 # By others' tools. The message, rebuilt from the note and the line: openssl checks the signature.
 cosignature_by_openssl() {

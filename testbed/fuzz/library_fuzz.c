@@ -58,6 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	expect.output = piece(&in);
 	expect.messages = piece(&in);
 	expect.crl = piece(&in);
+	expect.profile = piece(&in);
+	expect.witnesses = piece(&in);
+	expect.checkpoint = piece(&in);
 	enum assay_verdict verdict = assay_verify(proof.data, proof.size, &expect, &outcome);
 	if (outcome)
 		look_at(outcome, verdict);

@@ -5,12 +5,24 @@
 #include <string.h>
 
 #include "audit/appraise.h"
+#include "sandbox/manifest.h"
 
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B64 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static struct leaf *leaf, *tcb;
 static struct appraise_evidence evidence;
+static struct manifest manifest;
+static struct buf profile = BUF_INIT;
+
+/* The leaf is about @manifest, whose bytes are at hand. */
+static void set_profile(void)
+{
+	buf_reset(&profile);
+	ck_assert_ok(manifest_profile_put(&manifest, &profile));
+	ck_assert_ok(manifest_profile(&manifest, leaf->components[1].sha256));
+	evidence.profile = buf_slice(&profile);
+}
 
 static void set_up(void)
 {
@@ -26,7 +38,7 @@ static void set_up(void)
 	leaf->components[0].name = slice_text("image");
 	leaf->components[1].name = slice_text("profile");
 	memset(leaf->components[0].sha256, 0x11, 32);
-	memset(leaf->components[1].sha256, 0x22, 32);
+	leaf->components[1].version = slice_text("pure but for clock, random");
 	leaf->has_hsm = true;
 	leaf->hsm.manufacturer = slice_text("Maker");
 	leaf->hsm.model = slice_text("Model");
@@ -46,13 +58,21 @@ static void set_up(void)
 	tcb->components_n = 1;
 	tcb->components[0].name = slice_text("kernel:version");
 	memset(tcb->components[0].sha256, 0xbb, 32);
-	evidence = (struct appraise_evidence){ leaf, tcb, 1000060, false };
+	leaf->dbgstat = LEAF_DEBUG_DISABLED;
+	tcb->dbgstat = LEAF_DEBUG_DISABLED;
+	evidence = (struct appraise_evidence){ .leaf = leaf, .tcb = tcb, .now = 1000060 };
+	manifest_default(&manifest);
+	manifest.argv[0] = slice_text("/app");
+	manifest.argc = 1;
+	manifest.limits.scratch_bytes = 65536;
+	set_profile();
 }
 
 static void tear_down(void)
 {
 	free(leaf);
 	free(tcb);
+	buf_free(&profile);
 }
 
 /* Reads the policy, appraises, and gives the outcome; the number of rules in @rules. */
@@ -98,6 +118,18 @@ static const struct {
 	  "60 seconds old, at most 59" },
 	{ "time: { source: synchronised }", "fresh: { nonce: required }", "none was given" },
 	{ "time: { error_ms: 9 }", "time: { error_ms: 8 }", "9000 us" },
+	{ "application: { purity: pure, may_need: [random, clock] }",
+	  "application: { purity: pure, may_need: [clock] }",
+	  "pure but for clock, random, and it may not need random" },
+	{ "limits: { memory_bytes: 268435456 }", "limits: { memory_bytes: 268435455 }",
+	  "268435456, at most 268435455" },
+	{ "limits: { output_bytes: 16777216 }", "limits: { output_bytes: 1 }", "16777216" },
+	{ "limits: { wall_ms: 10000 }", "limits: { wall_ms: 9999 }", "10000, at most 9999" },
+	{ "limits: { cpu_ms: 10000 }", "limits: { cpu_ms: 9999 }", "10000, at most 9999" },
+	{ "limits: { processes: 16 }", "limits: { processes: 15 }", "16, at most 15" },
+	{ "limits: { open_files: 64 }", "limits: { open_files: 63 }", "64, at most 63" },
+	{ "limits: { scratch_bytes: 65536 }", "limits: { scratch_bytes: 1 }", "65536" },
+	{ "debug: never", "witnesses: [quorum none]", "no checkpoint came" },
 	{ "failures: accepted", "origin: nowhere", "assay.dev" },
 };
 
@@ -148,6 +180,9 @@ START_TEST(a_claim_that_is_absent_meets_no_rule)
 		"application: { measurements: [" A64 "] }",
 		"platform: { parts: ['kernel:version=" B64 "'] }",
 		"failures: refused",
+		"application: { purity: pure }",
+		"limits: { wall_ms: 10000 }",
+		"witnesses: [quorum none]",
 	};
 
 	leaf->has_tcb = leaf->has_policy = leaf->has_epoch = leaf->has_confinement = false;
@@ -156,6 +191,108 @@ START_TEST(a_claim_that_is_absent_meets_no_rule)
 	evidence.tcb = NULL;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		ck_assert_msg(outcome(texts[i], NULL) == ERR_MISMATCH, "%s", texts[i]);
+}
+END_TEST
+
+START_TEST(an_application_that_does_not_say_so_is_not_pure)
+{
+	static const char *const others[] = { "",
+					      "1.0",
+					      "not pure",
+					      "pure for sure",
+					      "purely",
+					      "pure but for , clock",
+					      "pure but for clock," };
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		leaf->components[1].version = slice_text(others[i]);
+		enum err e = outcome("application: { purity: pure, may_need: [clock] }", NULL);
+		ck_assert_msg(i == 6 ? e == OK : e == ERR_MISMATCH, "%s", others[i]);
+	}
+}
+END_TEST
+
+/* Whatever a package claims, in the words that its record has. */
+START_TEST(every_purity_is_appraised_as_it_was_claimed)
+{
+	for (unsigned needs = 0; needs <= NEED_ALL; needs += 2) {
+		CLEANUP(buf) struct buf words = BUF_INIT;
+		CLEANUP(appraisal) struct appraisal *learned = NULL;
+		CLEANUP(buf) struct buf text = BUF_INIT;
+
+		manifest_purity_put((uint8_t)(PURE | needs), &words);
+		leaf->components[1].version = buf_slice(&words);
+		enum err bare = outcome("application: { purity: pure }", NULL);
+		ck_assert_int_eq(bare, needs ? ERR_MISMATCH : OK);
+		ck_assert_ok(outcome("application: { purity: pure, may_need: "
+				     "[clock, random, machine] }",
+				     NULL));
+		ck_assert_ok(appraise_learn(&evidence, &learned));
+		appraisal_show(learned, false, &text);
+		ck_assert_ok(outcome(buf_text(&text), NULL));
+		leaf->components[1].version = slice_text("");
+		ck_assert_err(outcome(buf_text(&text), NULL), ERR_MISMATCH);
+	}
+}
+END_TEST
+
+START_TEST(limits_that_nobody_can_show_meet_no_rule)
+{
+	evidence.profile = slice_of(NULL, 0);
+	ck_assert_err(outcome("limits: { wall_ms: 10000 }", NULL), ERR_MISMATCH);
+	ck_assert_msg(strstr(err_reason(), "nobody knows them") != NULL, "%s", err_reason());
+}
+END_TEST
+
+START_TEST(limits_of_another_profile_meet_no_rule)
+{
+	leaf->components[1].sha256[0] ^= 1;
+	ck_assert_err(outcome("limits: { wall_ms: 10000 }", NULL), ERR_MISMATCH);
+	ck_assert_msg(strstr(err_reason(), "not the one that the proof names") != NULL, "%s",
+		      err_reason());
+	leaf->components_n = 1;
+	ck_assert_err(outcome("limits: { wall_ms: 10000 }", NULL), ERR_MISMATCH);
+}
+END_TEST
+
+/* Whatever else is in a profile, its limits are found. */
+START_TEST(limits_are_those_of_the_package)
+{
+	manifest.argv[1] = slice_text("--wall_ms=1");
+	manifest.argc = 2;
+	manifest.env[0] = slice_text("A=B");
+	manifest.envc = 1;
+	manifest.limits = (struct limits){ 1 << 20, 2, 3, 4, 5, 6, 0 };
+	manifest.purity = PURE;
+	manifest.park = PARK_ON;
+	set_profile();
+	ck_assert_ok(outcome("limits: { memory_bytes: 1048576, output_bytes: 2, wall_ms: 3, "
+			     "cpu_ms: 4, processes: 5, open_files: 6, scratch_bytes: 1 }",
+			     NULL));
+	ck_assert_err(outcome("limits: { open_files: 5 }", NULL), ERR_MISMATCH);
+}
+END_TEST
+
+START_TEST(no_debug_evidence_where_the_policy_says_never)
+{
+	tcb->dbgstat = LEAF_DEBUG_ENABLED;
+	ck_assert_err(outcome("debug: never", NULL), ERR_MISMATCH);
+	tcb->dbgstat = LEAF_DEBUG_DISABLED;
+	ck_assert_ok(outcome("debug: never", NULL));
+	leaf->profile = slice_text(LEAF_PROFILE_DEVELOPMENT);
+	ck_assert_err(outcome("debug: never", NULL), ERR_MISMATCH);
+	ck_assert_ok(outcome("debug: any", NULL));
+}
+END_TEST
+
+START_TEST(lines_that_are_no_policy_of_witnesses_are_the_callers_mistake)
+{
+	ck_assert_err(outcome("witnesses: [quorum nobody]", NULL), ERR_USAGE);
+	ck_assert_msg(strstr(err_reason(), "witnesses:1") != NULL, "%s", err_reason());
+	ck_assert_err(outcome("witnesses: ['witness w w.example/0+740fad11+BDtqJ7zOtqQtYqOo0CpvDX"
+			      "NlMhV3HeJDpjrASKGLWdop']",
+			      NULL),
+		      ERR_USAGE);
 }
 END_TEST
 
@@ -234,6 +371,8 @@ static const struct {
 	{ "a part without a name", "platform: { parts: ['=" A64 "'] }", "NAME=" },
 	{ "a part without a digest", "platform: { parts: ['kernel:version'] }", "NAME=" },
 	{ "exceptions to no rule", "confinement: { may_lack: [mdwe] }", "because of may_lack" },
+	{ "needs of what need not be pure", "application: { may_need: [clock] }",
+	  "because of may_need" },
 };
 
 START_TEST(a_policy_that_says_nothing_clear_is_refused)
@@ -254,6 +393,13 @@ static void add(TCase *t)
 	tcase_add_test(t, an_empty_policy_wants_success_and_nothing_else);
 	tcase_add_test(t, every_rule_is_told_also_after_the_first_that_was_missed);
 	tcase_add_test(t, a_claim_that_is_absent_meets_no_rule);
+	tcase_add_test(t, an_application_that_does_not_say_so_is_not_pure);
+	tcase_add_test(t, every_purity_is_appraised_as_it_was_claimed);
+	tcase_add_test(t, limits_that_nobody_can_show_meet_no_rule);
+	tcase_add_test(t, limits_of_another_profile_meet_no_rule);
+	tcase_add_test(t, limits_are_those_of_the_package);
+	tcase_add_test(t, no_debug_evidence_where_the_policy_says_never);
+	tcase_add_test(t, lines_that_are_no_policy_of_witnesses_are_the_callers_mistake);
 	tcase_add_test(t, a_proof_from_the_future_is_not_fresh);
 	tcase_add_test(t, a_clock_that_nothing_holds_has_no_small_error);
 	tcase_add_test(t, a_good_part_does_not_speak_for_another_of_its_name);

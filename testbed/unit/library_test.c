@@ -1,5 +1,8 @@
 /* The library as relying parties call it, on results that were tampered with. */
 #include "audit/library/assay-verify.h"
+
+#include "audit/cosignature.h"
+#include "audit/note.h"
 #include "testbed/unit/sample.h"
 
 static struct sample s;
@@ -171,6 +174,90 @@ START_TEST(a_cached_policy_is_the_one_that_is_given)
 }
 END_TEST
 
+/* A witness; its policy; and the checkpoint of the proof's tree, which it cosigned. */
+struct scene {
+	struct cosigner *witness;
+	struct buf lines, note;
+};
+
+static void scene_open(struct scene *scene)
+{
+	struct secret text;
+	struct note note;
+
+	*scene = (struct scene){ .lines = BUF_INIT, .note = BUF_INIT };
+	ck_assert_ok(cosigner_make(slice_text("w.example/1"), &text));
+	ck_assert_ok(cosigner_open(&text, &scene->witness));
+	secret_free(&text);
+	buf_put_text(&scene->lines, "witness one ");
+	vkey_write(cosigner_vkey(scene->witness), &scene->lines);
+	buf_put_text(&scene->lines, "\nquorum one\n");
+	appliance_note(&s.appliance, APPLIANCE_ORIGIN, &scene->note);
+	ck_assert_ok(note_read(buf_slice(&scene->note), &note));
+	CLEANUP(buf) struct buf line = BUF_INIT;
+	ck_assert_ok(cosigner_sign(scene->witness, note.text, 1764000001, &line));
+	buf_put_slice(&scene->note, buf_slice(&line));
+}
+
+static void scene_close(struct scene *scene)
+{
+	cosigner_free(scene->witness);
+	buf_free(&scene->lines);
+	buf_free(&scene->note);
+}
+
+START_TEST(a_quorum_that_was_asked_for_must_vouch_for_the_log)
+{
+	struct scene scene;
+
+	scene_open(&scene);
+	expect.witnesses = given(buf_slice(&scene.lines));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_MISUSED);
+	says("a checkpoint that witnesses cosigned is missing");
+	expect.checkpoint = given(buf_slice(&scene.note));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+	expect.witnesses = given(slice_text("quorum nobody\n"));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_MISUSED);
+	expect.witnesses = given(buf_slice(&scene.lines));
+	appliance_grow(&s.appliance, 1);
+	buf_reset(&scene.note);
+	appliance_note(&s.appliance, APPLIANCE_ORIGIN, &scene.note);
+	expect.checkpoint = given(buf_slice(&scene.note));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_DOES_NOT_HOLD);
+	says("witnesses do not vouch for the log");
+	scene_close(&scene);
+}
+END_TEST
+
+/* What a policy says about witnesses is a rule like any other: missed without a checkpoint. */
+START_TEST(a_policy_can_require_the_quorum_of_witnesses)
+{
+	CLEANUP(buf) struct buf policy = BUF_INIT;
+	struct scene scene;
+
+	scene_open(&scene);
+	buf_put_text(&policy, "witnesses:\n    - witness one ");
+	vkey_write(cosigner_vkey(scene.witness), &policy);
+	buf_put_text(&policy, "\n    - quorum one\n");
+	expect.policy = given(buf_slice(&policy));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_REFUSED);
+	says("the policy refuses it: witnesses: no checkpoint came with the proof");
+	expect.checkpoint = given(buf_slice(&scene.note));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_HOLDS);
+	ck_assert_uint_eq(assay_outcome_rules(outcome), 2);
+	struct slice alone = buf_slice(&scene.note);
+	do
+		alone.left--;
+	while (alone.p[alone.left - 1] != '\n');
+	expect.checkpoint = given(alone);
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_REFUSED);
+	says("witnesses: ");
+	expect.policy = given(slice_text("witnesses: [quorum nobody]"));
+	ck_assert_int_eq(verify(buf_slice(&s.proof)), ASSAY_MISUSED);
+	scene_close(&scene);
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_checked_fixture(t, set_up, tear_down);
@@ -180,6 +267,8 @@ static void add(TCase *t)
 	tcase_add_test(t, output_whose_key_was_cut_is_not_taken_for_checked);
 	tcase_add_test(t, output_beside_damaged_keys_is_not_taken_for_checked);
 	tcase_add_test(t, a_cache_changes_no_verdict);
+	tcase_add_test(t, a_quorum_that_was_asked_for_must_vouch_for_the_log);
+	tcase_add_test(t, a_policy_can_require_the_quorum_of_witnesses);
 	tcase_add_test(t, an_outcome_outlives_its_cache);
 	tcase_add_test(t, a_cached_policy_is_the_one_that_is_given);
 	tcase_add_test(t, expectations_of_no_size_are_the_callers_mistake);

@@ -29,14 +29,14 @@ START_TEST(a_proof_verifies_with_every_check_passed)
 	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(proof_verify(buf_slice(&s.proof), &s.expect, &report));
-	ck_assert_uint_eq(report.n, 18);
-	size_t skipped = 0; /* time stamp, CRL and the TPM's quote: there are none */
+	ck_assert_uint_eq(report.n, 19);
+	size_t skipped = 0; /* time stamp, CRL, the TPM's quote and witnesses: there are none */
 	for (size_t i = 0; i < report.n; i++) {
 		ck_assert_msg(report.checks[i].verdict != PROOF_FAILED, "%s",
 			      report.checks[i].name);
 		skipped += report.checks[i].verdict == PROOF_SKIPPED;
 	}
-	ck_assert_uint_eq(skipped, 3);
+	ck_assert_uint_eq(skipped, 4);
 	ck_assert_uint_eq(report.leaf->pos, s.leaf->pos);
 	sample_free(&s);
 }
@@ -54,8 +54,8 @@ START_TEST(what_was_not_asked_is_skipped_and_said)
 	size_t skipped = 0;
 	for (size_t i = 0; i < report.n; i++)
 		skipped += report.checks[i].verdict == PROOF_SKIPPED;
-	/* Nonce, application, origin, time stamp, CRL, TPM, input, output, stderr. */
-	ck_assert_uint_eq(skipped, 9);
+	/* Nonce, application, origin, time stamp, CRL, TPM, witnesses, input, output, stderr. */
+	ck_assert_uint_eq(skipped, 10);
 	sample_free(&s);
 }
 END_TEST
