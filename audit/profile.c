@@ -63,8 +63,10 @@ bool profile_take_pure(struct slice *words)
 		   : slice_starts(*words, but_for) ? sizeof but_for - 1
 						   : 0;
 
+	if (!n)
+		return false;
 	*words = slice_of(words->p + n, words->left - n);
-	return n > 0;
+	return true;
 }
 
 struct slice profile_take_need(struct slice *words)
