@@ -55,11 +55,16 @@ bool claim_present(const struct claim *claim, const struct leaf *leaf)
 
 /* ---- writing ---- */
 
+void leaf_put_authority(struct buf *authorities, const uint8_t signer[SHA256_SIZE])
+{
+	cbor_put_bytes(authorities, slice_of(signer, SHA256_SIZE));
+}
+
 static void put_component(struct buf *out, const struct leaf_component *c)
 {
 	CLEANUP(buf) struct buf body = BUF_INIT;
 
-	cbor_put_map(&body, 2);
+	cbor_put_map(&body, c->authorities.left ? 3 : 2);
 	cbor_put_uint(&body, 1);
 	cbor_put_array(&body, c->version.left ? 2 : 1);
 	cbor_put_text_slice(&body, c->name);
@@ -71,6 +76,11 @@ static void put_component(struct buf *out, const struct leaf_component *c)
 	cbor_put_array(&body, 2);
 	cbor_put_uint(&body, CLAIM_ALG_SHA256);
 	cbor_put_bytes(&body, SLICE(c->sha256));
+	if (c->authorities.left) {
+		cbor_put_uint(&body, CLAIM_AUTHORITIES);
+		cbor_put_array(&body, c->authorities.left / CLAIM_AUTHORITY_SIZE);
+		buf_put_slice(&body, c->authorities);
+	}
 	if (body.failed)
 		out->failed = true;
 	cbor_put_array(out, 2);

@@ -8,7 +8,9 @@
 /* What the forms of single claims have in common for their writer and their reader. */
 #define CLAIM_ALG_SHA256 1           /* Named Information registry */
 #define CLAIM_MEASURED_COMPONENT 295 /* CoAP content format, RFC 10013 */
-#define CLAIM_HSM_NAME "hsm"         /* of the submodules */
+#define CLAIM_AUTHORITIES 3          /* of its map, the key; and an encoded SHA-256 */
+#define CLAIM_AUTHORITY_SIZE (2 + SHA256_SIZE)
+#define CLAIM_HSM_NAME "hsm" /* of the submodules */
 #define CLAIM_TPM_NAME "tpm"
 
 enum claim_kind {

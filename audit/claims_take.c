@@ -5,7 +5,7 @@
 
 #include "audit/cose.h"
 
-#define COMPONENT_MAX 1024
+#define COMPONENT_MAX 2048
 #define HSM_TEXT_MAX 64
 
 static void *at(struct leaf *leaf, size_t offset)
@@ -75,19 +75,62 @@ static enum err take_component_id(struct slice *in, struct leaf_component *c)
 	return take_text(in, 1, 256, &c->version);
 }
 
-static enum err take_component(struct slice *in, struct leaf_component *c)
+const uint8_t *leaf_next_authority(struct slice *authorities)
 {
-	struct slice body;
+	struct slice signer;
+
+	if (cbor_take_bytes(authorities, SHA256_SIZE, &signer) || signer.left != SHA256_SIZE)
+		return NULL;
+	return signer.p;
+}
+
+/* Leaves the encoded ones in the component. */
+static enum err take_authorities(struct slice *in, struct leaf_component *c)
+{
+	const uint8_t *last = NULL, *signer;
 	size_t n;
 	enum err e;
 
-	if ((e = take_array(in, 2, 2, &n)) || (e = take_this_uint(in, CLAIM_MEASURED_COMPONENT)) ||
-	    (e = cbor_take_bytes(in, COMPONENT_MAX, &body)) || (e = take_map(&body, 2)) ||
-	    (e = take_component_id(&body, c)) || (e = take_this_uint(&body, 2)) ||
-	    (e = take_array(&body, 2, 2, &n)) || (e = take_this_uint(&body, CLAIM_ALG_SHA256)) ||
-	    (e = cbor_take_fixed(&body, c->sha256, SHA256_SIZE)))
+	if ((e = take_this_uint(in, CLAIM_AUTHORITIES)) ||
+	    (e = take_array(in, 1, LEAF_AUTHORITIES_MAX, &n)))
 		return e;
-	return cbor_take_end(body);
+	c->authorities.p = in->p;
+	for (; n; n--, last = signer) {
+		if (!(signer = leaf_next_authority(in)))
+			return failed(ERR_FORMAT, "an authority that is no SHA-256");
+		if (last && memcmp(last, signer, SHA256_SIZE) >= 0)
+			return failed(ERR_FORMAT, "authorities out of order");
+	}
+	c->authorities.left = (size_t)(in->p - c->authorities.p);
+	return OK;
+}
+
+static enum err take_measurement(struct slice *in, struct leaf_component *c)
+{
+	size_t n;
+	enum err e;
+
+	if ((e = take_this_uint(in, 2)) || (e = take_array(in, 2, 2, &n)) ||
+	    (e = take_this_uint(in, CLAIM_ALG_SHA256)))
+		return e;
+	return cbor_take_fixed(in, c->sha256, SHA256_SIZE);
+}
+
+static enum err take_component(struct slice *in, struct leaf_component *c)
+{
+	struct slice body;
+	size_t n, fields;
+	enum err e;
+
+	if ((e = take_array(in, 2, 2, &n)) || (e = take_this_uint(in, CLAIM_MEASURED_COMPONENT)) ||
+	    (e = cbor_take_bytes(in, COMPONENT_MAX, &body)) ||
+	    (e = cbor_take_map(&body, 3, &fields)) || (e = take_component_id(&body, c)) ||
+	    (e = take_measurement(&body, c)))
+		return e;
+	c->authorities = slice_of(NULL, 0);
+	if (fields == 3 && (e = take_authorities(&body, c)))
+		return e;
+	return fields >= 2 ? cbor_take_end(body) : failed(ERR_FORMAT, "a map of %zu", fields);
 }
 
 static enum err take_components(struct slice *in, struct leaf *leaf)

@@ -54,11 +54,19 @@ enum leaf_outcome {
 /* Claim 263, RFC 9711 section 4.2.9. */
 enum leaf_dbgstat { LEAF_DEBUG_ENABLED = 0, LEAF_DEBUG_DISABLED = 1 };
 
-/* One entry of claim 273: a measured component (RFC 10013). */
+/* One entry of claim 273: a measured component (RFC 10013). Its authorities, in these profiles: who
+ * approved it as the partition's policy asks, each the SHA-256 of the SubjectPublicKeyInfo of the key that
+ * signed the package; in ascending order, which means nothing more. */
 struct leaf_component {
 	struct slice name, version; /* version may be empty */
 	uint8_t sha256[SHA256_SIZE];
+	struct slice authorities; /* may be empty; in a row, each as it is encoded */
 };
+#define LEAF_AUTHORITIES_MAX 16
+/* For writing: appends one; they are to come in order, and none twice. For reading: the next one is
+ * taken off @authorities; NULL: there is no more. */
+void leaf_put_authority(struct buf *authorities, const uint8_t signer[SHA256_SIZE]);
+const uint8_t *leaf_next_authority(struct slice *authorities);
 
 /* Claim 266: submodules. */
 struct leaf_hsm {

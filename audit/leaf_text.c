@@ -180,6 +180,20 @@ static void show_hsm(struct writer *w, const struct leaf_hsm *hsm)
 	put_hex(w, hsm->tpm);
 }
 
+static void show_authorities(struct writer *w, struct slice authorities)
+{
+	const uint8_t *signer;
+	bool first = true;
+
+	put_name(w, "approved_by");
+	buf_put_text(w->out, w->json ? "[" : "");
+	for (; (signer = leaf_next_authority(&authorities)); first = false) {
+		buf_put_text(w->out, first ? "" : w->json ? "," : " ");
+		put_hex(w, slice_of(signer, SHA256_SIZE));
+	}
+	buf_put_text(w->out, w->json ? "]" : "");
+}
+
 static void show_component(struct writer *w, const struct leaf_component *c)
 {
 	open_object(w);
@@ -188,6 +202,8 @@ static void show_component(struct writer *w, const struct leaf_component *c)
 		put_text(w, "version", c->version);
 	put_name(w, "sha256");
 	put_hex(w, SLICE(c->sha256));
+	if (c->authorities.left)
+		show_authorities(w, c->authorities);
 	close_object(w);
 }
 

@@ -26,8 +26,8 @@ enum err platform_add_digest(struct platform *parts, const char *name, const cha
 		return failed(ERR_LIMIT, "more than %d measured parts", LEAF_COMPONENTS_MAX);
 	snprintf(parts->names[i], sizeof parts->names[i], "%s", name);
 	snprintf(parts->versions[i], sizeof parts->versions[i], "%s", version);
-	parts->list[i].name = slice_text(parts->names[i]);
-	parts->list[i].version = slice_text(parts->versions[i]);
+	parts->list[i] = (struct leaf_component){ .name = slice_text(parts->names[i]),
+						  .version = slice_text(parts->versions[i]) };
 	memcpy(parts->list[i].sha256, digest, SHA256_SIZE);
 	parts->n++;
 	return OK;

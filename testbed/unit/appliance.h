@@ -171,7 +171,7 @@ static inline void appliance_compact(struct appliance *a, struct slice leaf, str
 /* A leaf with every claim in it: an execution, all bytes counting up so that none is alike. */
 static inline struct leaf *appliance_leaf(void)
 {
-	static uint8_t counting[128];
+	static uint8_t counting[128], approved[2 * 34];
 	struct leaf *leaf = calloc(1, sizeof *leaf);
 
 	for (size_t i = 0; i < sizeof counting; i++)
@@ -199,7 +199,7 @@ static inline struct leaf *appliance_leaf(void)
 		.bootseed = slice_of(counting, 32),
 		.swname = slice_text("Payment screening \xc2\xa7 25h"),
 		.swversion = slice_text("1.2.3"),
-		.components = { { .name = slice_text("image") },
+		.components = { { .name = slice_text("image"), .authorities = SLICE(approved) },
 				{ .name = slice_text("profile"), .version = slice_text("2") } },
 		.components_n = 2,
 		.origin = slice_text(APPLIANCE_ORIGIN),
@@ -232,6 +232,10 @@ static inline struct leaf *appliance_leaf(void)
 		.reason = slice_text("executed"),
 	};
 	memcpy(leaf->cti, counting + 1, sizeof leaf->cti);
+	for (int i = 0; i < 2; i++) {
+		memcpy(approved + 34 * i, "\x58\x20", 2);
+		memcpy(approved + 34 * i + 2, counting + 10 + i, 32);
+	}
 	memcpy(leaf->components[0].sha256, counting + 2, 32);
 	memcpy(leaf->components[1].sha256, counting + 3, 32);
 	memcpy(leaf->input, counting + 4, 32);

@@ -33,8 +33,9 @@ def count(first, n=32):
     return COUNTING[first : first + n]
 
 
-def component(name, version, digest):
-    return [295, encode({1: [name] + ([[version]] if version else []), 2: [1, digest]})]
+def component(name, version, digest, *signers):
+    approved = {3: list(signers)} if signers else {}
+    return [295, encode({1: [name] + ([[version]] if version else []), 2: [1, digest]} | approved)]
 
 
 CLAIMS = {
@@ -62,7 +63,7 @@ CLAIMS = {
     268: count(0),
     270: "Payment screening \u00a7 25h",
     271: ["1.2.3"],
-    273: [component("image", None, count(2)), component("profile", "2", count(3))],
+    273: [component("image", None, count(2), count(10), count(11)), component("profile", "2", count(3))],
     -70001: 0,
     -70002: "assay.example/test/bank-a/1",
     -70003: [5, count(4)],

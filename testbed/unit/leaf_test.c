@@ -217,6 +217,82 @@ START_TEST(values_out_of_range_are_not_encoded)
 }
 END_TEST
 
+/* @order: the authorities, each as a digit that its digest repeats. */
+static enum err with_authorities(const char *order, struct buf *raw)
+{
+	CLEANUP(buf) struct buf list = BUF_INIT;
+	struct leaf *leaf = calloc(1, sizeof *leaf);
+	uint8_t signer[SHA256_SIZE];
+
+	*leaf = minimal();
+	for (const char *p = order; *p; p++) {
+		memset(signer, *p, sizeof signer);
+		leaf_put_authority(&list, signer);
+	}
+	leaf->components_n = 1;
+	leaf->components[0].name = slice_text("image");
+	leaf->components[0].authorities = buf_slice(&list);
+	enum err e = leaf_encode(leaf, raw);
+	free(leaf);
+	return e;
+}
+
+START_TEST(who_approved_comes_back_in_order)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct leaf *leaf = NULL;
+	const uint8_t *signer;
+
+	ck_assert_ok(with_authorities("0123456789abcdef", &raw));
+	ck_assert_ok(leaf_read(buf_slice(&raw), &leaf));
+	struct slice list = leaf->components[0].authorities;
+	for (const char *p = "0123456789abcdef"; *p; p++) {
+		ck_assert_ptr_nonnull(signer = leaf_next_authority(&list));
+		ck_assert_int_eq(signer[0], *p);
+		ck_assert_int_eq(signer[31], *p);
+	}
+	ck_assert_ptr_null(leaf_next_authority(&list));
+	leaf_cleanup(&leaf);
+}
+END_TEST
+
+START_TEST(who_approved_is_bounded_sorted_and_named_once)
+{
+	static const char *const lists[] = { "0123456789abcdefg", "ba", "aa", "abb" };
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		buf_reset(&raw);
+		ck_assert_msg(with_authorities(lists[i], &raw) == ERR_RANGE, "%s", lists[i]);
+	}
+}
+END_TEST
+
+/* Within a good record: the list of one authority, as the encoding has it, and what is put there. */
+static const struct {
+	const char *why;
+	uint8_t at, byte; /* counted from the list's key */
+} misshapen[] = {
+	{ "another key", 0, 4 },         { "an empty list", 1, 0x80 },
+	{ "two announced", 1, 0x82 },    { "a text", 2, 0x78 },
+	{ "31 bytes", 3, 31 },           { "a text in its place", 1, 0x61 },
+	{ "a list in a list", 2, 0x81 },
+};
+
+START_TEST(a_misshapen_list_of_who_approved_is_refused)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	struct leaf *leaf = NULL;
+	static const uint8_t key[] = { 3, 0x81, 0x58, 0x20, 'a' };
+
+	ck_assert_ok(with_authorities("a", &raw));
+	uint8_t *list = memmem(raw.data, raw.len, key, sizeof key);
+	ck_assert_ptr_nonnull(list);
+	list[misshapen[_i].at] = misshapen[_i].byte;
+	ck_assert_msg(leaf_read(buf_slice(&raw), &leaf) == ERR_FORMAT, "%s", misshapen[_i].why);
+}
+END_TEST
+
 static const struct {
 	const char *in, *wanted;
 	size_t fill; /* so many x come first, in both */
@@ -287,6 +363,9 @@ static void add(TCase *t)
 	tcase_add_test(t, a_cut_or_longer_leaf_is_refused);
 	tcase_add_table(t, other_forms_are_refused, refused);
 	tcase_add_test(t, values_out_of_range_are_not_encoded);
+	tcase_add_test(t, who_approved_comes_back_in_order);
+	tcase_add_test(t, who_approved_is_bounded_sorted_and_named_once);
+	tcase_add_table(t, a_misshapen_list_of_who_approved_is_refused, misshapen);
 	tcase_add_table(t, a_reason_is_made_to_fit, reasons);
 	tcase_add_test(t, a_leaf_of_too_many_bytes_is_not_encoded);
 }

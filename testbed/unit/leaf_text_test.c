@@ -17,7 +17,9 @@ START_TEST(json_has_every_claim_by_name)
 	ck_assert(holds(&out, "\"cti\":\"0102030405060708090a0b0c0d0e0f10\""));
 	ck_assert(holds(&out, "\"submods\":{\"manufacturer\":\"SoftHSM project\","));
 	ck_assert(holds(&out, "\"measurements\":[{\"name\":\"image\",\"sha256\":\"02"));
-	ck_assert(holds(&out, "},{\"name\":\"profile\",\"version\":\"2\",\"sha256\":\"03"));
+	ck_assert(holds(&out, ",\"approved_by\":[\"0a0b"));
+	ck_assert(holds(&out, "2829\",\"0b0c"));
+	ck_assert(holds(&out, "]},{\"name\":\"profile\",\"version\":\"2\",\"sha256\":\"03"));
 	ck_assert(holds(&out, "\"status\":{\"kind\":\"exit\",\"code\":0},\"times\":{"));
 	ck_assert(holds(&out, "\"caller\":{\"role\":\"user\",\"pseudonym\":\"clerk 9\"}"));
 	ck_assert(holds(&out, "\"rectype\":\"execution\""));
@@ -36,6 +38,7 @@ START_TEST(people_get_a_line_for_each_claim)
 	ck_assert(holds(&out, "iss: bank-a\nsub: screen\niat: 2025-11-24T16:00:00Z\n"));
 	ck_assert(holds(&out, "\ncaller: role user, pseudonym clerk 9\n"));
 	ck_assert(holds(&out, "\nmeasurements: \n  name image, sha256 02"));
+	ck_assert(holds(&out, ", approved_by 0a0b"));
 	free(leaf);
 }
 END_TEST
