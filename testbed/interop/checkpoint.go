@@ -1,5 +1,5 @@
 // Checks a checkpoint with golang.org/x/mod/sumdb's note and tlog: checkpoint DIRECTORY, which holds
-// checkpoint, certificate.der and, maybe, entries (each leaf after its length in 2 bytes), from which
+// checkpoint, certificate.der, vkey and, maybe, entries (each leaf after its length in 2 bytes), from which
 // the root is computed anew.
 package main
 
@@ -55,6 +55,37 @@ func same(a, b *note.Note) bool {
 	return a.Text == b.Text && errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
+// Is any changed copy accepted for another note than the one that it was? Where: else -1.
+func accepted(text []byte, opened *note.Note, known note.Verifiers) int {
+	at := -1
+	for i := range text {
+		copied := append([]byte{}, text...)
+		copied[i] ^= 1 << (i % 8)
+		changed, err := note.Open(copied, known)
+		if err == nil && len(changed.Sigs) > 0 && !same(changed, opened) {
+			at = i
+		}
+	}
+	return at
+}
+
+// With nothing but what package note brings: the line of Ed25519.
+func checkNatively(directory string, text []byte) error {
+	verifier, err := nativeVerifier(filepath.Join(directory, "vkey"))
+	report(err == nil, "sumdb/note reads the log's Ed25519 key")
+	if err != nil {
+		return err
+	}
+	known := note.VerifierList(verifier)
+	opened, err := note.Open(text, known)
+	report(err == nil && len(opened.Sigs) == 1, "sumdb/note accepts the Ed25519 line natively")
+	if err != nil {
+		return err
+	}
+	report(accepted(text, opened, known) < 0, "sumdb/note refuses a changed copy natively")
+	return nil
+}
+
 func check(directory string) error {
 	text, err := os.ReadFile(filepath.Join(directory, "checkpoint"))
 	if err != nil {
@@ -75,16 +106,10 @@ func check(directory string) error {
 	if err != nil {
 		return err
 	}
-	at := -1
-	for i := range text {
-		copied := append([]byte{}, text...)
-		copied[i] ^= 1 << (i % 8)
-		changed, err := note.Open(copied, known)
-		if err == nil && len(changed.Sigs) > 0 && !same(changed, opened) {
-			at = i
-		}
+	report(accepted(text, opened, known) < 0, "sumdb/note refuses a changed checkpoint")
+	if err = checkNatively(directory, text); err != nil {
+		return err
 	}
-	report(at < 0, "sumdb/note refuses a changed checkpoint")
 
 	lines := strings.Split(opened.Text, "\n")
 	size, err := strconv.ParseInt(lines[1], 10, 64)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Lets tools written by others check evidence that Assay wrote: interop_test.sh [DIRECTORY...]
 #
-# A DIRECTORY holds proof.cbor, checkpoint and ca.pem, and maybe compact.cbor, keys.cbor with the
+# A DIRECTORY holds proof.cbor, checkpoint, ca.pem and vkey, and maybe compact.cbor, keys.cbor with the
 # files input and output, leaf.json and entries; it is not changed. Without one, samples are made.
 # The npm packages are installed into $BUILD/interop once; Go and Python come from Debian.
 set -uo pipefail
@@ -56,7 +56,7 @@ check_chain() {
 # openssl signs and checks DER over the text's SHA-256, which is what a note of type 2 is.
 check_note_signature() {
 	sed '/^$/q' "$1/checkpoint" | sed '$d' >"$1/text"
-	tail -1 "$1/checkpoint" | awk '{print $3}' | base64 -d | tail -c +5 >"$1/signature"
+	sed '1,/^$/d' "$1/checkpoint" | head -1 | awk '{print $3}' | base64 -d | tail -c +5 >"$1/signature"
 	openssl x509 -in "$1/certificate.pem" -noout -pubkey >"$1/key.pem"
 	openssl dgst -sha256 -verify "$1/key.pem" -signature "$1/signature" "$1/text" >/dev/null
 	report $? "openssl accepts the checkpoint's signature"

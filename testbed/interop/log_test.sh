@@ -29,7 +29,12 @@ take_checkpoint() {
 	while read -r origin; do
 		grep -aqF "$(head -1 "$origin")" "$evidence/proof.cbor" || continue
 		case $(head -1 "$origin") in
-		*/*/*) cp "${origin%origin}checkpoint" "$evidence/checkpoint" && return ;;
+		*/*/*)
+			cp "${origin%origin}checkpoint" "$evidence/checkpoint" &&
+				assay witness log "${origin%origin}ed25519.der" >"$evidence/line" &&
+				sed 's/^log //' "$evidence/line" >"$evidence/vkey"
+			return
+			;;
 		esac
 	done < <(find "$D/state" -path '*/trees/*/origin')
 	return 1

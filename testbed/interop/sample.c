@@ -2,8 +2,8 @@
  *
  *   sample DIRECTORY SIZE INDEX
  *
- * writes proof.cbor, compact.cbor, checkpoint, certificate.der, ca.pem, keys.cbor, leaf.json and
- * entries (the log's leaves, each after its length in 2 bytes) for leaf INDEX in a tree of SIZE.
+ * writes proof.cbor, compact.cbor, checkpoint, certificate.der, vkey (of the checkpoint's Ed25519
+ * line), ca.pem, keys.cbor, leaf.json and entries (the log's leaves, each after its length in 2 bytes) for leaf INDEX in a tree of SIZE.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,10 +76,16 @@ static void save_texts(struct appliance *a, int dir, struct slice raw,
 	CLEANUP(buf) struct buf pem = BUF_INIT;
 	CLEANUP(buf) struct buf json = BUF_INIT;
 	CLEANUP(buf) struct buf keys_file = BUF_INIT;
+	CLEANUP(buf) struct buf vkey = BUF_INIT;
+	struct vkey key;
 	struct leaf *leaf = calloc(1, sizeof *leaf);
 
 	appliance_note(a, APPLIANCE_ORIGIN, &note);
+	appliance_ed25519_line(a, APPLIANCE_ORIGIN, &note);
 	save(dir, "checkpoint", &note);
+	appliance_ed25519(a, APPLIANCE_ORIGIN, &key);
+	vkey_write(&key, &vkey);
+	save(dir, "vkey", &vkey);
 	certificate_put_pem(buf_slice(&a->ca), &pem);
 	save(dir, "ca.pem", &pem);
 	save(dir, "certificate.der", &a->certificate);

@@ -1,5 +1,6 @@
-// Checks the published folder of a tree with golang.org/x/mod/sumdb's note and tlog: tiles DIRECTORY,
-// which holds checkpoint, certificate.der and tile/, as the log writes them.
+// Checks the published folder of a tree with golang.org/x/mod/sumdb's note and tlog: tiles DIRECTORY
+// VKEY. The former holds checkpoint and tile/, as the log writes them; the latter is a file with the log's
+// Ed25519 key, which package note verifies with no help.
 package main
 
 import (
@@ -74,22 +75,22 @@ func (r *reader) leaves(size int64) ([][]byte, error) {
 	return all, nil
 }
 
-func open(directory string) (tlog.Tree, error) {
+func open(directory, vkey string) (tlog.Tree, error) {
 	text, err := os.ReadFile(filepath.Join(directory, "checkpoint"))
 	if err != nil {
 		return tlog.Tree{}, err
 	}
-	der, err := os.ReadFile(filepath.Join(directory, "certificate.der"))
+	verifier, err := nativeVerifier(vkey)
 	if err != nil {
 		return tlog.Tree{}, err
 	}
-	origin, rest, _ := strings.Cut(string(text), "\n")
-	verifier, err := newVerifier(origin, der)
+	opened, err := note.Open(text, note.VerifierList(verifier))
 	if err != nil {
 		return tlog.Tree{}, err
 	}
-	if _, err = note.Open(text, note.VerifierList(verifier)); err != nil {
-		return tlog.Tree{}, err
+	origin, rest, _ := strings.Cut(opened.Text, "\n")
+	if origin != verifier.Name() {
+		return tlog.Tree{}, fmt.Errorf("a checkpoint of %s", origin)
 	}
 	var size int64
 	var root string
@@ -154,8 +155,8 @@ func told(err error, words string) {
 
 func main() {
 	r := &reader{os.Args[1]}
-	tree, err := open(r.directory)
-	told(err, "sumdb/note accepts the checkpoint")
+	tree, err := open(r.directory, os.Args[2])
+	told(err, "sumdb/note accepts the checkpoint natively")
 	if err == nil {
 		var leaves [][]byte
 		hashes := tlog.TileHashReader(tree, r)

@@ -25,17 +25,17 @@ build_tool() {
 		go build -o "$work/tiles" tiles.go verifier.go
 }
 
-# Of a copy of $1 after the command $2 was run in it.
+# Of a copy of $1 after the command $2 was run in it; $3: a file with another key.
 refuses() {
 	rm -rf "$work/copy" && cp -r "$1" "$work/copy" && (cd "$work/copy" && eval "$2") || return 1
-	! "$work/tiles" "$work/copy"
+	! "$work/tiles" "$work/copy" "${3:-$work/log-1500/vkey}"
 }
 
 check "go builds the tiles' check" build_tool
 for records in 2 256 257 1500 70000; do
 	check "a log of $records records is written" "$build/log" "$work/log-$records" "$records"
 	tree=$(dirname "$work/log-$records"/trees/*/checkpoint)
-	check "sumdb accepts the tiles of $records records" "$work/tiles" "$tree"
+	check "sumdb accepts the tiles of $records records" "$work/tiles" "$tree" "$work/log-$records/vkey"
 done
 tree=$(dirname "$work"/log-1500/trees/*/checkpoint)
 change='conv=notrunc status=none bs=1'
@@ -50,5 +50,10 @@ check "sumdb refuses a tile that is gone" refuses "$tree" "rm tile/0/003"
 check "sumdb refuses two tiles in each other's place" \
 	refuses "$tree" "mv tile/0/001 x && mv tile/0/002 tile/0/001 && mv x tile/0/002"
 check "sumdb refuses another size in the checkpoint" refuses "$tree" "sed -i 2s/1500/1499/ checkpoint"
+check "sumdb refuses the checkpoint for another log's key" refuses "$tree" true "$work/log-257/vkey"
+last_line() { tail -1 "$work/log-257/trees"/*/checkpoint; }
+check "sumdb refuses another log's line" \
+	refuses "$tree" "sed -i '\$d' checkpoint && echo '$(last_line)' >>checkpoint"
+check "sumdb refuses a checkpoint without the line" refuses "$tree" "sed -i '\$d' checkpoint"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

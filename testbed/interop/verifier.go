@@ -1,4 +1,4 @@
-// What the checks of this folder share: a verifier of Assay's checkpoints, and how results are told.
+// What the checks of this folder share: verifiers of Assay's checkpoints, and how results are told.
 package main
 
 import (
@@ -7,6 +7,10 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // A verifier for signatures of type 0x02, which package note leaves to others.
@@ -34,6 +38,15 @@ func newVerifier(name string, der []byte) (*ecdsaVerifier, error) {
 	}
 	id := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
 	return &ecdsaVerifier{name, binary.BigEndian.Uint32(id[:]), key}, nil
+}
+
+// The log's Ed25519 key, in a file as Assay prints it: package note knows what to do with it.
+func nativeVerifier(file string) (note.Verifier, error) {
+	vkey, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return note.NewVerifier(strings.TrimSpace(string(vkey)))
 }
 
 var failed bool

@@ -17,6 +17,7 @@
 #include "audit/proof.h"
 #include "audit/receipt.h"
 #include "audit/tree.h"
+#include "audit/vkey.h"
 
 #define APPLIANCE_CA 0
 #define APPLIANCE_KEY 1
@@ -28,6 +29,7 @@
 struct appliance {
 	EVP_PKEY *keys[APPLIANCE_KEYS];
 	struct buf ca, certificate;
+	EVP_PKEY *ed25519; /* for checkpoints, made on first use */
 	struct audit_signer signer;
 	struct audit_key key;
 	struct tree tree;
@@ -107,6 +109,7 @@ static inline void appliance_free(struct appliance *a)
 {
 	for (int i = 0; i < APPLIANCE_KEYS; i++)
 		EVP_PKEY_free(a->keys[i]);
+	EVP_PKEY_free(a->ed25519);
 	buf_free(&a->ca);
 	buf_free(&a->certificate);
 	tree_free(&a->tree);
@@ -155,6 +158,36 @@ static inline void appliance_note(struct appliance *a, const char *origin, struc
 	appliance_must(appliance_sign(a, APPLIANCE_KEY, digest, &signature));
 	appliance_must(note_key_id(buf_slice(&a->certificate), id));
 	appliance_must(note_write(buf_slice(&text), origin, id, buf_slice(&signature), out));
+}
+
+/* The log's Ed25519 key under @origin; then its line for the checkpoint in @note. */
+static inline void appliance_ed25519(struct appliance *a, const char *origin, struct vkey *out)
+{
+	uint8_t public_key[VKEY_ED25519_SIZE];
+	size_t n = sizeof public_key;
+
+	if (!a->ed25519)
+		a->ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	if (EVP_PKEY_get_raw_public_key(a->ed25519, public_key, &n) != 1)
+		abort();
+	appliance_must(vkey_make(slice_text(origin), VKEY_ED25519, SLICE(public_key), out));
+}
+
+static inline void appliance_ed25519_line(struct appliance *a, const char *origin, struct buf *note)
+{
+	uint8_t signature[64];
+	size_t n = sizeof signature;
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	struct note read;
+	struct vkey key;
+
+	appliance_ed25519(a, origin, &key);
+	appliance_must(note_read(buf_slice(note), &read));
+	if (EVP_DigestSignInit(c, NULL, NULL, NULL, a->ed25519) != 1 ||
+	    EVP_DigestSign(c, signature, &n, read.text.p, read.text.left) != 1)
+		abort();
+	EVP_MD_CTX_free(c);
+	appliance_must(note_put_line(slice_text(origin), key.id, SLICE(signature), note));
 }
 
 static inline void appliance_compact(struct appliance *a, struct slice leaf, struct buf *out)
