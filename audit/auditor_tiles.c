@@ -108,14 +108,14 @@ static enum err check_roots(const struct walk *walk, const struct tilecheck_tree
 static enum err take_times(struct walk *walk, const struct tilecheck_tree *tree)
 {
 	struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
-	int64_t from;
+	int64_t from, to;
 	enum err e;
 
 	if (!book || !tree->size || book->pruned || !book->certificate.len)
 		return OK;
 	walk->seen[book->number].newest = tree->newest;
 	if ((e = walk_chain(walk, book)) ||
-	    (e = certificate_begins(buf_slice(&book->certificate), &from)))
+	    (e = certificate_period(buf_slice(&book->certificate), &from, &to)))
 		return e;
 	/* What there was before a rollover, the key before signed. */
 	return book->former.len || from <= tree->oldest

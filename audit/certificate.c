@@ -162,17 +162,26 @@ enum err certificate_check_ca(struct slice certificate, const uint8_t point[CERT
 	return OK;
 }
 
-enum err certificate_begins(struct slice certificate, int64_t *from)
+static bool seconds_of(const ASN1_TIME *time, int64_t *out)
+{
+	struct tm parts;
+	bool read = ASN1_TIME_to_tm(time, &parts) == 1;
+
+	*out = read ? (int64_t)timegm(&parts) : 0;
+	return read;
+}
+
+/* OpenSSL takes the last second for one too late. */
+enum err certificate_period(struct slice certificate, int64_t *from, int64_t *to)
 {
 	CLEANUP(x509) X509 *x = NULL;
-	struct tm tm;
 	enum err e = x509_parse(certificate, &x);
 
 	if (e)
 		return e;
-	if (ASN1_TIME_to_tm(X509_get0_notBefore(x), &tm) != 1)
-		return failed(ERR_CRYPTO, "a certificate has no proper time");
-	*from = (int64_t)timegm(&tm);
+	if (!seconds_of(X509_get0_notBefore(x), from) || !seconds_of(X509_get0_notAfter(x), to))
+		return failed(ERR_CRYPTO, "a certificate without times: %s", x509_reason());
+	--*to;
 	return OK;
 }
 

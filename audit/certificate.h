@@ -45,8 +45,8 @@ MUST enum err certificate_request(const struct certificate_spec *spec,
 /* Is it one of a CA that may sign certificates, with this key? ERR_CRYPTO says what does not hold. */
 MUST enum err certificate_check_ca(struct slice certificate,
 				   const uint8_t point[CERTIFICATE_POINT]);
-/* Since when it is valid, seconds since 1970. */
-MUST enum err certificate_begins(struct slice certificate, int64_t *from);
+/* The first second at which it is valid, and the last one; since 1970. */
+MUST enum err certificate_period(struct slice certificate, int64_t *from, int64_t *to);
 /* The common name of its subject: @name has room for 64 bytes. */
 MUST enum err certificate_name(struct slice certificate, char name[CERTIFICATE_NAME]);
 

@@ -49,19 +49,27 @@ static size_t sequence_length(struct slice der)
 	return n <= der.left - head ? head + n : 0;
 }
 
+enum err chain_take(struct slice *der, struct slice *certificate)
+{
+	size_t n = sequence_length(*der);
+
+	return n ? slice_take(der, n, certificate)
+		 : failed(ERR_FORMAT, "not a chain of certificates");
+}
+
 enum err chain_read(struct slice der, struct chain *out)
 {
 	*out = (struct chain){ 0 };
 	do {
-		size_t n = sequence_length(der);
+		struct slice one;
+		enum err e = chain_take(&der, &one);
 
-		if (!n)
-			return failed(ERR_FORMAT, "not a chain of certificates");
+		if (e)
+			return e;
 		if (out->n == CHAIN_ALL)
 			return failed(ERR_FORMAT, "a chain of more than %d certificates",
 				      CHAIN_ALL);
-		out->of[out->n++] = slice_of(der.p, n);
-		der = slice_of(der.p + n, der.left - n);
+		out->of[out->n++] = one;
 	} while (der.left);
 	return OK;
 }

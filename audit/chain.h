@@ -18,6 +18,8 @@ struct chain {
 	size_t n;
 };
 
+/* Takes one certificate off the front; ERR_FORMAT when there is no whole DER sequence. */
+MUST enum err chain_take(struct slice *der, struct slice *certificate);
 /* Takes it apart; ERR_FORMAT when it is empty, over CHAIN_ALL, or anything but whole DER sequences. */
 MUST enum err chain_read(struct slice der, struct chain *out);
 /* A file with certificates, PEM one after another or one in DER: appends their DER, in their order. */

@@ -138,29 +138,15 @@ static void chain_fact(struct slice certificate, const struct chain *chain, stru
 	sha256_end(&h, digest);
 }
 
-static bool seconds_of(const ASN1_TIME *time, int64_t *out)
-{
-	struct tm parts;
-	bool read = ASN1_TIME_to_tm(time, &parts) == 1;
-
-	*out = read ? timegm(&parts) : 0;
-	return read;
-}
-
-/* OpenSSL takes the last second for one too late. */
 static enum err narrow(struct slice certificate, int64_t *from, int64_t *to)
 {
-	CLEANUP(x509) X509 *x = NULL;
 	int64_t first, last;
-	enum err e = x509_parse(certificate, &x);
+	enum err e = certificate_period(certificate, &first, &last);
 
 	if (e)
 		return e;
-	if (!seconds_of(X509_get0_notBefore(x), &first) ||
-	    !seconds_of(X509_get0_notAfter(x), &last))
-		return failed(ERR_CRYPTO, "a certificate without times: %s", x509_reason());
 	*from = first > *from ? first : *from;
-	*to = last - 1 < *to ? last - 1 : *to;
+	*to = last < *to ? last : *to;
 	return OK;
 }
 

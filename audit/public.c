@@ -131,25 +131,34 @@ enum err public_walk(int trees, const struct ledger *ledger, ledger_visit *visit
 	return e;
 }
 
-/* The last few keys' certificates, newest first: checkpoints that somebody kept are theirs. */
+static enum err read_former(int folder, const char *name, struct buf *out)
+{
+	enum err e = read_small(folder, name, (size_t)PUBLIC_FORMER * FRAME_CERTIFICATE_MAX, out);
+
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* The earlier keys' certificates, newest first: checkpoints that somebody kept are theirs, and a TPM's
+ * quotes are for them. */
 static enum err put_former(int folder, const char *name, const char *before,
 			   struct slice certificate)
 {
 	CLEANUP(buf) struct buf now = BUF_INIT, former = BUF_INIT, all = BUF_INIT;
-	struct chain list = { 0 };
 	enum err e = read_small(folder, name, FRAME_CERTIFICATE_MAX, &now);
+	struct slice left, one;
 
 	if (e == ERR_NOT_FOUND || (!e && slice_equal(buf_slice(&now), certificate)))
 		return OK;
-	if (e)
+	if (e || (e = read_former(folder, before, &former)))
 		return e;
-	if (!read_small(folder, before, CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former) &&
-	    (e = chain_read(buf_slice(&former), &list)))
-		return failed(ERR_MISMATCH, "%s was changed: %s", before, err_reason());
+	left = buf_slice(&former);
 	buf_put_slice(&all, buf_slice(&now));
-	for (size_t i = 0; i < list.n && i + 1 < CHAIN_MAX; i++)
-		if (!slice_equal(list.of[i], buf_slice(&now)))
-			buf_put_slice(&all, list.of[i]);
+	for (size_t n = 1; left.left && n < PUBLIC_FORMER; n++) {
+		if ((e = chain_take(&left, &one)))
+			return failed(ERR_MISMATCH, "%s was changed: %s", before, err_reason());
+		if (!slice_equal(one, buf_slice(&now)))
+			buf_put_slice(&all, one);
+	}
 	e = buf_check(&all);
 	return e ? e : io_replace_file(folder, before, 0644, buf_slice(&all));
 }
@@ -159,6 +168,17 @@ static enum err put_key(int folder, const char *name, const char *before, struct
 	enum err e = put_former(folder, name, before, certificate);
 
 	return e ? e : put_if_new(folder, name, certificate);
+}
+
+enum err public_certificates(int trees, const char *origin, struct buf *out)
+{
+	CLEANUP(fd) int folder = -1;
+	enum err e;
+
+	if ((e = public_folder(trees, origin, false, &folder)) ||
+	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, out)))
+		return e;
+	return read_former(folder, "former.der", out);
 }
 
 enum err public_tree(int trees, const char *origin, const struct public_keys *keys)
@@ -290,15 +310,17 @@ enum err public_read(int trees, struct public_list *out)
 }
 
 /* By one of these keys, if the appliance's CA vouches for it. */
-static enum err by_one_of(const struct note *note, const struct chain *keys,
-			  const struct chain *above, const char *origin, struct slice ca)
+static enum err by_one_of(const struct note *note, struct slice keys, const struct chain *above,
+			  const char *origin, struct slice ca)
 {
 	int64_t now = (int64_t)(io_realtime_us() / 1000000);
 	enum err e = ERR_NOT_FOUND;
+	struct slice key;
 
-	for (size_t i = 0; e == ERR_NOT_FOUND && i < keys->n; i++)
-		if (!(e = chain_verify(keys->of[i], above, ca, origin, now)))
-			e = note_verify(note, keys->of[i]);
+	while (e == ERR_NOT_FOUND && keys.left)
+		if (!(e = chain_take(&keys, &key)) &&
+		    !(e = chain_verify(key, above, ca, origin, now)))
+			e = note_verify(note, key);
 	return e;
 }
 
@@ -307,34 +329,27 @@ static enum err by_published(const struct note *note, const char *origin, int tr
 			     struct slice ca)
 {
 	CLEANUP(fd) int folder = -1;
-	CLEANUP(buf) struct buf now = BUF_INIT, former = BUF_INIT, issuers = BUF_INIT;
-	struct chain above, keys, before;
+	CLEANUP(buf) struct buf keys = BUF_INIT, issuers = BUF_INIT;
+	struct chain above;
 	enum err e;
 
 	if ((e = public_folder(trees, origin, false, &folder)) ||
-	    (e = read_small(folder, "certificate.der", FRAME_CERTIFICATE_MAX, &now)) ||
+	    (e = public_certificates(trees, origin, &keys)) ||
 	    (e = read_small(folder, "ca.der", FRAME_CERTIFICATE_MAX, &issuers)) ||
-	    (e = chain_read(buf_slice(&now), &keys)) ||
 	    (e = chain_read(buf_slice(&issuers), &above)))
 		return e;
-	e = by_one_of(note, &keys, &above, origin, ca);
-	if (e != ERR_NOT_FOUND ||
-	    read_small(folder, "former.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX, &former))
-		return e;
-	return (e = chain_read(buf_slice(&former), &before))
-		       ? e
-		       : by_one_of(note, &before, &above, origin, ca);
+	return by_one_of(note, buf_slice(&keys), &above, origin, ca);
 }
 
 /* Of any time: these keys say nothing that the other line, whose key's times count, does not. */
 static enum err vouched(struct slice certificate, const struct chain *above, struct slice ca,
 			const char *origin)
 {
-	int64_t at, latest;
-	enum err e = certificate_begins(certificate, &latest);
+	int64_t at, latest, end;
+	enum err e = certificate_period(certificate, &latest, &end);
 
 	for (size_t i = 0; !e && i < above->n; i++)
-		if (!(e = certificate_begins(above->of[i], &at)) && at > latest)
+		if (!(e = certificate_period(above->of[i], &at, &end)) && at > latest)
 			latest = at;
 	return e ? e : chain_verify(certificate, above, ca, origin, latest);
 }
@@ -358,17 +373,12 @@ static enum err check_former(const struct note *note, const char *origin, int fo
 			     const struct chain *above, struct slice ca)
 {
 	CLEANUP(buf) struct buf former = BUF_INIT;
-	struct chain keys;
-	enum err e = read_small(folder, "former-ed25519.der", CHAIN_MAX * FRAME_CERTIFICATE_MAX,
-				&former);
+	enum err e = read_former(folder, "former-ed25519.der", &former);
+	struct slice keys = buf_slice(&former), key;
 
-	if (e == ERR_NOT_FOUND)
-		return OK;
-	if (e || (e = chain_read(buf_slice(&former), &keys)))
-		return e;
-	for (size_t i = 0; !e && i < keys.n; i++)
-		if (!vouched(keys.of[i], above, ca, origin))
-			e = check_line(note, origin, keys.of[i]);
+	while (!e && keys.left)
+		if (!(e = chain_take(&keys, &key)) && !vouched(key, above, ca, origin))
+			e = check_line(note, origin, key);
 	return e;
 }
 

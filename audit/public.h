@@ -29,9 +29,12 @@ struct public_keys {
 	struct slice certificate, ca, ed25519;
 };
 /* Writes origin and certificates, where they are not there yet or not these; a key's certificate that
- * was there before goes to former.der, or former-ed25519.der, which keep the last few. @trees is the
- * folder's descriptor. */
+ * was there before goes to former.der, or former-ed25519.der, which keep the last PUBLIC_FORMER. @trees
+ * is the folder's descriptor. */
+#define PUBLIC_FORMER 64
 MUST enum err public_tree(int trees, const char *origin, const struct public_keys *keys);
+/* The certificates of the tree's keys, newest first, one after another (chain_take): appended. */
+MUST enum err public_certificates(int trees, const char *origin, struct buf *out);
 /* Replaces the checkpoint; a crash may undo that, but never tear it. */
 MUST enum err public_checkpoint(int trees, const char *origin, struct slice note);
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "audit/ecdsa.h"
+#include "audit/receipt.h"
+#include "audit/shard.h"
 #include "config/base/cbor.h"
 
 #define FORMAT "assay-tpm-1"
@@ -52,7 +54,10 @@ enum err quote_challenge(const uint8_t cti[16], struct slice origin, struct slic
 {
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	uint8_t digest[SHA256_SIZE];
+	size_t base;
 
+	shard_number(origin, &base);
+	origin.left = base;
 	sha256_once(certificate, digest);
 	cbor_put_array(&text, 4);
 	cbor_put_text(&text, FORMAT);
@@ -212,4 +217,37 @@ enum err quote_verify(const struct leaf *tcb, struct slice certificate)
 	sha256_once(parts.attest, signed_digest);
 	e = ecdsa_verify_point(point, signed_digest, SLICE(raw));
 	return e ? failed(e, "the TPM's quote: %s", err_reason()) : OK;
+}
+
+static enum err carry(struct slice certificate, struct buf *receipt)
+{
+	CLEANUP(buf) struct buf carrying = BUF_INIT;
+	enum err e = receipt_carry(buf_slice(receipt), certificate, &carrying);
+
+	buf_reset(receipt);
+	buf_put_slice(receipt, buf_slice(&carrying));
+	return e ? e : buf_check(receipt);
+}
+
+enum err quote_carry(const struct leaf *tcb, struct slice certificates, struct buf *receipt)
+{
+	struct slice certificate;
+	struct receipt r;
+	enum err e;
+
+	if (!tcb->hsm.tpm.left)
+		return OK;
+	if ((e = receipt_read(buf_slice(receipt), &r)))
+		return e;
+	if (!quote_verify(tcb, r.certificate))
+		return OK;
+	while (certificates.left) {
+		if ((e = chain_take(&certificates, &certificate)))
+			return e;
+		if (!quote_verify(tcb, certificate))
+			return carry(certificate, receipt);
+	}
+	return failed(
+		ERR_NOT_FOUND,
+		"the TPM's quote in the TCB record is for a key whose certificate is not kept");
 }

@@ -25,7 +25,8 @@ struct quote_parts {
 void quote_write(const struct quote_parts *parts, struct buf *out);
 MUST enum err quote_read(struct slice raw, struct quote_parts *out);
 
-/* SHA-256 of CBOR ["assay-tpm-1", cti, origin, SHA-256 of the attestation key's certificate]. */
+/* SHA-256 of CBOR ["assay-tpm-1", cti, origin, SHA-256 of the attestation key's certificate]; of a
+ * shard's record, the origin is its tree's own, as in the certificate. */
 MUST enum err quote_challenge(const uint8_t cti[16], struct slice origin, struct slice certificate,
 			      uint8_t out[SHA256_SIZE]);
 
@@ -33,5 +34,9 @@ MUST enum err quote_challenge(const uint8_t cti[16], struct slice origin, struct
  * this certificate, over the registers that it lists? ERR_NOT_FOUND: it has none. ERR_FORMAT,
  * ERR_MISMATCH or ERR_CRYPTO say in words what does not hold. */
 MUST enum err quote_verify(const struct leaf *tcb, struct slice certificate);
+/* Has the receipt of this TCB record carry the certificate that its quote is for, if that is another than
+ * the receipt's own: one of these, one after another. Without a quote nothing is done. ERR_NOT_FOUND: it
+ * is for none of them. */
+MUST enum err quote_carry(const struct leaf *tcb, struct slice certificates, struct buf *receipt);
 
 #endif

@@ -253,14 +253,20 @@ static enum err read_inclusion(struct slice in, struct receipt *r)
 	return cbor_take_end(in);
 }
 
-static enum err take_timestamp(struct slice *in, struct receipt *r)
+/* What a receipt may have, or not. */
+static enum err take_option(struct slice *in, int64_t key, size_t max, struct slice *value)
 {
-	enum err e;
+	struct slice rest = *in;
+	int64_t found;
+	enum err e = cbor_take_int(&rest, &found);
 
-	if ((e = take_key(in, COSE_HEADER_TIMESTAMP)) ||
-	    (e = cbor_take_bytes(in, TIMESTAMP_MAX, &r->timestamp)))
+	if (e || found != key)
 		return e;
-	return r->timestamp.left ? OK : failed(ERR_FORMAT, "receipt: an empty time stamp");
+	*in = rest;
+	if ((e = cbor_take_bytes(in, max, value)))
+		return e;
+	return value->left ? OK
+			   : failed(ERR_FORMAT, "receipt: header %lld is empty", (long long)key);
 }
 
 static enum err take_chain(struct slice *in, struct receipt *r)
@@ -284,12 +290,14 @@ static enum err read_unprotected(struct slice in, struct receipt *r)
 	size_t pairs;
 	enum err e;
 
-	if ((e = cbor_take_map(&in, 3, &pairs)))
+	if ((e = cbor_take_map(&in, 4, &pairs)) ||
+	    (e = take_option(&in, COSE_HEADER_X5BAG, CERTIFICATE_MAX, &r->former)) ||
+	    (e = take_chain(&in, r)) ||
+	    (e = take_option(&in, COSE_HEADER_TIMESTAMP, TIMESTAMP_MAX, &r->timestamp)))
 		return e;
-	if (pairs < 2)
-		return failed(ERR_FORMAT, "receipt: a map of %zu, not 2 or 3", pairs);
-	if ((e = take_chain(&in, r)) || (pairs == 3 && (e = take_timestamp(&in, r))) ||
-	    (e = take_key(&in, COSE_HEADER_VDP)) || (e = take_map(&in, 1)) ||
+	if (pairs != 2u + (r->former.left > 0) + (r->timestamp.left > 0))
+		return failed(ERR_FORMAT, "receipt: a map of %zu", pairs);
+	if ((e = take_key(&in, COSE_HEADER_VDP)) || (e = take_map(&in, 1)) ||
 	    (e = take_key(&in, VDP_INCLUSION)) || (e = take_array(&in, 1)) ||
 	    (e = cbor_take_bytes(&in, RECEIPT_MAX, &proof)) || (e = cbor_take_end(in)))
 		return e;
@@ -331,10 +339,39 @@ enum err receipt_read(struct slice raw, struct receipt *out)
 	return check_names(out, out->certificate);
 }
 
-enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
+static void put_option(struct buf *b, int64_t key, struct slice value)
+{
+	if (!value.left)
+		return;
+	cbor_put_int(b, key);
+	cbor_put_bytes(b, value);
+}
+
+/* What was signed stays as it is. */
+static enum err write_again(const struct receipt *r, struct buf *out)
 {
 	CLEANUP(buf) struct buf unprotected = BUF_INIT;
 	uint8_t path[RECEIPT_PATH_MAX][SHA256_SIZE];
+	enum err e;
+
+	for (size_t i = 0; i < r->path_n; i++)
+		memcpy(path[i], r->path[i].p, SHA256_SIZE);
+	cbor_put_map(&unprotected, 2u + (r->former.left > 0) + (r->timestamp.left > 0));
+	put_option(&unprotected, COSE_HEADER_X5BAG, r->former);
+	put_chain(&unprotected, r->certificate, &r->chain);
+	put_option(&unprotected, COSE_HEADER_TIMESTAMP, r->timestamp);
+	if ((e = put_inclusion(&unprotected, r->size, r->index, (const uint8_t(*)[SHA256_SIZE])path,
+			       r->path_n)) ||
+	    (e = buf_check(&unprotected)))
+		return e;
+	cose_put(out, &(struct cose_sign1){ .protected = r->protected,
+					    .unprotected = buf_slice(&unprotected),
+					    .signature = r->signature });
+	return buf_check(out);
+}
+
+enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
+{
 	struct receipt r;
 	enum err e;
 
@@ -342,20 +379,21 @@ enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out)
 		return failed(ERR_RANGE, "a time stamp of %zu bytes", token.left);
 	if ((e = receipt_read(raw, &r)))
 		return e;
-	for (size_t i = 0; i < r.path_n; i++)
-		memcpy(path[i], r.path[i].p, SHA256_SIZE);
-	cbor_put_map(&unprotected, 3);
-	put_chain(&unprotected, r.certificate, &r.chain);
-	cbor_put_int(&unprotected, COSE_HEADER_TIMESTAMP);
-	cbor_put_bytes(&unprotected, token);
-	if ((e = put_inclusion(&unprotected, r.size, r.index, (const uint8_t(*)[SHA256_SIZE])path,
-			       r.path_n)) ||
-	    (e = buf_check(&unprotected)))
+	r.timestamp = token;
+	return write_again(&r, out);
+}
+
+enum err receipt_carry(struct slice raw, struct slice former, struct buf *out)
+{
+	struct receipt r;
+	enum err e;
+
+	if (former.left == 0 || former.left > CERTIFICATE_MAX)
+		return failed(ERR_RANGE, "a certificate of %zu bytes", former.left);
+	if ((e = receipt_read(raw, &r)))
 		return e;
-	cose_put(out, &(struct cose_sign1){ .protected = r.protected,
-					    .unprotected = buf_slice(&unprotected),
-					    .signature = r.signature });
-	return buf_check(out);
+	r.former = former;
+	return write_again(&r, out);
 }
 
 /* ---- checking ---- */

@@ -53,6 +53,9 @@ struct receipt {
 	size_t path_n;
 	struct slice certificate; /* x5chain: the key's certificate, and those above it */
 	struct chain chain;
+	/* x5bag: a certificate that the tree's key had before; mostly empty. A TPM's quote in the record may
+	 * be for that one. */
+	struct slice former;
 	struct slice timestamp; /* a token of RFC 3161 over the signature; mostly empty */
 };
 
@@ -61,6 +64,8 @@ struct receipt {
 MUST enum err receipt_read(struct slice raw, struct receipt *out);
 /* The same receipt with a time stamp (timestamp.h), in place of any that it had. Appended. */
 MUST enum err receipt_stamp(struct slice raw, struct slice token, struct buf *out);
+/* The same receipt with a former certificate, likewise. */
+MUST enum err receipt_carry(struct slice raw, struct slice former, struct buf *out);
 /* The root that leads from a leaf's hash over the path; ERR_FORMAT when the path's length does not
  * fit size and index. */
 MUST enum err receipt_root(const struct receipt *receipt, const uint8_t leaf_hash[SHA256_SIZE],

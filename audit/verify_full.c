@@ -175,13 +175,19 @@ static enum err check_signature(struct verifier *v)
 }
 
 /* The chain in the receipt is not signed, and need not be: it leads to the expected CA, or not. */
-static enum err check_chain(struct verifier *v, const struct receipt *r, int64_t at)
+static enum err check_issued(struct verifier *v, const struct receipt *r, struct slice certificate,
+			     int64_t at)
 {
 	char origin[AUDIT_ORIGIN_MAX + 1];
 
 	(void)snprintf(origin, sizeof origin, "%.*s", (int)r->origin.left,
 		       (const char *)r->origin.p);
-	return known_chain(v->expect->known, r->certificate, &r->chain, v->expect->ca, origin, at);
+	return known_chain(v->expect->known, certificate, &r->chain, v->expect->ca, origin, at);
+}
+
+static enum err check_chain(struct verifier *v, const struct receipt *r, int64_t at)
+{
+	return check_issued(v, r, r->certificate, at);
 }
 
 static enum err check_certificate(struct verifier *v)
@@ -286,6 +292,23 @@ static bool names_tpm(const struct leaf *tcb)
 	return false;
 }
 
+/* The tree's key may have changed between the record and its receipt: then the quote is for the
+ * certificate of before, which comes along. It must be one of the same log by the same CA, in force when
+ * the record was written; all of the chain is looked at when that certificate was last valid, since the
+ * CA's own may have been renewed. */
+static enum err check_former(struct verifier *v, const struct receipt *r)
+{
+	int64_t from, to, written = v->tcb->time;
+	enum err e = certificate_period(r->former, &from, &to);
+
+	if (!e && (written < from || written > to))
+		e = failed(ERR_MISMATCH, "it was not in force when the record was written");
+	if (!e)
+		e = check_issued(v, r, r->former, to < r->time ? to : r->time);
+	return e ? failed(e, "the TPM's quote: the key's former certificate: %s", err_reason())
+		 : OK;
+}
+
 /* The TPM speaks for the record that its quote stands in, and for no other. */
 static enum err check_quote(struct verifier *v)
 {
@@ -301,10 +324,12 @@ static enum err check_quote(struct verifier *v)
 		return failed(ERR_MISMATCH,
 			      "a TPM's quote came without the receipt of the TCB record");
 	if ((e = receipt_read(v->parts.tcb_receipt, &r)) ||
-	    (e = quote_verify(v->tcb, r.certificate)))
+	    (r.former.left && (e = check_former(v, &r))) ||
+	    (e = quote_verify(v->tcb, r.former.left ? r.former : r.certificate)))
 		return e;
-	return verifier_say(v, "over the registers of the boot, by the key that the TCB record "
-			       "names");
+	return verifier_say(
+		v, "over the registers of the boot, by the key that the TCB record names%s",
+		r.former.left ? ", for the log's key of then" : "");
 }
 
 static enum err check_witnesses(struct verifier *v)

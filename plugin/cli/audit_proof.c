@@ -9,6 +9,7 @@
 #include "audit/leaf_text.h"
 #include "audit/proof.h"
 #include "audit/public.h"
+#include "audit/quote.h"
 #include "audit/scan.h"
 #include "config/base/io.h"
 #include "plugin/cli/audit.h"
@@ -208,6 +209,20 @@ MUST static enum err put_receipt(const struct search *search, const struct found
 	return check(search, found, buf_slice(out));
 }
 
+/* A TPM's quote in the record is for the key of then. */
+MUST static enum err put_tcb_receipt(const struct search *search, const struct found *tcb,
+				     struct buf *out)
+{
+	CLEANUP(leaf) struct leaf *leaf = NULL;
+	CLEANUP(buf) struct buf keys = BUF_INIT;
+	enum err e;
+
+	if ((e = put_receipt(search, tcb, out)) || (e = leaf_read(buf_slice(&tcb->raw), &leaf)) ||
+	    (e = public_certificates(search->folder, tcb->tree->origin, &keys)))
+		return e;
+	return quote_carry(leaf, buf_slice(&keys), out);
+}
+
 static const struct found *tcb_of(const struct search *search)
 {
 	for (size_t i = 0; search->leaf->has_tcb && i < search->tcbs_n; i++)
@@ -229,7 +244,7 @@ MUST static enum err make(struct search *search, struct buf *out)
 	    (e = put_receipt(search, &search->found, &receipt)))
 		return e;
 	const struct found *tcb = tcb_of(search);
-	if (tcb && (e = put_receipt(search, tcb, &tcb_receipt)))
+	if (tcb && (e = put_tcb_receipt(search, tcb, &tcb_receipt)))
 		return e;
 	parts.receipt = buf_slice(&receipt);
 	if (tcb) {

@@ -51,19 +51,17 @@ void tcb_record_cleanup(struct tcb_record **record)
 
 /* What the TPM says of the boot, where one is configured: the registers become parts like others, and
  * the quote is for this record alone. */
-static enum err add_quote(struct daemon *daemon, struct leaf *leaf, struct platform *platform,
-			  struct buf *quote)
+static enum err add_quote(struct daemon *daemon, struct slice certificate, struct leaf *leaf,
+			  struct platform *platform, struct buf *quote)
 {
 	uint8_t challenge[SHA256_SIZE], registers[QUOTE_REGISTERS][SHA256_SIZE];
 	struct slice origin = slice_text(attest_origin(daemon->attest));
 	struct quote_parts parts;
-	struct audit_key key;
 	enum err e;
 
 	if (!*daemon->config->tpm_tcti)
 		return OK;
-	attest_appliance_key(daemon->attest, &key);
-	if ((e = quote_challenge(leaf->cti, origin, key.certificate, challenge)) ||
+	if ((e = quote_challenge(leaf->cti, origin, certificate, challenge)) ||
 	    (e = quoting_ask(daemon->config, daemon->self, challenge, quote, registers)) ||
 	    (e = quote_read(buf_slice(quote), &parts)) ||
 	    (e = platform_add(platform, QUOTE_KEY, "", parts.public)))
@@ -80,15 +78,12 @@ static enum err add_quote(struct daemon *daemon, struct leaf *leaf, struct platf
 }
 
 /* One that does not hold would spoil every proof that brings the record along. */
-static enum err check_quote(struct daemon *daemon, struct leaf *leaf)
+static enum err check_quote(struct daemon *daemon, struct slice certificate, struct leaf *leaf)
 {
-	struct audit_key key;
-
 	if (!leaf->hsm.tpm.left)
 		return OK;
-	attest_appliance_key(daemon->attest, &key);
 	leaf->origin = slice_text(attest_origin(daemon->attest));
-	return quote_verify(leaf, key.certificate);
+	return quote_verify(leaf, certificate);
 }
 
 static enum err write_record(struct daemon *daemon, struct platform *platform,
@@ -96,15 +91,20 @@ static enum err write_record(struct daemon *daemon, struct platform *platform,
 {
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
 	CLEANUP(buf) struct buf quote = BUF_INIT;
+	struct audit_key key;
 	struct leaf leaf;
 	enum err e = record_fill(daemon, NULL, NULL, LEAF_TCB, &leaf);
 
-	if (e || (e = add_quote(daemon, &leaf, platform, &quote)))
+	attest_appliance_key(daemon->attest, &key);
+	if (e || (e = add_quote(daemon, key.certificate, &leaf, platform, &quote)))
 		return e;
 	memcpy(leaf.components, platform->list, platform->n * sizeof *platform->list);
 	leaf.components_n = platform->n;
-	if ((e = check_quote(daemon, &leaf)) || (e = audit_begin(daemon->tree, &leaf, &ticket)) ||
+	if ((e = check_quote(daemon, key.certificate, &leaf)) ||
+	    (e = audit_begin(daemon->tree, &leaf, &ticket)) ||
 	    (e = audit_finish(ticket, &record->receipt)) ||
+	    /* The key may have been rolled over while the TPM was asked. */
+	    (e = quote_carry(&leaf, key.certificate, &record->receipt)) ||
 	    (e = leaf_components_digest(&leaf, record->digest)))
 		return e;
 	buf_put_slice(&record->leaf, audit_ticket_leaf(ticket));

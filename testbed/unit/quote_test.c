@@ -163,6 +163,17 @@ START_TEST(registers_and_key_are_those_that_the_record_lists)
 }
 END_TEST
 
+START_TEST(a_quote_for_a_tree_holds_in_all_its_shards)
+{
+	tcb->origin = slice_text("assay.dev/x/s2");
+	ck_assert_ok(quote_verify(tcb, certificate));
+	tcb->origin = slice_text("assay.dev/x/s3");
+	ck_assert_ok(quote_verify(tcb, certificate));
+	tcb->origin = slice_text("assay.dev/x/t3");
+	ck_assert_err(quote_verify(tcb, certificate), ERR_MISMATCH);
+}
+END_TEST
+
 static const struct {
 	const char *why;
 	size_t at;
@@ -199,6 +210,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_quote_holds_for_its_record);
 	tcase_add_test(t, no_byte_of_a_quote_can_be_changed);
 	tcase_add_test(t, a_quote_is_for_one_record_of_one_log_under_one_key);
+	tcase_add_test(t, a_quote_for_a_tree_holds_in_all_its_shards);
 	tcase_add_test(t, registers_and_key_are_those_that_the_record_lists);
 	tcase_add_table(t, a_key_that_could_sign_what_no_tpm_said_is_refused, keys);
 	tcase_add_test(t, what_a_tpm_signed_for_another_purpose_is_no_quote);

@@ -89,6 +89,29 @@ START_TEST(the_tree_size_is_signed)
 }
 END_TEST
 
+START_TEST(a_receipt_carries_a_former_certificate_and_a_time_stamp_and_stays_the_same)
+{
+	struct appliance a;
+	CLEANUP(buf)
+	struct buf raw = BUF_INIT, carrying = BUF_INIT, both = BUF_INIT, again = BUF_INIT;
+	struct slice former = slice_text("a certificate"), token = slice_text("a token");
+	struct receipt r;
+
+	appliance_init(&a);
+	appliance_grow(&a, 7);
+	appliance_receipt(&a, APPLIANCE_ORIGIN, 4, &raw);
+	ck_assert_ok(receipt_carry(buf_slice(&raw), former, &carrying));
+	ck_assert_ok(receipt_stamp(buf_slice(&carrying), token, &both));
+	ck_assert_ok(receipt_carry(buf_slice(&both), former, &again));
+	ck_assert(slice_equal(buf_slice(&both), buf_slice(&again)));
+	ck_assert_ok(receipt_read(buf_slice(&both), &r));
+	ck_assert(slice_equal(r.former, former) && slice_equal(r.timestamp, token));
+	ck_assert_ok(receipt_verify(&r, tree_leaf(&a.tree, 4)));
+	ck_assert_err(receipt_carry(buf_slice(&raw), slice_of(NULL, 0), &again), ERR_RANGE);
+	appliance_free(&a);
+}
+END_TEST
+
 START_TEST(a_path_that_does_not_fit_its_tree_is_refused)
 {
 	struct appliance a;
@@ -163,6 +186,8 @@ static void add(TCase *t)
 	tcase_add_test(t, no_changed_receipt_verifies);
 	tcase_add_test(t, a_cut_or_longer_receipt_is_refused);
 	tcase_add_test(t, the_tree_size_is_signed);
+	tcase_add_test(t,
+		       a_receipt_carries_a_former_certificate_and_a_time_stamp_and_stays_the_same);
 	tcase_add_test(t, a_path_that_does_not_fit_its_tree_is_refused);
 	tcase_add_test(t, a_head_read_back_is_checked_against_its_log_and_size);
 	tcase_add_test(t, there_is_no_head_of_one_leaf);
