@@ -8,6 +8,7 @@
 #include "audit/leaf_text.h"
 #include "audit/profile.h"
 #include "audit/proof.h"
+#include "config/base/version.h"
 #include "audit/vouch.h"
 
 #define RULES_MAX 1024
@@ -110,41 +111,6 @@ static enum err rule_application_ids(struct appraiser *a)
 	return one_of(a, &a->policy->application_ids, a->leaf->subject);
 }
 
-/* Takes the next number of "1.10.2"; false at the end, or at what is no number. */
-static bool take_number(struct slice *version, uint64_t *out)
-{
-	size_t digits = 0;
-
-	*out = 0;
-	if (!version->left)
-		return false;
-	for (; digits < version->left && version->p[digits] != '.'; digits++) {
-		unsigned digit = (unsigned)version->p[digits] - '0';
-
-		if (digit > 9 || digits > 17)
-			return false;
-		*out = *out * 10 + digit;
-	}
-	size_t n = digits + (digits < version->left);
-	version->p += n;
-	version->left -= n;
-	return digits > 0;
-}
-
-/* A version that goes on where the other one ends is the later one. */
-static bool is_least(struct slice version, struct slice least)
-{
-	uint64_t have, want;
-
-	while (least.left) {
-		if (!take_number(&least, &want) || !take_number(&version, &have))
-			return false;
-		if (have != want)
-			return have > want;
-	}
-	return true;
-}
-
 static enum err rule_application_least_version(struct appraiser *a)
 {
 	const char *least = a->policy->application_least_version;
@@ -152,8 +118,8 @@ static enum err rule_application_least_version(struct appraiser *a)
 
 	if (!*least)
 		return OK;
-	return judge(a, is_least(version, slice_text(least)), "%.*s, least %s", (int)version.left,
-		     (const char *)version.p, least);
+	return judge(a, version_is_least(version, slice_text(least)), "%.*s, least %s",
+		     (int)version.left, (const char *)version.p, least);
 }
 
 static enum err rule_application_purity(struct appraiser *a)

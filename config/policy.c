@@ -1,6 +1,7 @@
 #include "config/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/settings.h"
 #include "config/yaml.h"
@@ -11,6 +12,25 @@ static const struct setting settings[] = {
 #include "config/policy.def"
 #undef SETTING
 };
+
+/* Neither signers who need not sign, nor more approvals than there are signers. A list of signers that
+ * are revoked may well leave too few: then nothing is approved. */
+static bool packages_sound(const struct partition_policy *policy, struct fault *fault)
+{
+	if (policy->packages_signers.n && !policy->packages_approvals) {
+		*fault = (struct fault){ "packages.approvals",
+					 "1 or more expected, because of signers",
+					 "packages.signers" };
+		return false;
+	}
+	if (policy->packages_approvals > policy->packages_signers.n) {
+		*fault =
+			(struct fault){ "packages.signers", "as many signers as approvals expected",
+					"packages.approvals" };
+		return false;
+	}
+	return true;
+}
 
 /* A setting that would do nothing is a mistake of whoever wrote it. */
 static bool sound(const void *values, struct fault *fault)
@@ -28,7 +48,7 @@ static bool sound(const void *values, struct fault *fault)
 		*fault = (struct fault){ "sealed", "expected with keep: sealed only", "keep" };
 		return false;
 	}
-	return true;
+	return packages_sound(policy, fault);
 }
 
 static const struct schema schema = { "policy", settings, sizeof settings / sizeof *settings,
@@ -58,6 +78,17 @@ void partition_policy_describe(struct buf *out)
 void partition_policy_show(const struct partition_policy *policy, bool json, struct buf *out)
 {
 	schema_show(&schema, policy, json, out);
+}
+
+bool policy_lists(const struct config_list *digests, const uint8_t digest[SHA256_SIZE])
+{
+	char hex[2 * SHA256_SIZE + 1];
+
+	hex_put(hex, digest, SHA256_SIZE);
+	for (size_t i = 0; i < digests->n; i++)
+		if (!strcmp(digests->items[i], hex))
+			return true;
+	return false;
 }
 
 void partition_policy_free(struct partition_policy *policy)

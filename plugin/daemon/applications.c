@@ -5,7 +5,6 @@
 #include "audit/proof.h"
 #include "config/base/log.h"
 #include "plugin/daemon/request.h"
-#include "sandbox/trailer.h"
 
 enum err request_APPS(struct call *call)
 {
@@ -83,13 +82,18 @@ static enum err record_load(struct call *call, const struct app *app, struct buf
 	CLEANUP(audit_ticket) struct audit_ticket *ticket = NULL;
 	CLEANUP(tcb_record) struct tcb_record *tcb = tcb_hold(&call->daemon->tcb);
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	CLEANUP(buf) struct buf approved = BUF_INIT;
+	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
 	struct partition *p = call->partition;
 	struct leaf leaf;
 	enum err e = record_fill(call->daemon, p, &call->caller, LEAF_MANAGEMENT, &leaf);
 
 	if (e)
 		return e;
-	record_fill_app(app, registry_epoch(&p->registry) + 1, &leaf);
+	approvals_put(&app->approvals, rules->says, &approved);
+	if ((e = buf_check(&approved)))
+		return e;
+	record_fill_app(app, registry_epoch(&p->registry) + 1, buf_slice(&approved), &leaf);
 	leaf.has_tcb = true;
 	memcpy(leaf.tcb, tcb->digest, sizeof leaf.tcb);
 	leaf.reason = slice_text("application loaded");
@@ -115,13 +119,16 @@ static enum err record_no_load(struct call *call, const struct app *app, enum er
 	return failed(e, "%s", reason);
 }
 
-static enum err check_revoked(struct call *call, const struct app *app)
+static enum err may_load(struct call *call, struct app *app)
 {
 	CLEANUP(rules) struct rules *rules = partition_rules(call->partition);
+	char newest[APP_VERSION];
+	enum err e = approvals_check(&app->approvals, app->package, rules->says);
 
-	return rules_revoked(rules, app->measurement)
-		       ? failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version)
-		       : OK;
+	if (e)
+		return e;
+	registry_newest(&call->partition->registry, app->id, newest);
+	return rules_may_load(rules, app, newest);
 }
 
 /* Record and change can't be one step. The record comes first, so nothing runs that the log does not
@@ -136,7 +143,7 @@ static enum err load_managing(struct call *call, struct slice package, struct ap
 	if (registry_get(registry, slice_text(app->id), &old, NULL))
 		old = NULL;
 	/* Policies change under the same lock: none gets between this and the load. */
-	if ((e = check_revoked(call, app)) || (e = record_load(call, app, compact)))
+	if ((e = may_load(call, app)) || (e = record_load(call, app, compact)))
 		return e;
 	if ((e = registry_put(registry, package, app)))
 		return record_no_load(call, app, e);
@@ -157,13 +164,15 @@ static enum err load(struct call *call, struct slice package)
 
 	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
 	    (e = trailer_split(&package, &signers)) ||
-	    (e = registry_examine(package, &ceiling, &app)))
+	    (e = registry_examine(package, &signers, &ceiling, &app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
 	e = load_managing(call, package, app, &compact);
 	pthread_mutex_unlock(&call->daemon->managing);
 	if (e)
-		return e == ERR_DENIED ? call_refuse(call, e, slice_of(NULL, 0)) : e;
+		return e == ERR_DENIED || e == ERR_MISMATCH
+			       ? call_refuse(call, e, slice_of(NULL, 0))
+			       : e;
 	log_info("partition %s: loaded %s %s", call->partition->serial, app->id, app->version);
 	cbor_put_bytes(&call->results.bytes, buf_slice(&compact));
 	call->results_n = 1;

@@ -14,6 +14,7 @@ static void execution_cleanup(struct execution *x)
 		app_done(x->app);
 	app_release(x->app);
 	rules_release(x->rules);
+	buf_free(&x->approved);
 	tcb_record_release(x->tcb);
 	run_free(&x->run);
 	secret_wipe(&x->keys, sizeof x->keys);
@@ -65,6 +66,9 @@ static enum err judge_by_policy(struct call *call, const struct order *order, st
 	x->rules = partition_rules(call->partition);
 	if ((e = rules_may_run(x->rules, call->caller.uid, x->app)) ||
 	    (e = rules_may_take(x->rules, order->input.left)))
+		return e;
+	approvals_put(&x->app->approvals, x->rules->says, &x->approved);
+	if ((e = buf_check(&x->approved)))
 		return e;
 	return witnessing_ready(call->daemon, x->rules);
 }
@@ -287,7 +291,7 @@ static enum err fill_leaf(struct call *call, const struct order *order, struct e
 
 	if (e)
 		return e;
-	record_fill_app(x->app, x->epoch, leaf);
+	record_fill_app(x->app, x->epoch, buf_slice(&x->approved), leaf);
 	leaf->nonce = order->nonce;
 	leaf->request = order->request;
 	leaf->reason = slice_text(x->reason);

@@ -19,6 +19,7 @@ struct order {
 struct execution {
 	struct app *app;
 	struct rules *rules; /* the policy that it was judged by */
+	struct buf approved; /* who approved the application under it, as authorities */
 	uint64_t epoch, grant;
 	struct answer_claim claim; /* of its id, if it has one */
 	uint8_t bound[BOUNDS][32]; /* what makes it the request that it is */

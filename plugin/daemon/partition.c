@@ -175,6 +175,7 @@ static enum err read_record(struct partitions *all, struct slice in, struct part
 	    (e = partition_new(all, serial, label, generation, &p)) || (e = take_rest(&in, p)) ||
 	    (version == 2 && (e = take_rules(&in, p))) || (e = cbor_take_end(in)))
 		return e;
+	registry_check(&p->registry, p->rules->says);
 	atomic_store(&p->active, active);
 	*out = STEAL(p);
 	return OK;

@@ -85,12 +85,14 @@ enum err record_fill(struct daemon *daemon, const struct partition *partition,
 	return io_random(leaf->cti, sizeof leaf->cti);
 }
 
-void record_fill_app(const struct app *app, uint64_t epoch, struct leaf *leaf)
+void record_fill_app(const struct app *app, uint64_t epoch, struct slice authorities,
+		     struct leaf *leaf)
 {
 	leaf->subject = slice_text(app->id);
 	leaf->swname = slice_text(app->label);
 	leaf->swversion = slice_text(app->version);
 	leaf->components[0].name = slice_text("image");
+	leaf->components[0].authorities = authorities;
 	memcpy(leaf->components[0].sha256, app->image, SHA256_SIZE);
 	leaf->components[1].name = slice_text("profile");
 	leaf->components[1].version = slice_text(app->purity);

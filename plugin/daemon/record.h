@@ -21,8 +21,10 @@ struct record_caller {
 MUST enum err record_fill(struct daemon *daemon, const struct partition *partition,
 			  const struct record_caller *caller, enum leaf_type type,
 			  struct leaf *leaf);
-/* The application's: subject, name, version, image and profile, and the epoch. */
-void record_fill_app(const struct app *app, uint64_t epoch, struct leaf *leaf);
+/* The application's: subject, name, version, image (with who approved it, as authorities) and profile,
+ * and the epoch. */
+void record_fill_app(const struct app *app, uint64_t epoch, struct slice authorities,
+		     struct leaf *leaf);
 struct audit_tree *record_tree(struct daemon *daemon, const struct partition *partition);
 
 /* One durable record of few claims; @subject may be empty; the words become claim -70019. */

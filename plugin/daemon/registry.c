@@ -1,10 +1,12 @@
 #include "plugin/daemon/registry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/base/cbor.h"
 #include "config/base/io.h"
+#include "config/base/log.h"
 #include "sandbox/manifest.h"
 
 void app_release(struct app *app)
@@ -14,6 +16,7 @@ void app_release(struct app *app)
 	if (app->unpacked)
 		sandbox_image_drop(app->unpacked);
 	buf_free(&app->manifest);
+	approvals_free(&app->approvals);
 	pthread_mutex_destroy(&app->lock);
 	free(app);
 }
@@ -51,8 +54,8 @@ static enum err check_ceiling(const struct manifest *m, const struct registry_ce
 	return OK;
 }
 
-enum err registry_examine(struct slice package, const struct registry_ceiling *ceiling,
-			  struct app **out)
+enum err registry_examine(struct slice package, const struct trailer *signers,
+			  const struct registry_ceiling *ceiling, struct app **out)
 {
 	CLEANUP(app) struct app *app = calloc(1, sizeof *app);
 	CLEANUP(buf) struct buf purity = BUF_INIT;
@@ -65,7 +68,8 @@ enum err registry_examine(struct slice package, const struct registry_ceiling *c
 	app->refs = 1;
 	pthread_mutex_init(&app->lock, NULL);
 	if ((e = package_parse(package, &parsed)) ||
-	    (ceiling && (e = check_ceiling(&parsed.manifest, ceiling))))
+	    (ceiling && (e = check_ceiling(&parsed.manifest, ceiling))) ||
+	    (signers && (e = approvals_init(&app->approvals, signers))))
 		return e;
 	copy_text(app->id, sizeof app->id, parsed.manifest.id);
 	copy_text(app->label, sizeof app->label, parsed.manifest.label);
@@ -90,49 +94,92 @@ enum err registry_examine(struct slice package, const struct registry_ceiling *c
 	return OK;
 }
 
-/* The index: [1, generation, epoch, [package, ...]]. */
+/* The index: [2, generation, epoch, [[package, trailer], ...], newest versions]; version 1 was
+ * [1, generation, epoch, [package, ...]]. */
+#define INDEX_ITEMS 5
+#define INDEX_ITEMS_1 4
+
 static enum err write_index(struct registry *registry, struct app *const *apps, size_t n,
-			    uint64_t epoch)
+			    uint64_t epoch, const struct newest *newest)
 {
 	CLEANUP(buf) struct buf index = BUF_INIT;
 	enum err e;
 
-	cbor_put_array(&index, 4);
-	cbor_put_uint(&index, 1);
+	cbor_put_array(&index, INDEX_ITEMS);
+	cbor_put_uint(&index, 2);
 	cbor_put_uint(&index, registry->generation);
 	cbor_put_uint(&index, epoch);
 	cbor_put_array(&index, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		cbor_put_array(&index, 2);
 		cbor_put_bytes(&index, SLICE(apps[i]->package));
+		cbor_put_bytes(&index, buf_slice(&apps[i]->approvals.raw));
+	}
+	newest_put(newest, &index);
 	if ((e = buf_check(&index)))
 		return e;
 	return state_put(registry->state, STATE_APPLICATIONS, registry->name, buf_slice(&index));
 }
 
-static enum err open_app(struct registry *registry, const uint8_t package[SHA256_SIZE])
+static enum err open_app(struct registry *registry, const uint8_t package[SHA256_SIZE],
+			 struct slice signers)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
-	enum err e = state_get_package(registry->state, package, &raw);
+	struct app **app = &registry->apps[registry->apps_n];
+	struct trailer trailer;
+	enum err e;
 
-	if (e || (e = registry_examine(buf_slice(&raw), NULL, &registry->apps[registry->apps_n])))
+	if ((e = state_get_package(registry->state, package, &raw)) ||
+	    (e = trailer_parse(signers, &trailer)) ||
+	    (e = registry_examine(buf_slice(&raw), &trailer, NULL, app)))
 		return e;
-	registry->apps[registry->apps_n]->group = registry;
+	(*app)->group = registry;
 	registry->apps_n++;
+	return OK;
+}
+
+static enum err take_app(struct registry *registry, struct slice *in, bool signers)
+{
+	uint8_t package[SHA256_SIZE];
+	struct slice trailer = { NULL, 0 };
+	size_t n = 2;
+	enum err e;
+
+	if ((signers && (e = cbor_take_array(in, 2, &n))) || (e = n == 2 ? OK : ERR_FORMAT) ||
+	    (e = cbor_take_fixed(in, package, sizeof package)) ||
+	    (signers && (e = cbor_take_bytes(in, TRAILER_MAX, &trailer))))
+		return e;
+	return open_app(registry, package, trailer);
+}
+
+/* An index of before they were noted knows the versions that are loaded. */
+static enum err guess_newest(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->apps_n; i++) {
+		const struct app *app = registry->apps[i];
+		struct newest more = { 0 };
+		enum err e = newest_with(&registry->newest, app->id, app->version, &more);
+
+		if (e)
+			return e;
+		newest_free(&registry->newest);
+		registry->newest = more;
+	}
 	return OK;
 }
 
 static enum err read_index(struct registry *registry, struct slice in)
 {
 	uint64_t version, generation;
-	uint8_t package[SHA256_SIZE];
-	size_t n;
+	size_t items, n;
 	enum err e;
 
-	if ((e = cbor_take_array(&in, 4, &n)) || (e = cbor_take_uint(&in, &version)) ||
-	    (e = cbor_take_uint(&in, &generation)) || (e = cbor_take_uint(&in, &registry->epoch)) ||
+	if ((e = cbor_take_array(&in, INDEX_ITEMS, &items)) ||
+	    (e = cbor_take_uint(&in, &version)) || (e = cbor_take_uint(&in, &generation)) ||
+	    (e = cbor_take_uint(&in, &registry->epoch)) ||
 	    (e = cbor_take_array(&in, REGISTRY_APPS_MAX, &n)))
 		return e;
-	if (version != 1)
+	if (!(version == 2 && items == INDEX_ITEMS) && !(version == 1 && items == INDEX_ITEMS_1))
 		return failed(ERR_FORMAT, "an index of version %llu", (unsigned long long)version);
 	/* An earlier generation's applications went with it; its epochs are not used again. */
 	if (generation != registry->generation) {
@@ -140,9 +187,10 @@ static enum err read_index(struct registry *registry, struct slice in)
 		return OK;
 	}
 	for (size_t i = 0; i < n; i++)
-		if ((e = cbor_take_fixed(&in, package, sizeof package)) ||
-		    (e = open_app(registry, package)))
+		if ((e = take_app(registry, &in, version == 2)))
 			return e;
+	if ((e = version == 2 ? newest_take(&in, &registry->newest) : guess_newest(registry)))
+		return e;
 	return cbor_take_end(in);
 }
 
@@ -169,6 +217,7 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < registry->apps_n; i++)
 		app_release(registry->apps[i]);
 	registry->apps_n = 0;
+	newest_free(&registry->newest);
 }
 
 static size_t find(struct app *const *apps, size_t n, struct slice id)
@@ -215,12 +264,14 @@ static void drain(struct app *app)
 }
 
 /* Writes the next state of the index, and when that is durable makes it the present one. The old
- * applications lose one reference each. Under changing. */
-static enum err replace(struct registry *registry, struct app **next, size_t n)
+ * applications lose one reference each; @newest (NULL: as it was) is taken over. Under changing. */
+static enum err replace(struct registry *registry, struct app **next, size_t n,
+			struct newest *newest)
 {
 	struct app *old[REGISTRY_APPS_MAX];
 	size_t old_n = registry->apps_n;
-	enum err e = write_index(registry, next, n, registry->epoch + 1);
+	enum err e = write_index(registry, next, n, registry->epoch + 1,
+				 newest ? newest : &registry->newest);
 
 	if (e)
 		return e;
@@ -236,12 +287,18 @@ static enum err replace(struct registry *registry, struct app **next, size_t n)
 	pthread_mutex_unlock(&registry->lock);
 	for (size_t i = 0; i < old_n; i++)
 		app_release(old[i]);
+	if (newest) {
+		newest_free(&registry->newest);
+		registry->newest = *newest;
+		*newest = (struct newest){ 0 };
+	}
 	return OK;
 }
 
 static enum err put_changing(struct registry *registry, struct slice package, struct app *app)
 {
 	struct app *next[REGISTRY_APPS_MAX + 1];
+	CLEANUP(newest) struct newest newest = { 0 };
 	uint8_t sha256[SHA256_SIZE];
 	size_t n = registry->apps_n, at;
 	enum err e;
@@ -255,9 +312,10 @@ static enum err put_changing(struct registry *registry, struct slice package, st
 		return failed(ERR_LIMIT, "a partition has at most %d applications",
 			      REGISTRY_APPS_MAX);
 	if ((e = check_quota(registry, next, n)) ||
+	    (e = newest_with(&registry->newest, app->id, app->version, &newest)) ||
 	    (e = state_put_package(registry->state, package, sha256)))
 		return e;
-	return replace(registry, next, n);
+	return replace(registry, next, n, &newest);
 }
 
 enum err registry_put(struct registry *registry, struct slice package, struct app *app)
@@ -278,7 +336,7 @@ static enum err remove_changing(struct registry *registry, struct slice id)
 		return failed(ERR_NOT_FOUND, "no such application");
 	memcpy(next, registry->apps, n * sizeof *next);
 	next[at] = next[n - 1];
-	return replace(registry, next, n - 1);
+	return replace(registry, next, n - 1, NULL);
 }
 
 enum err registry_remove(struct registry *registry, struct slice id)
@@ -289,13 +347,32 @@ enum err registry_remove(struct registry *registry, struct slice id)
 	return e;
 }
 
+void registry_newest(struct registry *registry, const char *id, char version[APP_VERSION])
+{
+	pthread_mutex_lock(&registry->changing);
+	snprintf(version, APP_VERSION, "%s", newest_of(&registry->newest, id));
+	pthread_mutex_unlock(&registry->changing);
+}
+
+void registry_check(struct registry *registry, const struct partition_policy *says)
+{
+	pthread_mutex_lock(&registry->changing);
+	for (size_t i = 0; i < registry->apps_n; i++) {
+		struct app *app = registry->apps[i];
+
+		if (approvals_check(&app->approvals, app->package, says))
+			log_warning("%s %s: %s", app->id, app->version, err_reason());
+	}
+	pthread_mutex_unlock(&registry->changing);
+}
+
 enum err registry_raise(struct registry *registry)
 {
 	struct app *same[REGISTRY_APPS_MAX];
 
 	pthread_mutex_lock(&registry->changing);
 	memcpy(same, registry->apps, sizeof same);
-	enum err e = replace(registry, same, registry->apps_n);
+	enum err e = replace(registry, same, registry->apps_n, NULL);
 	pthread_mutex_unlock(&registry->changing);
 	return e;
 }

@@ -1,7 +1,8 @@
 /* registry.h - the applications of one partition: content-addressed packages, and an index.
  *
  * The index is a record (state.h) with the epoch, which any load or removal raises; packages are
- * verified when loaded, when the daemon starts, and again before the launcher unpacks one. Safe from
+ * verified when loaded, when the daemon starts, and again before the launcher unpacks one. Signatures are
+ * kept in the index, and checked when a policy is about to be in force (approvals.h). Safe from
  * any thread; an application that was taken stays whole until it is released, also when it was
  * removed or replaced meanwhile.
  */
@@ -11,6 +12,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "plugin/daemon/approvals.h"
+#include "plugin/daemon/newest.h"
 #include "plugin/daemon/state.h"
 #include "plugin/wire.h"
 #include "sandbox/sandbox.h"
@@ -22,7 +25,8 @@
 
 struct app {
 	atomic_uint refs;
-	char id[65], label[65], version[33];
+	char id[APP_ID], label[65], version[APP_VERSION];
+	struct approvals approvals;
 	uint8_t package[SHA256_SIZE]; /* names the file */
 	uint64_t package_n;           /* its bytes */
 	uint8_t image[SHA256_SIZE], profile[SHA256_SIZE], measurement[SHA256_SIZE];
@@ -49,6 +53,7 @@ struct registry {
 	uint64_t epoch;
 	struct app *apps[REGISTRY_APPS_MAX];
 	size_t apps_n;
+	struct newest newest; /* only changing guards it */
 };
 
 /* What a package may ask for at most. */
@@ -62,15 +67,22 @@ MUST enum err registry_open(struct registry *registry, struct state *state, stru
 			    uint64_t generation);
 void registry_close(struct registry *registry);
 
-/* Checks and measures a package, into an application of its own that is in no registry yet.
- * ERR_FORMAT, ERR_RANGE: the package is not as it should be, or asks for too much. */
-MUST enum err registry_examine(struct slice package, const struct registry_ceiling *ceiling,
-			       struct app **out);
+/* Checks and measures a package, into an application of its own that is in no registry yet; @signers
+ * (NULL: nobody) are kept with it, unchecked. ERR_FORMAT, ERR_RANGE: the package is not as it should be,
+ * or asks for too much. */
+MUST enum err registry_examine(struct slice package, const struct trailer *signers,
+			       const struct registry_ceiling *ceiling, struct app **out);
 /* Puts @app, of this package, into the registry, durably; one of the same id is replaced. ERR_LIMIT:
- * too many, or over the quota. */
+ * too many, now or ever in this generation, or over the quota. */
 MUST enum err registry_put(struct registry *registry, struct slice package, struct app *app);
 /* ERR_NOT_FOUND when there is none. */
 MUST enum err registry_remove(struct registry *registry, struct slice id);
+
+/* The newest version of an application that this generation loaded; "": none. */
+void registry_newest(struct registry *registry, const char *id, char version[APP_VERSION]);
+/* Checks the signatures of all applications by those whom the policy lists: before it is in force. One
+ * that does not hold does not count, and is told the operator. */
+void registry_check(struct registry *registry, const struct partition_policy *says);
 
 /* Raises the epoch, durably, with the same applications: what waits for its input under the one before
  * gets none. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/seal.h"
+#include "config/base/version.h"
 
 void rules_release(struct rules *rules)
 {
@@ -73,18 +74,34 @@ enum err rules_new(struct slice text, struct slice auditor, uint64_t number, int
 	return OK;
 }
 
-bool rules_revoked(const struct rules *rules, const uint8_t measurement[SHA256_SIZE])
+/* What holds for loading and running alike. */
+static enum err check_package(const struct rules *rules, const struct app *app)
 {
-	const struct config_list *revoked = &rules->says->revoked;
-	char hex[2 * SHA256_SIZE + 1];
+	size_t have = approvals_count(&app->approvals, rules->says);
+	uint64_t need = rules->says->packages_approvals;
+	const uint8_t *revoked = approvals_revoked(&app->approvals, rules->says);
+	char hex[2 * SHA256_SIZE + 1] = "";
 
-	if (!revoked->n)
-		return false;
-	hex_put(hex, measurement, SHA256_SIZE);
-	for (size_t i = 0; i < revoked->n; i++)
-		if (!strcmp(revoked->items[i], hex))
-			return true;
-	return false;
+	if (policy_lists(&rules->says->revoked, app->measurement))
+		return failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version);
+	if (have >= need)
+		return OK;
+	if (revoked)
+		hex_put(hex, revoked, SHA256_SIZE);
+	return failed(ERR_DENIED, "%s %s has %zu of %llu approvals that the policy asks for%s%s%s",
+		      app->id, app->version, have, (unsigned long long)need,
+		      revoked ? "; signer " : "", hex, revoked ? " is revoked" : "");
+}
+
+enum err rules_may_load(const struct rules *rules, const struct app *app, const char *newest)
+{
+	enum err e = check_package(rules, app);
+
+	if (e || rules->says->packages_rollback == ROLLBACK_ALLOWED ||
+	    version_is_least(slice_text(app->version), slice_text(newest)))
+		return e;
+	return failed(ERR_DENIED, "%s %s is older than %s, which was loaded before", app->id,
+		      app->version, newest);
 }
 
 static bool names(const struct config_list *list, const char *name)
@@ -105,8 +122,10 @@ static bool has_user(const struct config_users *list, uid_t uid)
 
 enum err rules_may_run(const struct rules *rules, uid_t uid, const struct app *app)
 {
-	if (rules_revoked(rules, app->measurement))
-		return failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version);
+	enum err e = check_package(rules, app);
+
+	if (e)
+		return e;
 	if (!names(&rules->says->execute_applications, app->id))
 		return failed(ERR_DENIED, "the policy does not let %s run", app->id);
 	if (!has_user(&rules->says->execute_users, uid))

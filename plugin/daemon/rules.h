@@ -30,9 +30,11 @@ struct rules *rules_hold(struct rules *rules);
 void rules_release(struct rules *rules); /* NULL is allowed */
 void rules_cleanup(struct rules **rules);
 
+/* ERR_DENIED, with words, when an application may not be loaded: it is revoked, too few approved it, or
+ * it is older than @newest ("": none was loaded before). */
+MUST enum err rules_may_load(const struct rules *rules, const struct app *app, const char *newest);
 /* ERR_DENIED, with words, when that user's processes may not run this application. */
 MUST enum err rules_may_run(const struct rules *rules, uid_t uid, const struct app *app);
-bool rules_revoked(const struct rules *rules, const uint8_t measurement[SHA256_SIZE]);
 /* ERR_RANGE when an input is too long. */
 MUST enum err rules_may_take(const struct rules *rules, size_t input);
 

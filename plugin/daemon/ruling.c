@@ -37,23 +37,33 @@ static enum err record_no_change(struct call *call, enum err e)
 	return failed(e, "%s", reason);
 }
 
-/* One record for each measurement that the one policy revokes and the other does not. */
-static enum err record_revoked(struct call *call, const struct rules *in, const struct rules *out,
-			       const char *words)
+/* One record for each digest that is on the one list and not on the other. */
+static enum err record_listed(struct call *call, const struct config_list *in,
+			      const struct config_list *out, const char *what, const char *words)
 {
-	for (size_t i = 0; i < in->says->revoked.n; i++) {
-		const char *hex = in->says->revoked.items[i];
-		uint8_t measurement[SHA256_SIZE];
-		enum err e = hex_take(hex, measurement, sizeof measurement);
+	for (size_t i = 0; i < in->n; i++) {
+		uint8_t digest[SHA256_SIZE];
+		enum err e = hex_take(in->items[i], digest, sizeof digest);
 
-		if (!e && !rules_revoked(out, measurement))
+		if (!e && !policy_lists(out, digest))
 			e = record_write(call->daemon, call->partition, &call->caller,
-					 LEAF_MANAGEMENT, slice_of(NULL, 0),
-					 "the package of measurement %s %s", hex, words);
+					 LEAF_MANAGEMENT, slice_of(NULL, 0), "%s %s %s", what,
+					 in->items[i], words);
 		if (e)
 			return e;
 	}
 	return OK;
+}
+
+static enum err record_revoked(struct call *call, const struct rules *in, const struct rules *out,
+			       const char *words)
+{
+	enum err e = record_listed(call, &in->says->revoked, &out->says->revoked,
+				   "the package of measurement", words);
+
+	return e ? e
+		 : record_listed(call, &in->says->packages_revoked_signers,
+				 &out->says->packages_revoked_signers, "the signer", words);
 }
 
 /* Record and change can't be one step. The record comes first, so nothing runs under a policy that
@@ -68,6 +78,7 @@ static enum err set_managing(struct call *call, struct slice text, struct slice 
 			   &new)) ||
 	    (e = record_change(call, new)))
 		return e;
+	registry_check(registry, new->says);
 	if ((e = partition_set_rules(&call->daemon->partitions, call->partition, new)))
 		return record_no_change(call, e);
 	if ((e = registry_raise(registry)) || (e = record_revoked(call, new, old, "is revoked")) ||

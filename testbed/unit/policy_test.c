@@ -6,13 +6,22 @@
 #include <string.h>
 
 #define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static const uint8_t *digest(const char *hex)
+{
+	static uint8_t bytes[SHA256_SIZE];
+
+	ck_assert_ok(hex_take(hex, bytes, sizeof bytes));
+	return bytes;
+}
 
 static const struct {
 	const char *text, *reason;
 } refused[] = {
 	{ "kept: sealed\n",
-	  "p:1: one of the settings keep, sealed, execute, limits, witness, revoked "
-	  "expected, found \"kept\"" },
+	  "p:1: one of the settings keep, sealed, execute, limits, witness, packages, "
+	  "revoked expected, found \"kept\"" },
 	{ "keep: everything\n", "p:1: keep: nothing or sealed expected, found \"everything\"" },
 	{ "limits: {memory_bytes: 1}\n",
 	  "p:1: limits: one of the settings input_bytes, output_bytes, wall_ms expected, "
@@ -28,6 +37,19 @@ static const struct {
 	{ "revoked: [" DIGEST "0]\n",
 	  "p:1: revoked: 64 hexadecimal digits in lower case "
 	  "expected, found \"00112233445566778899aabbccddeeff00112233...\"" },
+	{ "packages: {signers: [" DIGEST "]}\n",
+	  "p:1: packages.approvals: 1 or more expected, because of signers" },
+	{ "packages:\n  approvals: 2\n  signers: [" DIGEST "]\n",
+	  "p:3: packages.signers: as many signers as approvals expected" },
+	{ "packages: {approvals: 1}\n",
+	  "p:1: packages.signers: as many signers as approvals expected" },
+	{ "packages: {approvals: 17}\n",
+	  "p:1: packages.approvals: a whole number from 0 to 16 expected, found \"17\"" },
+	{ "packages: {rollback: no}\n",
+	  "p:1: packages.rollback: allowed or refused expected, found \"no\"" },
+	{ "packages: {revoked_signers: [abc]}\n",
+	  "p:1: packages.revoked_signers: 64 hexadecimal digits in lower case expected, found "
+	  "\"abc\"" },
 	{ "execute: {applications: [\"\"]}\n",
 	  "p:1: execute.applications: a text of 1 to 64 bytes expected, found \"\"" },
 	{ "execute: {per_minute: -1}\n", "p:1: execute.per_minute: a whole number from 0 to "
@@ -65,6 +87,8 @@ START_TEST(policy_is_read_whole_and_shown_as_it_reads)
 			   "execute: {applications: [screen, screen-awk], users: [1000], "
 			   "per_minute: 60}\n"
 			   "limits: {input_bytes: 4096}\n"
+			   "packages: {signers: [" DIGEST ", " OTHER "], approvals: 2, "
+			   "revoked_signers: [" OTHER "], rollback: refused}\n"
 			   "revoked: [" DIGEST "]\n";
 
 	ck_assert_ok(partition_policy_parse(slice_text(text), "p", &policy));
@@ -75,6 +99,11 @@ START_TEST(policy_is_read_whole_and_shown_as_it_reads)
 	ck_assert_uint_eq(policy->execute_users.ids[0], 1000);
 	ck_assert_uint_eq(policy->limits_input_bytes, 4096);
 	ck_assert_str_eq(policy->revoked.items[0], DIGEST);
+	ck_assert_uint_eq(policy->packages_approvals, 2);
+	ck_assert_int_eq(policy->packages_rollback, ROLLBACK_REFUSED);
+	ck_assert(policy_lists(&policy->packages_signers, digest(OTHER)));
+	ck_assert(policy_lists(&policy->packages_revoked_signers, digest(OTHER)));
+	ck_assert(!policy_lists(&policy->packages_revoked_signers, digest(DIGEST)));
 	partition_policy_show(policy, false, &shown);
 	ck_assert_ok(partition_policy_parse(buf_slice(&shown), "q", &again));
 	partition_policy_show(again, false, &twice);

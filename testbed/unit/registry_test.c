@@ -1,6 +1,7 @@
 /* registry_test.c - applications of a partition on disk: kept, replaced, removed, changed. */
 #include <sys/stat.h>
 
+#include "testbed/unit/developer.h"
 #include "testbed/unit/statedir.h"
 
 #define SERIAL "0123456789abcdef"
@@ -38,7 +39,7 @@ static enum err put(const char *id, const char *version)
 	CLEANUP(app) struct app *app = NULL;
 
 	statedir_package(id, version, &package);
-	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &app));
+	ck_assert_ok(registry_examine(buf_slice(&package), NULL, NULL, &app));
 	return registry_put(&registry, buf_slice(&package), app);
 }
 
@@ -88,7 +89,7 @@ static enum err put_large(const char *id)
 	manifest.argv[1] = slice_text(text);
 	manifest.argc = 2;
 	ck_assert_ok(package_build(&manifest, &entry, 1, &package));
-	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &app));
+	ck_assert_ok(registry_examine(buf_slice(&package), NULL, NULL, &app));
 	return registry_put(&registry, buf_slice(&package), app);
 }
 
@@ -131,6 +132,117 @@ START_TEST(registry_survives_a_restart)
 	ck_assert_str_eq(version, "1.2");
 	ck_assert_ok(get("other", NULL));
 	ck_assert_uint_eq(registry_epoch(&registry), 2);
+}
+END_TEST
+
+/* Under a policy that lists this developer. */
+static size_t approvals_of(const struct app *app, const struct developer *d)
+{
+	CLEANUP(partition_policy) struct partition_policy *policy = NULL;
+	char text[128];
+
+	snprintf(text, sizeof text, "packages: {signers: [%s], approvals: 1}", d->name);
+	ck_assert_ok(partition_policy_parse(slice_text(text), "policy", &policy));
+	ck_assert_uint_eq(approvals_count(&app->approvals, policy), 0);
+	registry_check(&registry, policy);
+	return approvals_count(&app->approvals, policy);
+}
+
+START_TEST(signatures_survive_a_restart_and_are_checked_again)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT;
+	CLEANUP(app) struct app *app = NULL, *again = NULL;
+	struct trailer trailer = { .n = 0 };
+	struct developer d;
+
+	developer_make(&d);
+	statedir_package("screen", "1.2", &package);
+	developer_sign(&d, buf_slice(&package), &trailer);
+	ck_assert_ok(registry_examine(buf_slice(&package), &trailer, NULL, &app));
+	ck_assert_ok(registry_put(&registry, buf_slice(&package), app));
+	ck_assert_uint_eq(approvals_of(app, &d), 1);
+	restart(1);
+	ck_assert_ok(registry_get(&registry, slice_text("screen"), &again, NULL));
+	ck_assert_uint_eq(approvals_of(again, &d), 1);
+	developer_free(&d);
+}
+END_TEST
+
+static void assert_newest(const char *id, const char *wanted)
+{
+	char version[APP_VERSION];
+
+	registry_newest(&registry, id, version);
+	ck_assert_str_eq(version, wanted);
+}
+
+START_TEST(newest_version_is_remembered_over_removals_and_restarts)
+{
+	assert_newest("screen", "");
+	ck_assert_ok(put("screen", "1.9"));
+	ck_assert_ok(put("screen", "1.10"));
+	ck_assert_ok(put("screen", "1.2"));
+	ck_assert_ok(put("other", "3"));
+	assert_newest("screen", "1.10");
+	ck_assert_ok(registry_remove(&registry, slice_text("screen")));
+	restart(1);
+	assert_newest("screen", "1.10");
+	assert_newest("other", "3");
+	assert_newest("another", "");
+	restart(2);
+	assert_newest("screen", "");
+}
+END_TEST
+
+/* As a daemon wrote it that knew of no signatures. */
+START_TEST(index_of_before_signatures_is_read)
+{
+	CLEANUP(buf) struct buf package = BUF_INIT, index = BUF_INIT;
+	uint8_t sha256[SHA256_SIZE];
+	char version[33];
+
+	statedir_package("screen", "1.2", &package);
+	ck_assert_ok(state_put_package(state, buf_slice(&package), sha256));
+	cbor_put_array(&index, 4);
+	cbor_put_uint(&index, 1);
+	cbor_put_uint(&index, 1);
+	cbor_put_uint(&index, 7);
+	cbor_put_array(&index, 1);
+	cbor_put_bytes(&index, SLICE(sha256));
+	ck_assert_ok(state_put(state, STATE_APPLICATIONS, RECORD, buf_slice(&index)));
+	restart(1);
+	ck_assert_ok(get("screen", version));
+	ck_assert_str_eq(version, "1.2");
+	ck_assert_uint_eq(registry_epoch(&registry), 7);
+	assert_newest("screen", "1.2");
+	ck_assert_ok(put("other", "2"));
+	restart(1);
+	assert_newest("screen", "1.2");
+}
+END_TEST
+
+START_TEST(applications_that_are_remembered_are_bounded)
+{
+	struct newest all = { 0 };
+	char id[16];
+
+	for (unsigned i = 0; i <= NEWEST_MAX; i++) {
+		struct newest more = { 0 };
+
+		snprintf(id, sizeof id, "app-%u", i);
+		enum err e = newest_with(&all, id, "1", &more);
+		ck_assert_int_eq(e, i < NEWEST_MAX ? OK : ERR_LIMIT);
+		if (e)
+			break;
+		newest_free(&all);
+		all = more;
+	}
+	struct newest more = { 0 };
+	ck_assert_ok(newest_with(&all, "app-7", "2", &more));
+	ck_assert_str_eq(newest_of(&more, "app-7"), "2");
+	ck_assert_str_eq(newest_of(&all, "app-7"), "1");
+	newest_free(&all);
+	newest_free(&more);
 }
 END_TEST
 
@@ -246,9 +358,9 @@ START_TEST(cut_or_changed_package_is_refused)
 
 	statedir_package("screen", "1", &package);
 	struct slice cut = slice_of(package.data, package.len - 1);
-	ck_assert_err(registry_examine(cut, NULL, &app), ERR_FORMAT);
+	ck_assert_err(registry_examine(cut, NULL, NULL, &app), ERR_FORMAT);
 	package.data[package.len - 1] ^= 1;
-	ck_assert_err(registry_examine(buf_slice(&package), NULL, &app), ERR_FORMAT);
+	ck_assert_err(registry_examine(buf_slice(&package), NULL, NULL, &app), ERR_FORMAT);
 }
 END_TEST
 
@@ -259,10 +371,10 @@ START_TEST(package_that_asks_for_too_much_is_refused)
 	CLEANUP(app) struct app *app = NULL;
 
 	statedir_package("screen", "1", &package);
-	ck_assert_err(registry_examine(buf_slice(&package), &low, &app), ERR_RANGE);
+	ck_assert_err(registry_examine(buf_slice(&package), NULL, &low, &app), ERR_RANGE);
 	low.memory_bytes = UINT64_MAX;
 	low.output_bytes = UINT64_MAX;
-	ck_assert_ok(registry_examine(buf_slice(&package), &low, &app));
+	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &low, &app));
 }
 END_TEST
 
@@ -305,6 +417,10 @@ static void add(TCase *t)
 	tcase_add_test(t, packages_are_within_the_quota_of_their_partition);
 	tcase_add_test(t, many_large_manifests_are_listed_page_by_page);
 	tcase_add_test(t, registry_survives_a_restart);
+	tcase_add_test(t, signatures_survive_a_restart_and_are_checked_again);
+	tcase_add_test(t, newest_version_is_remembered_over_removals_and_restarts);
+	tcase_add_test(t, index_of_before_signatures_is_read);
+	tcase_add_test(t, applications_that_are_remembered_are_bounded);
 	tcase_add_test(t, every_change_raises_the_epoch);
 	tcase_add_test(t, same_id_replaces);
 	tcase_add_test(t, removed_application_is_gone_but_whole_for_its_user);
