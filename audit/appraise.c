@@ -122,6 +122,36 @@ static enum err rule_application_least_version(struct appraiser *a)
 		     (int)version.left, (const char *)version.p, least);
 }
 
+static enum err rule_application_signers(struct appraiser *a)
+{
+	const struct config_list *list = &a->policy->application_signers;
+	const struct leaf_component *image = leaf_component(a->leaf, "image");
+	struct slice left = image ? image->authorities : slice_of(NULL, 0);
+	uint64_t found = 0, others = 0, need = a->policy->application_approvals;
+	char hex[2 * SHA256_SIZE + 1];
+
+	if (!list->n)
+		return OK;
+	for (const uint8_t *signer; (signer = leaf_next_authority(&left));) {
+		hex_put(hex, signer, SHA256_SIZE);
+		if (in_list(list, slice_text(hex)))
+			found++;
+		else
+			others++;
+	}
+	return judge(a, found >= need,
+		     "approved by %llu of those listed, least %llu, and by %llu others",
+		     (unsigned long long)found, (unsigned long long)need,
+		     (unsigned long long)others);
+}
+
+/* Only says more of the rule above. */
+static enum err rule_application_approvals(struct appraiser *a)
+{
+	(void)a;
+	return OK;
+}
+
 static enum err rule_application_purity(struct appraiser *a)
 {
 	const struct leaf_component *profile = leaf_component(a->leaf, "profile");

@@ -1,4 +1,6 @@
 /* A policy from a proof that one trusts. */
+#include <stdio.h>
+
 #include "audit/appraise.h"
 #include "audit/leaf_text.h"
 #include "audit/profile.h"
@@ -74,6 +76,22 @@ static enum err learn_ways(struct appraisal *to, const struct leaf *leaf)
 	return e;
 }
 
+static enum err learn_signers(struct appraisal *to, const struct leaf *leaf)
+{
+	const struct leaf_component *image = leaf_component(leaf, "image");
+	struct slice left = image ? image->authorities : slice_of(NULL, 0);
+	char count[16];
+	unsigned n = 0;
+
+	for (const uint8_t *signer; (signer = leaf_next_authority(&left)); n++) {
+		enum err e = learn_digest(to, "application.signers", signer);
+		if (e)
+			return e;
+	}
+	snprintf(count, sizeof count, "%u", n);
+	return n ? appraisal_put(to, "application.approvals", count) : OK;
+}
+
 enum err appraise_learn(const struct appraise_evidence *evidence, struct appraisal **out)
 {
 	CLEANUP(appraisal) struct appraisal *to = NULL;
@@ -85,7 +103,8 @@ enum err appraise_learn(const struct appraise_evidence *evidence, struct apprais
 	    (e = learn(to, "origin", leaf->origin)) ||
 	    (e = learn(to, "partition", leaf->partition_serial)) ||
 	    (e = learn_digest(to, "application.measurements", measurement)) ||
-	    (e = learn_purity(to, leaf)) || (e = learn_parts(to, evidence->tcb)) ||
+	    (e = learn_signers(to, leaf)) || (e = learn_purity(to, leaf)) ||
+	    (e = learn_parts(to, evidence->tcb)) ||
 	    (e = learn(to, "hsm.manufacturers", leaf->hsm.manufacturer)) ||
 	    (e = learn(to, "hsm.models", leaf->hsm.model)) ||
 	    (e = learn(to, "hsm.firmware", leaf->hsm.firmware)) || (e = learn_ways(to, leaf)))

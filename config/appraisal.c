@@ -25,6 +25,11 @@ static bool sound(const void *values, struct fault *fault)
 	else if (!a->application_purity && a->application_may_need.n)
 		*fault = (struct fault){ "application.purity", "pure expected, because of may_need",
 					 "application.may_need" };
+	else if (a->application_approvals > 1 &&
+		 a->application_approvals > a->application_signers.n)
+		*fault = (struct fault){ "application.signers",
+					 "as many signers as approvals expected",
+					 "application.approvals" };
 	else
 		return true;
 	return false;

@@ -46,6 +46,15 @@ const char *parts_group(struct slice name)
 	return i < GROUPS_N ? groups[i].group : "others";
 }
 
+static void print_approvals(struct slice authorities, struct buf *out)
+{
+	for (const uint8_t *signer; (signer = leaf_next_authority(&authorities));) {
+		buf_put_text(out, "      approved by ");
+		buf_put_hex(out, slice_of(signer, SHA256_SIZE));
+		buf_put_text(out, "\n");
+	}
+}
+
 void parts_print(const struct leaf *leaf, parts_mark *mark, void *context, struct buf *out)
 {
 	const char *heading = "";
@@ -72,6 +81,7 @@ void parts_print(const struct leaf *leaf, parts_mark *mark, void *context, struc
 			if (words)
 				buf_printf(out, "  %s", words);
 			buf_put_text(out, "\n");
+			print_approvals(part->authorities, out);
 		}
 }
 

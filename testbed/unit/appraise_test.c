@@ -8,12 +8,13 @@
 #include "sandbox/manifest.h"
 
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define C64 "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 #define B64 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static struct leaf *leaf, *tcb;
 static struct appraise_evidence evidence;
 static struct manifest manifest;
-static struct buf profile = BUF_INIT;
+static struct buf profile = BUF_INIT, approved = BUF_INIT; /* by A64 and B64 */
 
 /* The leaf is about @manifest, whose bytes are at hand. */
 static void set_profile(void)
@@ -26,6 +27,12 @@ static void set_profile(void)
 
 static void set_up(void)
 {
+	uint8_t signer[SHA256_SIZE];
+
+	memset(signer, 0xaa, sizeof signer);
+	leaf_put_authority(&approved, signer);
+	memset(signer, 0xbb, sizeof signer);
+	leaf_put_authority(&approved, signer);
 	leaf = calloc(1, sizeof *leaf);
 	tcb = calloc(1, sizeof *tcb);
 	leaf->type = LEAF_EXECUTION;
@@ -37,6 +44,7 @@ static void set_up(void)
 	leaf->components_n = 2;
 	leaf->components[0].name = slice_text("image");
 	leaf->components[1].name = slice_text("profile");
+	leaf->components[0].authorities = buf_slice(&approved);
 	memset(leaf->components[0].sha256, 0x11, 32);
 	leaf->components[1].version = slice_text("pure but for clock, random");
 	leaf->has_hsm = true;
@@ -73,6 +81,7 @@ static void tear_down(void)
 	free(leaf);
 	free(tcb);
 	buf_free(&profile);
+	buf_free(&approved);
 }
 
 /* Reads the policy, appraises, and gives the outcome; the number of rules in @rules. */
@@ -118,6 +127,11 @@ static const struct {
 	  "60 seconds old, at most 59" },
 	{ "time: { source: synchronised }", "fresh: { nonce: required }", "none was given" },
 	{ "time: { error_ms: 9 }", "time: { error_ms: 8 }", "9000 us" },
+	{ "application: { signers: [" A64 "] }", "application: { signers: [" C64 "] }",
+	  "approved by 0 of those listed, least 1, and by 2 others" },
+	{ "application: { signers: [" B64 ", " C64 ", " A64 "], approvals: 2 }",
+	  "application: { signers: [" B64 ", " C64 "], approvals: 2 }",
+	  "approved by 1 of those listed, least 2, and by 1 others" },
 	{ "application: { purity: pure, may_need: [random, clock] }",
 	  "application: { purity: pure, may_need: [clock] }",
 	  "pure but for clock, random, and it may not need random" },
@@ -178,6 +192,7 @@ START_TEST(a_claim_that_is_absent_meets_no_rule)
 		"caller: { roles: [user] }",
 		"caller: { proofs: [role key] }",
 		"application: { measurements: [" A64 "] }",
+		"application: { signers: [" A64 "] }",
 		"platform: { parts: ['kernel:version=" B64 "'] }",
 		"failures: refused",
 		"application: { purity: pure }",
@@ -335,6 +350,23 @@ START_TEST(a_good_part_does_not_speak_for_another_of_its_name)
 }
 END_TEST
 
+START_TEST(a_learned_policy_wants_as_many_approvals_as_there_were)
+{
+	CLEANUP(appraisal) struct appraisal *learned = NULL;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+
+	ck_assert_ok(appraise_learn(&evidence, &learned));
+	ck_assert_uint_eq(learned->application_signers.n, 2);
+	ck_assert_str_eq(learned->application_signers.items[1], B64);
+	ck_assert_uint_eq(learned->application_approvals, 2);
+	appraisal_show(learned, false, &text);
+	ck_assert_ok(outcome(buf_text(&text), NULL));
+	leaf->components[0].authorities.left /= 2;
+	ck_assert_err(outcome(buf_text(&text), NULL), ERR_MISMATCH);
+	ck_assert_ptr_nonnull(strstr(err_reason(), "application.signers: approved by 1 of"));
+}
+END_TEST
+
 START_TEST(a_record_without_a_version_has_not_the_least_one)
 {
 	leaf->swversion = slice_of(NULL, 0);
@@ -371,6 +403,9 @@ static const struct {
 	{ "a part without a name", "platform: { parts: ['=" A64 "'] }", "NAME=" },
 	{ "a part without a digest", "platform: { parts: ['kernel:version'] }", "NAME=" },
 	{ "exceptions to no rule", "confinement: { may_lack: [mdwe] }", "because of may_lack" },
+	{ "more approvals than signers", "application: { signers: [" A64 "], approvals: 2 }",
+	  "as many signers" },
+	{ "approvals by nobody", "application: { approvals: 2 }", "as many signers" },
 	{ "needs of what need not be pure", "application: { may_need: [clock] }",
 	  "because of may_need" },
 };
@@ -405,6 +440,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_good_part_does_not_speak_for_another_of_its_name);
 	tcase_add_test(t, a_record_without_a_version_has_not_the_least_one);
 	tcase_add_test(t, a_learned_policy_accepts_its_own_proof_and_no_other);
+	tcase_add_test(t, a_learned_policy_wants_as_many_approvals_as_there_were);
 	tcase_add_table(t, a_policy_that_says_nothing_clear_is_refused, refused);
 }
 
