@@ -15,21 +15,22 @@ static const struct setting settings[] = {
 
 /* Neither signers who need not sign, nor more approvals than there are signers. A list of signers that
  * are revoked may well leave too few: then nothing is approved. */
-static bool packages_sound(const struct partition_policy *policy, struct fault *fault)
+static bool packages_sound(const struct partition_policy *p, struct fault *fault)
 {
-	if (policy->packages_signers.n && !policy->packages_approvals) {
+	if (p->packages_signers.n && !p->packages_approvals)
 		*fault = (struct fault){ "packages.approvals",
 					 "1 or more expected, because of signers",
 					 "packages.signers" };
-		return false;
-	}
-	if (policy->packages_approvals > policy->packages_signers.n) {
+	else if (p->packages_approvals > p->packages_signers.n)
 		*fault =
 			(struct fault){ "packages.signers", "as many signers as approvals expected",
 					"packages.approvals" };
-		return false;
-	}
-	return true;
+	else if (p->packages_revoked_signers.n && !p->packages_signers.n)
+		*fault = (struct fault){ "packages.signers", "expected, because of revoked_signers",
+					 "packages.revoked_signers" };
+	else
+		return true;
+	return false;
 }
 
 /* A setting that would do nothing is a mistake of whoever wrote it. */

@@ -43,6 +43,8 @@ static const struct {
 	  "p:3: packages.signers: as many signers as approvals expected" },
 	{ "packages: {approvals: 1}\n",
 	  "p:1: packages.signers: as many signers as approvals expected" },
+	{ "packages: {revoked_signers: [" DIGEST "]}\n",
+	  "p:1: packages.signers: expected, because of revoked_signers" },
 	{ "packages: {approvals: 17}\n",
 	  "p:1: packages.approvals: a whole number from 0 to 16 expected, found \"17\"" },
 	{ "packages: {rollback: no}\n",
