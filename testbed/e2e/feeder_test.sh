@@ -80,7 +80,7 @@ feeds 1 "certificate" "and not without that CA" "https://localhost:$tls/"
 feeds 1 "does not match|no alternative" "nor with another host's certificate" "https://127.0.0.1:$tls/" "$D/ca.pem"
 feeds 1 "not supported or disabled" "files are no servers" "file:///etc/passwd"
 feeds 1 "not supported or disabled" "nor are mail servers" "smtp://127.0.0.1:$plain/"
-feeds 1 "can't be confined" "a CA file that is not there is no reason to take all" "https://localhost:$tls/" "$D/none.pem"
+feeds 1 "setting certificate file" "a CA file that is not there is no reason to take all" "https://localhost:$tls/" "$D/none.pem"
 
 feeds 2 "usage" "no more than one file is named" "http://127.0.0.1:$plain/" "$D/ca.pem" more
 exit $((failures > 0))

@@ -10,19 +10,16 @@
  */
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/landlock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "config/base/confined.h"
 #include "config/base/io.h"
+#include "config/base/landlock.h"
 
 enum { FAILED = 1, USAGE = 2 };
 
@@ -40,53 +37,29 @@ static int say(const char *words, const char *more)
 /* ---- confinement ---- */
 
 /* Resolving names loads libraries and reads these; so does TLS. */
-static const char *const readable[] = {
-	"/etc/ssl",
-	"/etc/hosts",
-	"/etc/host.conf",
-	"/etc/resolv.conf",
-	"/etc/nsswitch.conf",
-	"/etc/gai.conf",
-	"/etc/services",
-	"/etc/ld.so.cache",
-	"/etc/localtime",
-	"/run/systemd/resolve",
-	"/usr/lib",
-	"/usr/share/ca-certificates",
-	"/usr/local/share/ca-certificates",
-	"/lib",
-	"/lib64",
-	"/dev/urandom",
-};
-
-static bool allow(int ruleset, const char *path, bool must)
-{
-	CLEANUP(fd) int fd = open(path, O_PATH | O_CLOEXEC);
-	struct stat status;
-
-	if (fd < 0 || fstat(fd, &status))
-		return !must;
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access =
-			LANDLOCK_ACCESS_FS_READ_FILE |
-			(S_ISDIR(status.st_mode) ? (uint64_t)LANDLOCK_ACCESS_FS_READ_DIR : 0),
-		.parent_fd = fd,
-	};
-	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
-}
-
-/* Every right that the first version of Landlock knows; later ones add none that reads or writes. */
 static bool confine_files(const char *ca)
 {
-	const struct landlock_ruleset_attr all = { .handled_access_fs = (1u << 13) - 1 };
-	CLEANUP(fd) int set = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
+	const struct landlock_path paths[] = {
+		{ "/etc/ssl", false },
+		{ "/etc/hosts", false },
+		{ "/etc/host.conf", false },
+		{ "/etc/resolv.conf", false },
+		{ "/etc/nsswitch.conf", false },
+		{ "/etc/gai.conf", false },
+		{ "/etc/services", false },
+		{ "/etc/ld.so.cache", false },
+		{ "/etc/localtime", false },
+		{ "/run/systemd/resolve", false },
+		{ "/usr/lib", false },
+		{ "/usr/share/ca-certificates", false },
+		{ "/usr/local/share/ca-certificates", false },
+		{ "/lib", false },
+		{ "/lib64", false },
+		{ "/dev/urandom", false },
+		{ ca, false },
+	};
 
-	if (set < 0 || (ca && !allow(set, ca, true)))
-		return false;
-	for (size_t i = 0; i < sizeof readable / sizeof *readable; i++)
-		if (!allow(set, readable[i], false))
-			return false;
-	return syscall(SYS_landlock_restrict_self, set, 0) == 0;
+	return !landlock_files(paths, sizeof paths / sizeof *paths - !ca);
 }
 
 static bool confine(const char *ca)
@@ -105,8 +78,7 @@ static bool confine(const char *ca)
 		if (setrlimit(limits[i].what, &limit))
 			return false;
 	}
-	return !prctl(PR_SET_DUMPABLE, 0) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       confine_files(ca);
+	return !prctl(PR_SET_DUMPABLE, 0) && confine_files(ca);
 }
 
 /* ---- the request ---- */
