@@ -172,17 +172,20 @@ static bool seconds_of(const ASN1_TIME *time, int64_t *out)
 }
 
 /* OpenSSL takes the last second for one too late. */
+enum err x509_period(X509 *x, int64_t *from, int64_t *to)
+{
+	if (!seconds_of(X509_get0_notBefore(x), from) || !seconds_of(X509_get0_notAfter(x), to))
+		return failed(ERR_CRYPTO, "a certificate without times: %s", x509_reason());
+	--*to;
+	return OK;
+}
+
 enum err certificate_period(struct slice certificate, int64_t *from, int64_t *to)
 {
 	CLEANUP(x509) X509 *x = NULL;
 	enum err e = x509_parse(certificate, &x);
 
-	if (e)
-		return e;
-	if (!seconds_of(X509_get0_notBefore(x), from) || !seconds_of(X509_get0_notAfter(x), to))
-		return failed(ERR_CRYPTO, "a certificate without times: %s", x509_reason());
-	--*to;
-	return OK;
+	return e ? e : x509_period(x, from, to);
 }
 
 enum err certificate_name(struct slice certificate, char name[CERTIFICATE_NAME])
@@ -244,24 +247,43 @@ enum err certificate_origin(struct slice certificate, struct buf *out)
 
 /* ---- files ---- */
 
-enum err certificate_from_file(struct slice contents, struct buf *der)
+static void openssl_cleanup(uint8_t **p)
 {
-	CLEANUP(x509) X509 *x = NULL;
+	OPENSSL_free(*p);
+}
 
+bool x509_take_pem(BIO *bio, struct buf *der)
+{
+	CLEANUP(openssl) uint8_t *bytes = NULL;
+	long n;
+
+	if (PEM_bytes_read_bio(&bytes, &n, NULL, PEM_STRING_X509, bio, NULL, NULL) != 1)
+		return false;
+	buf_put(der, bytes, (size_t)n);
+	return true;
+}
+
+enum err certificate_bytes(struct slice contents, struct buf *der)
+{
 	if (contents.left > 4 * CERTIFICATE_MAX)
 		return failed(ERR_RANGE, "a certificate file of %zu bytes", contents.left);
 	if (contents.left && contents.p[0] == 0x30) {
-		enum err e = x509_parse(contents, &x);
-
-		if (e)
-			return e;
 		buf_put_slice(der, contents);
 		return buf_check(der);
 	}
 	CLEANUP(bio) BIO *bio = BIO_new_mem_buf(contents.p, (int)contents.left);
-	x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	return x ? x509_put(x, der)
-		 : failed(ERR_CRYPTO, "not a certificate in PEM or DER: %s", x509_reason());
+	if (!bio || !x509_take_pem(bio, der))
+		return failed(ERR_CRYPTO, "not a certificate in PEM or DER: %s", x509_reason());
+	return buf_check(der);
+}
+
+enum err certificate_from_file(struct slice contents, struct buf *der)
+{
+	CLEANUP(x509) X509 *x = NULL;
+	size_t before = der->len;
+	enum err e = certificate_bytes(contents, der);
+
+	return e ? e : x509_parse(slice_of(der->data + before, der->len - before), &x);
 }
 
 void certificate_put_pem(struct slice certificate, struct buf *out)

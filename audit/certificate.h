@@ -59,6 +59,8 @@ MUST enum err certificate_ed25519(struct slice certificate, uint8_t key[CERTIFIC
 /* DER of the SubjectPublicKeyInfo. */
 MUST enum err certificate_spki(struct slice certificate, struct buf *out);
 /* Reads one certificate: PEM or DER; appends DER. */
+/* The same of what may be one; whoever parses it will see. */
+MUST enum err certificate_bytes(struct slice contents, struct buf *der);
 MUST enum err certificate_from_file(struct slice contents, struct buf *der);
 /* Appends PEM. */
 void certificate_put_pem(struct slice certificate, struct buf *out);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "audit/x509.h"
+#include "audit/certificates.h"
 
 #define SECURITY_LEVEL 2 /* OpenSSL's: 112 bits, so neither SHA-1 nor RSA below 2048 bits */
 
@@ -85,11 +85,13 @@ enum err chain_from_file(struct slice contents, struct buf *der)
 		return certificate_from_file(contents, der);
 	CLEANUP(bio) BIO *bio = BIO_new_mem_buf(contents.p, (int)contents.left);
 	for (size_t i = 0; bio && i < CHAIN_ALL; i++) {
-		CLEANUP(x509) X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		CLEANUP(x509) X509 *x = NULL;
+		size_t at = der->len;
 
-		if (!x)
+		if (!x509_take_pem(bio, der))
 			break;
-		if ((e = x509_put(x, der)))
+		if ((e = buf_check(der)) ||
+		    (e = x509_parse(slice_of(der->data + at, der->len - at), &x)))
 			return e;
 	}
 	/* What ends the loop well is that there are no more lines to begin one. */
@@ -113,13 +115,14 @@ enum err chain_put_pem(struct slice der, struct buf *out)
 
 /* ---- checking ---- */
 
-static enum err parse_all(const struct chain *chain, STACK_OF(X509) * *out)
+static enum err parse_all(struct certificates *kept, const struct chain *chain,
+			  STACK_OF(X509) * *out)
 {
 	if (!(*out = sk_X509_new_null()))
 		return failed(ERR_MEMORY, "no memory for a certificate");
 	for (size_t i = 0; i < chain->n; i++) {
 		CLEANUP(x509) X509 *x = NULL;
-		enum err e = x509_parse(chain->of[i], &x);
+		enum err e = certificates_take(kept, chain->of[i], &x);
 
 		if (e)
 			return e;
@@ -166,7 +169,7 @@ enum err chain_find(const struct chain *chain, struct slice ca, size_t *at)
 	CLEANUP(x509) X509 *x = NULL;
 	enum err e;
 
-	if ((e = parse_all(chain, &list)) || (e = x509_parse(ca, &x)))
+	if ((e = parse_all(NULL, chain, &list)) || (e = x509_parse(ca, &x)))
 		return e;
 	return find(chain, list, ca, x, at);
 }
@@ -229,7 +232,7 @@ enum err chain_check(const struct chain *chain, int64_t at)
 
 	if (chain->n > CHAIN_MAX)
 		return failed(ERR_CRYPTO, "a chain of more than %d certificates", CHAIN_MAX);
-	if ((e = parse_all(chain, &list)) || (e = check_links(list)))
+	if ((e = parse_all(NULL, chain, &list)) || (e = check_links(list)))
 		return e;
 	for (int i = 0; i < sk_X509_num(list); i++)
 		if ((e = check_ca(sk_X509_value(list, i))))
@@ -238,8 +241,8 @@ enum err chain_check(const struct chain *chain, int64_t at)
 	return check_path(first, list, root, at);
 }
 
-static enum err check_chain(X509 *x, const struct chain *chain, struct slice der, X509 *ca,
-			    int64_t at)
+static enum err check_chain(struct certificates *kept, X509 *x, const struct chain *chain,
+			    struct slice der, X509 *ca, int64_t at)
 {
 	CLEANUP(x509s) STACK_OF(X509) *list = NULL;
 	size_t place;
@@ -247,7 +250,7 @@ static enum err check_chain(X509 *x, const struct chain *chain, struct slice der
 
 	if (!chain)
 		return check_path(x, NULL, ca, at);
-	if ((e = parse_all(chain, &list)) || (e = find(chain, list, der, ca, &place)))
+	if ((e = parse_all(kept, chain, &list)) || (e = find(chain, list, der, ca, &place)))
 		return e;
 	/* The very certificate that is trusted needs nobody's word. */
 	if (!(chain->n == 1 && slice_equal(chain->of[0], der)) && (e = check_links(list)))
@@ -260,17 +263,25 @@ static enum err check_chain(X509 *x, const struct chain *chain, struct slice der
 	return check_path(x, list, sk_X509_value(list, (int)place), at);
 }
 
-enum err chain_verify(struct slice certificate, const struct chain *chain, struct slice ca,
-		      const char *origin, int64_t at)
+enum err chain_verify_kept(struct certificates *kept, struct slice certificate,
+			   const struct chain *chain, struct slice ca, const char *origin,
+			   int64_t at)
 {
 	CLEANUP(x509) X509 *x = NULL;
 	CLEANUP(x509) X509 *authority = NULL;
 	enum err e;
 
-	if ((e = x509_parse(certificate, &x)) || (e = x509_parse(ca, &authority)) ||
-	    (e = check_ca(authority)) || (e = check_chain(x, chain, ca, authority, at)))
+	if ((e = certificates_take(kept, certificate, &x)) ||
+	    (e = certificates_take(kept, ca, &authority)) || (e = check_ca(authority)) ||
+	    (e = check_chain(kept, x, chain, ca, authority, at)))
 		return e;
 	if (X509_check_ca(x) != 0 || X509_get_key_usage(x) != KU_DIGITAL_SIGNATURE)
 		return failed(ERR_CRYPTO, "the certificate is not one for signing evidence");
 	return x509_names_origin(x, origin);
+}
+
+enum err chain_verify(struct slice certificate, const struct chain *chain, struct slice ca,
+		      const char *origin, int64_t at)
+{
+	return chain_verify_kept(NULL, certificate, chain, ca, origin, at);
 }

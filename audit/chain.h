@@ -13,6 +13,8 @@
 
 #define CHAIN_ALL (CHAIN_MAX + 1) /* with the key's own, as files may have it */
 
+struct certificates; /* certificates.h */
+
 struct chain {
 	struct slice of[CHAIN_ALL]; /* [0]: the appliance's CA */
 	size_t n;
@@ -39,5 +41,9 @@ MUST enum err chain_check(const struct chain *chain, int64_t at);
  * have issued it. ERR_CRYPTO says in words what does not hold. */
 MUST enum err chain_verify(struct slice certificate, const struct chain *chain, struct slice ca,
 			   const char *origin, int64_t at);
+/* The same, with certificates that were parsed before. */
+MUST enum err chain_verify_kept(struct certificates *kept, struct slice certificate,
+				const struct chain *chain, struct slice ca, const char *origin,
+				int64_t at);
 
 #endif

@@ -3,26 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/certificates.h"
 #include "audit/ecdsa.h"
-#include "audit/x509.h"
 
 #define FACTS 1024 /* a power of two */
-#define KEYS 16    /* likewise */
 
 /* Each is in the one place that its digest gives: what falls onto another is checked again. */
 struct fact {
 	uint8_t digest[SHA256_SIZE];
-	int64_t from, to; /* seconds since 1970, inclusive; from > to: nothing is here */
-};
-
-struct key {
-	uint8_t certificate[SHA256_SIZE];
-	X509 *x; /* NULL: nothing is here */
+	int64_t from, to; /* seconds since 1970, inclusive; zeros: nothing is here */
 };
 
 struct known {
 	struct fact facts[FACTS];
-	struct key keys[KEYS];
+	struct certificates certificates;
 	struct known_tcb *tcb; /* NULL: none was read yet */
 };
 
@@ -30,8 +24,6 @@ enum err known_new(struct known **out)
 {
 	if (!(*out = calloc(1, sizeof **out)))
 		return failed(ERR_MEMORY, "no memory to remember what was verified");
-	for (size_t i = 0; i < FACTS; i++)
-		(*out)->facts[i].from = 1;
 	return OK;
 }
 
@@ -39,27 +31,26 @@ void known_free(struct known *known)
 {
 	if (!known)
 		return;
-	for (size_t i = 0; i < KEYS; i++)
-		X509_free(known->keys[i].x);
+	certificates_free(&known->certificates);
 	known_tcb_release(known->tcb);
 	free(known);
 }
 
-static size_t place(const uint8_t digest[SHA256_SIZE], size_t places)
+static size_t place(const uint8_t digest[SHA256_SIZE])
 {
-	return get_u32(digest) & (places - 1);
+	return get_u32(digest) & (FACTS - 1);
 }
 
 static bool holds(const struct known *known, const uint8_t digest[SHA256_SIZE], int64_t at)
 {
-	const struct fact *fact = &known->facts[place(digest, FACTS)];
+	const struct fact *fact = &known->facts[place(digest)];
 
 	return fact->from <= at && at <= fact->to && memcmp(fact->digest, digest, SHA256_SIZE) == 0;
 }
 
 static void keep(struct known *known, const uint8_t digest[SHA256_SIZE], int64_t from, int64_t to)
 {
-	struct fact *fact = &known->facts[place(digest, FACTS)];
+	struct fact *fact = &known->facts[place(digest)];
 
 	memcpy(fact->digest, digest, SHA256_SIZE);
 	fact->from = from;
@@ -77,28 +68,11 @@ static void add(struct sha256 *h, struct slice part)
 
 /* ---- signatures ---- */
 
-/* The key that is kept, or a new one in its place; it stays the struct's. */
-static enum err key_of(struct known *known, struct slice certificate,
-		       const uint8_t digest[SHA256_SIZE], EVP_PKEY **key)
-{
-	struct key *kept = &known->keys[place(digest, KEYS)];
-	CLEANUP(x509) X509 *x = NULL;
-	enum err e;
-
-	if (kept->x && memcmp(kept->certificate, digest, SHA256_SIZE) == 0)
-		return x509_key(kept->x, key);
-	if ((e = x509_parse(certificate, &x)) || (e = x509_key(x, key)))
-		return e;
-	X509_free(kept->x);
-	kept->x = STEAL(x);
-	memcpy(kept->certificate, digest, SHA256_SIZE);
-	return OK;
-}
-
 enum err known_signature(struct known *known, struct slice certificate,
 			 const uint8_t digest[SHA256_SIZE], struct slice raw)
 {
 	uint8_t whose[SHA256_SIZE], fact[SHA256_SIZE];
+	CLEANUP(x509) X509 *x = NULL;
 	struct sha256 h;
 	EVP_PKEY *key;
 	enum err e;
@@ -114,8 +88,8 @@ enum err known_signature(struct known *known, struct slice certificate,
 	sha256_end(&h, fact);
 	if (holds(known, fact, 0))
 		return OK;
-	if ((e = key_of(known, certificate, whose, &key)) ||
-	    (e = x509_check_signature(key, digest, raw)))
+	if ((e = certificates_take(&known->certificates, certificate, &x)) ||
+	    (e = x509_key(x, &key)) || (e = x509_check_signature(key, digest, raw)))
 		return e;
 	keep(known, fact, INT64_MIN, INT64_MAX);
 	return OK;
@@ -138,12 +112,13 @@ static void chain_fact(struct slice certificate, const struct chain *chain, stru
 	sha256_end(&h, digest);
 }
 
-static enum err narrow(struct slice certificate, int64_t *from, int64_t *to)
+static enum err narrow(struct known *known, struct slice certificate, int64_t *from, int64_t *to)
 {
+	CLEANUP(x509) X509 *x = NULL;
 	int64_t first, last;
-	enum err e = certificate_period(certificate, &first, &last);
+	enum err e = certificates_take(&known->certificates, certificate, &x);
 
-	if (e)
+	if (e || (e = x509_period(x, &first, &last)))
 		return e;
 	*from = first > *from ? first : *from;
 	*to = last < *to ? last : *to;
@@ -151,17 +126,17 @@ static enum err narrow(struct slice certificate, int64_t *from, int64_t *to)
 }
 
 /* When all of them are valid; less than that where not all are needed. */
-static enum err period(struct slice certificate, const struct chain *chain, struct slice ca,
-		       int64_t *from, int64_t *to)
+static enum err period(struct known *known, struct slice certificate, const struct chain *chain,
+		       struct slice ca, int64_t *from, int64_t *to)
 {
 	enum err e;
 
 	*from = INT64_MIN;
 	*to = INT64_MAX;
-	if ((e = narrow(certificate, from, to)) || (e = narrow(ca, from, to)))
+	if ((e = narrow(known, certificate, from, to)) || (e = narrow(known, ca, from, to)))
 		return e;
 	for (size_t i = 0; chain && i < chain->n; i++)
-		if ((e = narrow(chain->of[i], from, to)))
+		if ((e = narrow(known, chain->of[i], from, to)))
 			return e;
 	return OK;
 }
@@ -178,11 +153,18 @@ enum err known_chain(struct known *known, struct slice certificate, const struct
 	chain_fact(certificate, chain, ca, origin, fact);
 	if (holds(known, fact, at))
 		return OK;
-	if ((e = chain_verify(certificate, chain, ca, origin, at)) ||
-	    (e = period(certificate, chain, ca, &from, &to)))
+	if ((e = chain_verify_kept(&known->certificates, certificate, chain, ca, origin, at)) ||
+	    (e = period(known, certificate, chain, ca, &from, &to)))
 		return e;
 	keep(known, fact, from, to);
 	return OK;
+}
+
+enum err known_certificate(struct known *known, struct slice certificate)
+{
+	CLEANUP(x509) X509 *x = NULL;
+
+	return certificates_take(&known->certificates, certificate, &x);
 }
 
 /* ---- TCB records ---- */

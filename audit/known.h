@@ -26,6 +26,9 @@ MUST enum err known_signature(struct known *known, struct slice certificate,
 MUST enum err known_chain(struct known *known, struct slice certificate, const struct chain *chain,
 			  struct slice ca, const char *origin, int64_t at);
 
+/* Is it one? Then it is at hand when it is needed. */
+MUST enum err known_certificate(struct known *known, struct slice certificate);
+
 /* A TCB record as it is read: nothing is checked of it but its form. Read-only, shared by all who hold
  * it; any thread may let go of it. */
 struct known_tcb {

@@ -22,6 +22,10 @@ MUST enum err x509_key(X509 *certificate, EVP_PKEY **key);
 /* Is it the key's signature, raw r || s, over this digest? ERR_CRYPTO: no. */
 MUST enum err x509_check_signature(EVP_PKEY *key, const uint8_t digest[SHA256_SIZE],
 				   struct slice raw);
+/* As certificate_period(). */
+MUST enum err x509_period(X509 *certificate, int64_t *from, int64_t *to);
+/* Appends what the next certificate in PEM may be; false: there is none, and OpenSSL's queue says why. */
+MUST bool x509_take_pem(BIO *bio, struct buf *der);
 /* The reason in OpenSSL's error queue, which is emptied. */
 const char *x509_reason(void);
 

@@ -26,14 +26,14 @@ void assay_cache_free(struct assay_cache *cache)
 	free(cache);
 }
 
-static enum err read_anew(struct cache_file *file, cache_reader *read, struct slice contents,
-			  const uint8_t digest[SHA256_SIZE])
+static enum err read_anew(struct cache_file *file, cache_reader *read, struct known *known,
+			  struct slice contents, const uint8_t digest[SHA256_SIZE])
 {
 	enum err e;
 
 	buf_free(&file->der);
 	file->der = BUF_INIT;
-	if ((e = read(contents, &file->der))) {
+	if ((e = read(known, contents, &file->der))) {
 		buf_free(&file->der);
 		file->der = BUF_INIT;
 		return e;
@@ -42,17 +42,17 @@ static enum err read_anew(struct cache_file *file, cache_reader *read, struct sl
 	return OK;
 }
 
-enum err cache_file(struct cache_file *file, cache_reader *read, struct slice contents,
-		    struct buf *der)
+enum err cache_file(struct cache_file *file, cache_reader *read, struct known *known,
+		    struct slice contents, struct buf *der)
 {
 	uint8_t digest[SHA256_SIZE];
 	enum err e;
 
 	if (!file)
-		return read(contents, der);
+		return read(known, contents, der);
 	sha256_once(contents, digest);
 	if ((!file->der.len || memcmp(file->digest, digest, sizeof digest) != 0) &&
-	    (e = read_anew(file, read, contents, digest)))
+	    (e = read_anew(file, read, known, contents, digest)))
 		return e;
 	buf_put_slice(der, buf_slice(&file->der));
 	return buf_check(der);

@@ -20,10 +20,10 @@ struct assay_cache {
 	struct appraisal *policy; /* NULL: none was read yet */
 };
 
-typedef enum err cache_reader(struct slice contents, struct buf *der);
+typedef enum err cache_reader(struct known *known, struct slice contents, struct buf *der);
 /* Appends what @read makes of a file, or made of it before. @file may be NULL. */
-MUST enum err cache_file(struct cache_file *file, cache_reader *read, struct slice contents,
-			 struct buf *der);
+MUST enum err cache_file(struct cache_file *file, cache_reader *read, struct known *known,
+			 struct slice contents, struct buf *der);
 /* The policy, which is the cache's, and lasts until another one is asked for. */
 MUST enum err cache_policy(struct assay_cache *cache, struct slice text, const char *name,
 			   const struct appraisal **out);

@@ -27,6 +27,8 @@ struct work {
 	struct slice proof;
 	struct proof_expect expect;
 	struct proof_keys keys;
+	struct known *known; /* the cache's, or own */
+	struct known *own;
 	struct buf ca, certificate, tsa, crls;
 	struct slice key;               /* the first of @certificate */
 	const struct appraisal *policy; /* the cache's, or the next one */
@@ -43,6 +45,7 @@ static void work_cleanup(struct work *w)
 	buf_free(&w->tsa);
 	appraisal_cleanup(&w->parsed);
 	trust_cleanup(&w->witnesses);
+	known_free(w->own);
 	explicit_bzero(&w->keys, sizeof w->keys);
 }
 
@@ -66,10 +69,34 @@ static enum err take_expectations(struct work *w, const struct assay_expect *exp
 	return w->given.ca.data ? OK : misused("the certificate of the CA is missing");
 }
 
-static enum err take_certificate(struct cache_file *kept, struct assay_bytes given,
-				 const char *whose, struct buf *der)
+/* A certificate is needed several times in one verification, and parsed once. */
+static enum err take_known(struct work *w)
 {
-	enum err e = given.data ? cache_file(kept, certificate_from_file, bytes(given), der) : OK;
+	struct assay_cache *cache = w->given.cache;
+	enum err e = cache ? OK : known_new(&w->own);
+
+	w->known = cache ? cache->known : w->own;
+	return e;
+}
+
+static enum err read_certificate(struct known *known, struct slice contents, struct buf *der)
+{
+	enum err e = certificate_bytes(contents, der);
+
+	return e ? e : known_certificate(known, buf_slice(der));
+}
+
+static enum err read_chain(struct known *known, struct slice contents, struct buf *der)
+{
+	(void)known;
+	return chain_from_file(contents, der);
+}
+
+static enum err take_certificate(const struct work *w, struct cache_file *kept,
+				 struct assay_bytes given, const char *whose, struct buf *der)
+{
+	enum err e =
+		given.data ? cache_file(kept, read_certificate, w->known, bytes(given), der) : OK;
 
 	return e ? failed(ERR_USAGE, "%s: %s", whose, err_reason()) : OK;
 }
@@ -83,7 +110,7 @@ static enum err take_chain(struct work *w)
 
 	if (!w->given.certificate.data)
 		return OK;
-	if ((e = cache_file(cache ? &cache->certificate : NULL, chain_from_file,
+	if ((e = cache_file(cache ? &cache->certificate : NULL, read_chain, w->known,
 			    bytes(w->given.certificate), &w->certificate)) ||
 	    (e = chain_read(buf_slice(&w->certificate), &chain)))
 		return failed(ERR_USAGE, "the partition's certificate: %s", err_reason());
@@ -162,15 +189,16 @@ static enum err prepare(struct work *w)
 	struct assay_cache *cache = given->cache;
 	enum err e;
 
-	if ((e = take_certificate(cache ? &cache->ca : NULL, given->ca, "the CA's certificate",
+	if ((e = take_known(w)) ||
+	    (e = take_certificate(w, cache ? &cache->ca : NULL, given->ca, "the CA's certificate",
 				  &w->ca)) ||
 	    (e = take_chain(w)) ||
-	    (e = take_certificate(cache ? &cache->tsa : NULL, given->tsa,
+	    (e = take_certificate(w, cache ? &cache->tsa : NULL, given->tsa,
 				  "the time-stamping authority", &w->tsa)) ||
 	    (e = take_lists(w)) || (e = take_policy(w)) || (e = take_witnesses(w)))
 		return e;
 	open_result(w);
-	expect->known = cache ? cache->known : NULL;
+	expect->known = w->known;
 	expect->ca = buf_slice(&w->ca);
 	expect->tsa = buf_slice(&w->tsa);
 	expect->measurement = given->measurement;

@@ -5,7 +5,7 @@ BENCH = $(BUILD)/bench
 STORES = assay naive raw $(if $(wildcard /usr/include/sqlite3.h),sqlite) \
 	 $(if $(wildcard /usr/include/lmdb.h),lmdb) \
 	 $(if $(wildcard /usr/include/postgresql/libpq-fe.h),postgresql)
-BENCH_PROGRAMS = verify passthrough execute executions cells $(STORES:%=log_%) log_grow sandbox echo_static echo_glibc \
+BENCH_PROGRAMS = verify tcb_claim passthrough execute executions cells $(STORES:%=log_%) log_grow sandbox echo_static echo_glibc \
 		 echo_dynamic
 bench_objects = $(foreach o,$(1),$(BUILD)/testbed/bench/$(o).o)
 
@@ -21,7 +21,7 @@ $(BENCH)/cells: $(BENCH)/%: $(BUILD)/testbed/bench/%.o $(call bench_objects,meas
 	$(CC) $(LDFLAGS) $(filter %.o,$^) -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ \
 		-lcrypto -lyaml -ldl
 
-$(BENCH)/verify: $(call bench_objects,verify measure) $(call lib,audit/library audit config config/base)
+$(BENCH)/verify $(BENCH)/tcb_claim: $(BENCH)/%: $(BUILD)/testbed/bench/%.o $(call bench_objects,measure) $(call lib,audit/library audit config config/base)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -lcrypto -lyaml -o $@
 

@@ -8,6 +8,7 @@
 
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_ns(void);
+uint64_t cpu_ns(void); /* of this thread */
 /* Of @n values, at least one: the middle, and the least but a tenth of them. Both sort @v. */
 double median(double *v, size_t n);
 double tenth(double *v, size_t n);

@@ -1,3 +1,4 @@
+#include "audit/certificates.h"
 #include "testbed/unit/appliance.h"
 #include "testbed/unit/check.h"
 
@@ -156,6 +157,7 @@ END_TEST
 /* OpenSSL takes a signature whose last byte has an unused bit, and writes it without. */
 START_TEST(a_certificate_has_one_der_form)
 {
+	CLEANUP(buf) struct buf pem = BUF_INIT;
 	static const uint8_t bit_string[] = { 0x03, 0x00, 0x00,
 					      0x30 }; /* tag, length, unused, SEQUENCE */
 	struct appliance a;
@@ -171,6 +173,10 @@ START_TEST(a_certificate_has_one_der_form)
 	*unused = 1;
 	ck_assert_err(certificate_from_file(buf_slice(&a.ca), &der), ERR_CRYPTO);
 	ck_assert_ptr_nonnull(strstr(err_reason(), "not in DER"));
+	/* Nor in PEM, where OpenSSL would write it anew. */
+	certificate_put_pem(buf_slice(&a.ca), &pem);
+	ck_assert_err(certificate_from_file(buf_slice(&pem), &der), ERR_CRYPTO);
+	ck_assert_err(chain_from_file(buf_slice(&pem), &der), ERR_CRYPTO);
 	appliance_free(&a);
 }
 END_TEST
@@ -203,8 +209,41 @@ START_TEST(signatures_have_one_der_form)
 }
 END_TEST
 
+/* Parsing costs more than a signature: it happens once, as long as there is room. */
+START_TEST(a_certificate_is_parsed_once)
+{
+	struct certificates kept = { 0 };
+	struct appliance a[CERTIFICATES_KEPT + 1];
+	X509 *first = NULL, *again = NULL, *none = NULL;
+
+	for (size_t i = 0; i < sizeof a / sizeof *a; i++)
+		appliance_init(&a[i]);
+	ck_assert_ok(certificates_take(&kept, buf_slice(&a[0].ca), &first));
+	ck_assert_ok(certificates_take(&kept, buf_slice(&a[0].ca), &again));
+	ck_assert_ptr_eq(first, again);
+	X509_free(again);
+	for (size_t i = 1; i < sizeof a / sizeof *a; i++) {
+		ck_assert_ok(certificates_take(&kept, buf_slice(&a[i].ca), &again));
+		ck_assert_ptr_ne(first, again);
+		X509_free(again);
+	}
+	ck_assert_ok(certificates_take(&kept, buf_slice(&a[0].ca), &again));
+	ck_assert_ptr_ne(first, again);
+	ck_assert_int_eq(X509_cmp(first, again), 0);
+	ck_assert_err(certificates_take(&kept, slice_text("nonsense"), &none), ERR_CRYPTO);
+	ck_assert_err(certificates_take(&kept, slice_of(a[0].ca.data, a[0].ca.len - 1), &none),
+		      ERR_CRYPTO);
+	X509_free(first);
+	X509_free(again);
+	certificates_free(&kept);
+	for (size_t i = 0; i < sizeof a / sizeof *a; i++)
+		appliance_free(&a[i]);
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_test(t, a_certificate_is_parsed_once);
 	tcase_add_test(t, a_certificate_of_the_ca_verifies_for_its_log_and_time);
 	tcase_add_test(t, the_point_is_the_keys);
 	tcase_add_test(t, the_ca_itself_or_a_strangers_certificate_is_refused);
