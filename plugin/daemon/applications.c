@@ -171,7 +171,7 @@ static enum err load(struct call *call, struct slice package)
 	pthread_mutex_unlock(&call->daemon->managing);
 	if (e)
 		return e == ERR_DENIED || e == ERR_MISMATCH
-			       ? call_refuse(call, e, slice_of(NULL, 0))
+			       ? call_refuse(call, e, slice_text(app->id))
 			       : e;
 	log_info("partition %s: loaded %s %s", call->partition->serial, app->id, app->version);
 	cbor_put_bytes(&call->results.bytes, buf_slice(&compact));

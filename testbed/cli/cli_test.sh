@@ -186,7 +186,33 @@ expect 1 "^signer: " "the signature is not by this key" sign "$D/damaged.pkg" --
 cmp -s "$D/p" "$D/damaged.pkg" && echo "ok nothing was added" || echo "not ok nothing was added"
 openssl pkey -in "$D/one.pem" -aes256 -passout pass:word -out "$D/locked.pem"
 chmod 0600 "$D/locked.pem"
-expect 1 "" "no private key in PEM, or another passphrase" sign "$D/cat.pkg" --key "$D/locked.pem"
+# typed WORD FILE: signs, with the word typed at a terminal of its own.
+typed() {
+	/usr/bin/python3 - "$assay" "$1" "$2" "$D/locked.pem" <<'PY'
+import os, pty, sys
+assay, word, package, key = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(assay, [assay, "sign", package, "--key", key])
+shown = b""
+while b"passphrase of the key: " not in shown:
+    shown += os.read(terminal, 1024)
+os.write(terminal, word.encode() + b"\n")
+try:
+    while more := os.read(terminal, 1024):
+        shown += more
+except OSError:
+    pass
+print(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+}
+cp "$D/cat.pkg" "$D/typed.pkg"
+said=$(typed word "$D/typed.pkg") && grep -q "^signer: *$one" <<<"$said" && ! grep -q word <<<"$said" &&
+	echo "ok a passphrase is asked for, and not shown" || echo "not ok a passphrase is asked for, and not shown: $said"
+said=$(typed sword "$D/typed.pkg") && echo "not ok another passphrase" ||
+	{ grep -q "no private key in PEM, or another passphrase" <<<"$said" && echo "ok another passphrase is refused"; } ||
+	echo "not ok another passphrase is refused: $said"
 
 # A certificate, but no proof.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x \

@@ -7,6 +7,15 @@ appliance
 W=$D/work
 cp "$D/samples/payment.xml" "$W/in"
 behave 'exit 3' "$W/fails"
+openssl ecparam -name prime256v1 -genkey -noout -out "$D/developer.pem"
+openssl pkey -in "$D/developer.pem" -pubout -out "$D/developer.pub"
+chmod 0600 "$D/developer.pem"
+for package in screen unruly; do
+	check "a developer approves $package" assay sign "$D/samples/$package.pkg" --key "$D/developer.pem"
+done
+signer=$(assay signer "$D/developer.pub")
+echo "packages: {signers: [$signer], approvals: 1}" >"$D/policy.yaml"
+check "as the policy asks" as_admin "$D/bin/assay" partition policy bank-a "$D/policy.yaml"
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 check "and another" load bank_a_so "$D/samples/unruly.pkg"
 check "it runs" execute bank_a screen "$W/in" "$W/run"
@@ -82,7 +91,7 @@ check "a page is made" page good --keys "$W/keys" --input "$W/in" --output "$W/o
 says "the browser says that the proof holds" "^verdict holds: The proof holds" opened good
 for words in "format \| ok" "record \| ok" "tcb \| ok" "log \| ok" "signature \| ok" "certificate \| ok" "tcb receipt \| ok" \
 	"input \| ok" "output \| ok" "stderr \| not checked" "outcome \| ok \| the application succeeded" "sub \| screen" \
-	"partition \| .*bank-a" "daemon \| [0-9a-f]{64}" "for \| assay:assay/" "$measured"; do
+	"partition \| .*bank-a" "daemon \| [0-9a-f]{64}" "for \| assay:assay/" "$measured" "image [0-9a-f]{64} approved by $signer; profile"; do
 	if grep -qE "$words" <<<"$said"; then ok "it shows: $words"; else not_ok "it does not show: $words"; fi
 done
 if grep -q "$(openssl x509 -in "$D/ca.pem" -outform DER | sha256sum | cut -c1-64)" "$D/good.dom"; then
@@ -137,6 +146,7 @@ mkdir -p "$W/image" && install -m 755 "$BUILD/samples/screen" "$W/image/screen"
 "$D/bin/assay" pack "$BUILD/samples/screen.image" --exec /bin/screen --id hostile -o "$W/hostile.pkg" \
 	--label '<img src=x onerror=alert(1)>' >/dev/null 2>&1 || "$D/bin/assay" pack "$W/image" --exec /screen --id hostile \
 	--label '<img src=x onerror=alert(1)>' -o "$W/hostile.pkg" >/dev/null
+assay sign "$W/hostile.pkg" --key "$D/developer.pem" >/dev/null
 check "an application with a hostile label is loaded" load bank_a_so "$W/hostile.pkg"
 execute bank_a hostile "$W/in" "$W/run" >/dev/null 2>&1
 label=$(bank_a --list-objects --type data 2>/dev/null | grep -B2 "assay:proof" | sed -n "s/.*label: *'\([0-9a-f]*\)'.*/\1/p" | head -1)

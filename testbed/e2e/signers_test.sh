@@ -55,6 +55,12 @@ check "a third in the HSM" hsm --sign -m $how --signature-format openssl --id 01
 says "whose signature holds" "^signer: +$eve" assay sign "$K/app.pkg" --signature "$K/eve.sig" --public "$K/eve.der" -o "$K/eve.pkg"
 check "two of them sign one" assay sign "$K/ada.pkg" --signature "$K/eve.sig" --public "$K/eve.der" -o "$K/two.pkg"
 
+if nm "$BUILD/assayd" | grep -q " trailer_" && ! nm "$BUILD/assay-launcher" | grep -q " trailer_"; then
+	ok "the daemon reads signatures, and the launcher has nothing that could"
+else
+	not_ok "the launcher can read signatures"
+fi
+
 # ---- without a policy ----
 check "where nobody need sign, a signed package is loaded" load bank_a_so "$K/ada.pkg"
 check "the record names nobody, since no key was looked at" same "$(approvers management)" ""

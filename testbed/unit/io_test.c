@@ -154,6 +154,10 @@ START_TEST(a_secret_is_refused_from_a_file_that_others_may_read)
 	ck_assert(!secret_equal(s.p, "1235", 4));
 	secret_free(&s);
 	ck_assert_ptr_null(s.p);
+	ck_assert_ok(secret_read(&s, path));
+	ck_assert_uint_eq(s.len, 9);
+	ck_assert(secret_equal(s.p, "1234\nrest", 9));
+	secret_free(&s);
 	unlink(path);
 	rmdir(directory);
 	close(dir);

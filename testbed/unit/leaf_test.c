@@ -240,7 +240,7 @@ static enum err with_authorities(const char *order, struct buf *raw)
 START_TEST(who_approved_comes_back_in_order)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
-	struct leaf *leaf = NULL;
+	CLEANUP(leaf) struct leaf *leaf = NULL;
 	const uint8_t *signer;
 
 	ck_assert_ok(with_authorities("0123456789abcdef", &raw));
@@ -252,7 +252,6 @@ START_TEST(who_approved_comes_back_in_order)
 		ck_assert_int_eq(signer[31], *p);
 	}
 	ck_assert_ptr_null(leaf_next_authority(&list));
-	leaf_cleanup(&leaf);
 }
 END_TEST
 
@@ -282,7 +281,7 @@ static const struct {
 START_TEST(a_misshapen_list_of_who_approved_is_refused)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
-	struct leaf *leaf = NULL;
+	CLEANUP(leaf) struct leaf *leaf = NULL;
 	static const uint8_t key[] = { 3, 0x81, 0x58, 0x20, 'a' };
 
 	ck_assert_ok(with_authorities("a", &raw));
