@@ -112,7 +112,8 @@ static const struct statement checked[] = {
 	{ ALWAYS, "every tile: its hashes against the records, and against each other" },
 	{ ALWAYS,
 	  "every published checkpoint: that it is of these records, its signature, its key's "
-	  "certificate, and that the appliance's CA issued it" },
+	  "certificate, and that the appliance's CA issued it; and the same of its line of "
+	  "Ed25519, where it has one" },
 	{ WHOLE, "the write-ahead log: that it continues the tiles, and every signed head in it" },
 	{ AGAINST, "every checkpoint given: that the log goes on from it" },
 };

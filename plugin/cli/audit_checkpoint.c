@@ -34,6 +34,8 @@ int cmd_audit_checkpoint(struct cli *cli)
 		return code;
 	if ((e = trail_find(cli, directory, &trail)) || (e = trail_published(&trail, &list)))
 		return cli_failed(cli, e);
+	if ((e = trail_signed(&trail, &list)))
+		return trail_refuse(cli, &trail, e);
 	if (!print(&list, cli->args_n ? cli->args[0] : NULL, &cli->out))
 		return cli_failed(cli, failed(ERR_NOT_FOUND, "no checkpoint is published yet%s%s",
 					      cli->args_n ? " of a tree like " : "",

@@ -1,4 +1,5 @@
 #include "audit/certificate.h"
+#include "audit/shard.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/witness_state.h"
 
@@ -57,17 +58,35 @@ int cmd_witness_sign(struct cli *cli)
 	return verdict == WITNESS_BROKEN ? EXIT_ENVIRONMENT : EXIT_REFUSED;
 }
 
+/* A shard's checkpoints are under its own name, and an Ed25519 key's id is of name and key. */
+static enum err name_log(struct slice certificate, const char *shard, struct buf *origin)
+{
+	enum err e = certificate_origin(certificate, origin);
+
+	if (e || !shard)
+		return e;
+	if (!shard_is_of(slice_text(shard), buf_slice(origin)))
+		return failed(ERR_MISMATCH, "%s is not a shard of %s", shard, buf_text(origin));
+	buf_reset(origin);
+	buf_put_text(origin, shard);
+	return buf_check(origin);
+}
+
 int cmd_witness_log(struct cli *cli)
 {
 	CLEANUP(buf) struct buf der = BUF_INIT, origin = BUF_INIT;
+	const char *shard = NULL;
+	const struct cli_option options[] = {
+		CLI_TEXT("shard", "ORIGIN", &shard, "of this shard of the log (LOG/s2)"),
+	};
 	struct vkey key;
-	enum cli_exit code = cli_options(cli, NULL, 0);
+	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 	enum err e;
 
 	if (code)
 		return code;
 	if ((e = cli_certificate(cli->args[0], &der)) ||
-	    (e = certificate_origin(buf_slice(&der), &origin)) ||
+	    (e = name_log(buf_slice(&der), shard, &origin)) ||
 	    (e = vkey_of_certificate(buf_slice(&der), buf_text(&origin), &key)))
 		return cli_failed(cli, e);
 	buf_put_text(&cli->out, "log ");

@@ -139,9 +139,11 @@ go_opens() {
 	mkdir -p "$folder"
 	cp "$1" "$folder/checkpoint"
 	openssl x509 -in "$D/certificates/bank-a.pem" -outform DER -out "$folder/certificate.der"
+	"$BUILD/assay" witness log "$T/ed25519.der" | sed 's/^log //' >"$folder/vkey"
 	GOCACHE=$D/gocache GO111MODULE=off GOPATH=/usr/share/gocode go run testbed/interop/{checkpoint,verifier}.go "$folder"
 }
 says "Go's sumdb opens the cosigned note" "^ok sumdb/note accepts the checkpoint" go_opens "$D/first"
+says "natively by its Ed25519 line" "^ok sumdb/note accepts the Ed25519 line natively" go_opens "$D/first"
 
 # A witness serves what it signed, to anybody.
 hash=$(printf %s "$origin" | sha256sum | cut -c1-64)

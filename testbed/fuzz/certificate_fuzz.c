@@ -14,11 +14,14 @@ static void read_fields(struct slice der)
 {
 	CLEANUP(buf) struct buf origin = BUF_INIT;
 	CLEANUP(buf) struct buf spki = BUF_INIT;
-	uint8_t point[CERTIFICATE_POINT];
+	uint8_t point[CERTIFICATE_POINT], ed25519[CERTIFICATE_ED25519];
 
 	if (!certificate_origin(der, &origin) && (!origin.len || origin.len > AUDIT_ORIGIN_MAX))
 		abort();
 	if (!certificate_point(der, point) && point[0] != 4)
+		abort();
+	/* A key is on one curve. */
+	if (!certificate_ed25519(der, ed25519) && !certificate_point(der, point))
 		abort();
 	(void)!certificate_spki(der, &spki);
 	if (!chain_verify(der, NULL, SLICE(authority), NULL, AUTHORITY_TIME))

@@ -48,6 +48,30 @@ START_TEST(the_point_is_the_keys)
 }
 END_TEST
 
+START_TEST(an_ed25519_key_has_a_certificate_that_is_good_for_no_proof)
+{
+	static const uint8_t digest[SHA256_SIZE], raw[ECDSA_RAW] = { 1 };
+	CLEANUP(buf) struct buf der = BUF_INIT;
+	uint8_t key[CERTIFICATE_ED25519], point[CERTIFICATE_POINT];
+	struct appliance a;
+	struct vkey vkey;
+
+	appliance_init(&a);
+	appliance_ed25519(&a, APPLIANCE_ORIGIN, &vkey);
+	struct certificate_spec spec = key_spec(&a);
+	spec.ed25519 = vkey.key;
+	ck_assert_ok(certificate_make(&spec, &a.signer, APPLIANCE_CA, &der));
+	struct slice certificate = buf_slice(&der), ca = buf_slice(&a.ca);
+	ck_assert_ok(chain_verify(certificate, NULL, ca, APPLIANCE_ORIGIN, APPLIANCE_TIME + 1));
+	ck_assert_ok(certificate_ed25519(certificate, key));
+	ck_assert_mem_eq(key, vkey.key, sizeof key);
+	ck_assert_err(certificate_point(certificate, point), ERR_UNSUPPORTED);
+	ck_assert_err(ecdsa_verify(certificate, digest, SLICE(raw)), ERR_UNSUPPORTED);
+	ck_assert_err(certificate_ed25519(buf_slice(&a.certificate), key), ERR_UNSUPPORTED);
+	appliance_free(&a);
+}
+END_TEST
+
 START_TEST(the_ca_itself_or_a_strangers_certificate_is_refused)
 {
 	struct appliance a, b;
@@ -246,6 +270,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_certificate_is_parsed_once);
 	tcase_add_test(t, a_certificate_of_the_ca_verifies_for_its_log_and_time);
 	tcase_add_test(t, the_point_is_the_keys);
+	tcase_add_test(t, an_ed25519_key_has_a_certificate_that_is_good_for_no_proof);
 	tcase_add_test(t, the_ca_itself_or_a_strangers_certificate_is_refused);
 	tcase_add_test(t, a_key_that_is_not_the_issuers_makes_no_certificate);
 	tcase_add_test(t, a_spec_without_name_origin_or_time_is_refused);

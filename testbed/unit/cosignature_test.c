@@ -141,6 +141,58 @@ START_TEST(the_key_of_a_log_verifies_its_checkpoints)
 }
 END_TEST
 
+START_TEST(the_ed25519_key_of_a_log_verifies_its_line)
+{
+	struct scene s;
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	struct vkey key, again, other;
+	struct note note;
+
+	scene_open(&s);
+	appliance_ed25519(&s.log, APPLIANCE_ORIGIN, &key);
+	ck_assert_err(vkey_verify(&key, &s.note, NULL), ERR_NOT_FOUND);
+	appliance_ed25519_line(&s.log, APPLIANCE_ORIGIN, &s.checkpoint);
+	ck_assert_ok(note_read(buf_slice(&s.checkpoint), &note));
+	ck_assert_uint_eq(note.signatures_n, 2);
+	ck_assert_uint_eq(note.signatures[1].n, 64);
+	vkey_write(&key, &text);
+	ck_assert_ok(vkey_read(buf_slice(&text), &again));
+	ck_assert_ok(vkey_verify(&again, &note, NULL));
+	ck_assert_ok(note_verify(&note, buf_slice(&s.log.certificate)));
+	/* The id is of the name too: under another one it is nobody's line. */
+	appliance_ed25519(&s.log, APPLIANCE_ORIGIN "/s2", &other);
+	ck_assert(memcmp(key.id, other.id, sizeof key.id) != 0);
+	ck_assert_err(vkey_verify(&other, &note, NULL), ERR_NOT_FOUND);
+	for (size_t bit = 0; bit < 8 * s.checkpoint.len; bit++) {
+		s.checkpoint.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (!note_read(buf_slice(&s.checkpoint), &note))
+			ck_assert_msg((vkey_verify(&key, &note, NULL) ||
+				       note_verify(&note, buf_slice(&s.log.certificate))) != OK,
+				      "bit %zu", bit);
+		s.checkpoint.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	scene_close(&s);
+}
+END_TEST
+
+START_TEST(an_ed25519_line_of_another_length_does_not_verify)
+{
+	static const size_t lengths[] = { 1, 63, 65, 72, 120, 200 };
+	static const uint8_t zeros[200];
+	struct scene s;
+	struct vkey key;
+	struct note note;
+
+	scene_open(&s);
+	appliance_ed25519(&s.log, APPLIANCE_ORIGIN, &key);
+	ck_assert_ok(note_put_line(slice_text(key.name), key.id, slice_of(zeros, lengths[_i]),
+				   &s.checkpoint));
+	ck_assert_ok(note_read(buf_slice(&s.checkpoint), &note));
+	ck_assert_err(vkey_verify(&key, &note, NULL), ERR_CRYPTO);
+	scene_close(&s);
+}
+END_TEST
+
 START_TEST(the_message_is_the_published_form)
 {
 	CLEANUP(buf) struct buf message = BUF_INIT;
@@ -406,6 +458,8 @@ static void add(TCase *t)
 	tcase_add_test(t, a_verifier_key_is_read_and_written_as_published);
 	tcase_add_table(t, other_verifier_keys_are_refused, no_keys);
 	tcase_add_test(t, the_key_of_a_log_verifies_its_checkpoints);
+	tcase_add_test(t, the_ed25519_key_of_a_log_verifies_its_line);
+	tcase_add_loop_test(t, an_ed25519_line_of_another_length_does_not_verify, 0, 6);
 	tcase_add_test(t, the_message_is_the_published_form);
 	tcase_add_test(t, a_cosignature_verifies_and_says_when);
 	tcase_add_test(t, no_changed_cosignature_verifies);

@@ -166,6 +166,60 @@ START_TEST(a_first_checkpoint_needs_no_proof_and_may_bring_none)
 }
 END_TEST
 
+/* By which of its keys a witness knows the log, and what its checkpoint carries. */
+static const struct {
+	const char *why;
+	bool knows_ecdsa, knows_ed25519, carries_ed25519, wrong;
+	enum witness_verdict verdict;
+} known_by[] = {
+	{ "by Ed25519 alone", false, true, true, false, WITNESS_SIGN },
+	{ "by both", true, true, true, false, WITNESS_SIGN },
+	{ "by both, and one line is absent", true, true, false, false, WITNESS_SIGN },
+	{ "by Ed25519 alone, whose line is absent", false, true, false, false, WITNESS_UNSIGNED },
+	{ "by Ed25519 alone, whose line is wrong", false, true, true, true, WITNESS_UNSIGNED },
+	{ "by both, and one line is wrong", true, true, true, true, WITNESS_UNSIGNED },
+	{ "by ECDSA alone: the other line is a stranger's", true, false, true, true, WITNESS_SIGN },
+};
+
+static void know(struct scene *s, bool ecdsa, bool ed25519)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	struct vkey keys[2];
+
+	ck_assert_ok(
+		vkey_of_certificate(buf_slice(&s->log.certificate), APPLIANCE_ORIGIN, &keys[0]));
+	appliance_ed25519(&s->log, APPLIANCE_ORIGIN, &keys[1]);
+	for (int i = ecdsa ? 0 : 1; i <= (ed25519 ? 1 : 0); i++) {
+		buf_put_text(&text, "log ");
+		vkey_write(&keys[i], &text);
+		buf_put_text(&text, "\n");
+	}
+	trust_free(s->logs);
+	s->logs = NULL;
+	ck_assert_ok(trust_read(buf_slice(&text), "logs", false, &s->logs));
+}
+
+START_TEST(a_log_is_known_by_any_of_its_keys_and_no_wrong_line_passes)
+{
+	CLEANUP(buf) struct buf note = BUF_INIT;
+	struct tree_path none = { .n = 0 };
+	struct scene s;
+
+	scene_open(&s, 7);
+	know(&s, known_by[_i].knows_ecdsa, known_by[_i].knows_ed25519);
+	appliance_note(&s.log, APPLIANCE_ORIGIN, &note);
+	if (known_by[_i].carries_ed25519)
+		appliance_ed25519_line(&s.log, APPLIANCE_ORIGIN, &note);
+	if (known_by[_i].wrong)
+		note.data[note.len - 20] = note.data[note.len - 20] == 'A' ? 'B' : 'A';
+	ck_assert_ok(witness_request_write(0, &none, buf_slice(&note), &s.body));
+	ck_assert_ok(witness_request_read(buf_slice(&s.body), &s.request));
+	ck_assert_msg(witness_judge(s.logs, &s.request, &s.seen) == known_by[_i].verdict, "%s",
+		      known_by[_i].why);
+	scene_close(&s);
+}
+END_TEST
+
 START_TEST(an_empty_log_has_the_root_of_nothing)
 {
 	struct scene s;
@@ -346,6 +400,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_first_checkpoint_needs_no_proof_and_may_bring_none);
 	tcase_add_test(t, an_empty_log_has_the_root_of_nothing);
 	tcase_add_test(t, a_stranger_is_not_witnessed);
+	tcase_add_table(t, a_log_is_known_by_any_of_its_keys_and_no_wrong_line_passes, known_by);
 	tcase_add_table(t, other_requests_are_refused, refused);
 	tcase_add_test(t, a_proof_has_at_most_63_lines);
 	tcase_add_test(t, only_the_witness_own_line_is_taken_from_its_answer);
