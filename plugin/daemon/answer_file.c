@@ -158,10 +158,7 @@ static enum err find_key(struct answers *answers, const char *serial, const uint
 	if ((e = seals_ring(answers->seals, serial, &ring)) || (e = ring_look(ring, &there)))
 		return e;
 	memcpy(period.id, id, RING_ID);
-	ring_hold_periods(ring);
-	e = there ? ring_key(ring, &period, key) : failed(ERR_NOT_FOUND, "it was shredded");
-	ring_release(ring);
-	return e;
+	return there ? ring_key(ring, &period, key) : failed(ERR_NOT_FOUND, "it was shredded");
 }
 
 static enum err check_header(const struct answer_claim *claim, enum answer_kind kind,

@@ -18,6 +18,7 @@ void ring_init(struct ring *ring, const struct state *state, struct attest *atte
 
 	*ring = (struct ring){ .state = state, .attest = attest };
 	hex_put(ring->name, serial, strlen(serial));
+	pthread_mutex_init(&ring->changing, NULL);
 	pthread_rwlockattr_init(&kind);
 	/* Else those who seal one after the other would keep out whoever shreds. */
 	pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -25,52 +26,79 @@ void ring_init(struct ring *ring, const struct state *state, struct attest *atte
 	pthread_rwlockattr_destroy(&kind);
 }
 
-static void forget(struct ring *ring)
+/* ---- in memory: made aside, and put in its place at once ---- */
+
+static void contents_cleanup(struct ring_contents *c)
 {
-	free(ring->periods);
-	ring->periods = NULL;
-	ring->n = ring->notes_n = 0;
-	secret_free(&ring->key);
-	buf_free(&ring->notes);
-	ring->open = false;
+	free(c->periods);
+	secret_free(&c->key);
+	buf_free(&c->notes);
+	*c = (struct ring_contents){ 0 };
 }
 
 void ring_close(struct ring *ring)
 {
-	forget(ring);
+	contents_cleanup(&ring->now);
 	pthread_rwlock_destroy(&ring->lock);
+	pthread_mutex_destroy(&ring->changing);
 }
 
-/* ---- in memory ---- */
-
-static enum err set_current(struct ring *ring, const uint8_t *entry)
+/* The periods without their keys; one key too, that of period @current. */
+static enum err make_contents(const struct ring_keys *keys, size_t current, struct slice notes,
+			      size_t notes_n, struct ring_contents *c)
 {
-	if (!ring->key.p) {
-		enum err e = secret_new(&ring->key, RING_KEY);
+	enum err e;
 
-		if (e)
-			return e;
-	}
-	ring_entry_period(entry, &ring->current);
-	memcpy(ring->key.p, entry + 8 + RING_ID, RING_KEY);
+	if (!(c->periods = calloc(keys->n + 1, sizeof *c->periods)))
+		return failed(ERR_MEMORY, "keys of sealed payloads");
+	for (; c->n < keys->n; c->n++)
+		ring_entry_period(keys->p + c->n * RING_ENTRY, &c->periods[c->n]);
+	buf_put_slice(&c->notes, notes);
+	c->notes_n = notes_n;
+	if ((e = buf_check(&c->notes)) || !keys->n)
+		return e;
+	if ((e = secret_new(&c->key, RING_KEY)))
+		return e;
+	c->current = c->periods[current];
+	memcpy(c->key.p, keys->p + current * RING_ENTRY + 8 + RING_ID, RING_KEY);
 	return OK;
 }
 
-/* The periods without their keys; the last one's key too. */
-static enum err adopt(struct ring *ring, const struct ring_keys *keys)
+/* Waits until nobody uses a key of before; @c has that then. */
+static void put_in_place(struct ring *ring, struct ring_contents *c)
 {
-	struct ring_period *periods = calloc(keys->n + 1, sizeof *periods);
-
-	if (!periods)
-		return failed(ERR_MEMORY, "keys of sealed payloads");
-	for (size_t i = 0; i < keys->n; i++)
-		ring_entry_period(keys->p + i * RING_ENTRY, &periods[i]);
-	free(ring->periods);
-	ring->periods = periods;
-	ring->n = keys->n;
-	secret_free(&ring->key);
-	return keys->n ? set_current(ring, keys->p + (keys->n - 1) * RING_ENTRY) : OK;
+	pthread_rwlock_wrlock(&ring->lock);
+	struct ring_contents before = ring->now;
+	ring->now = *c;
+	pthread_rwlock_unlock(&ring->lock);
+	*c = before;
 }
+
+/* What is in memory may not be what is on disk and token: the next one reads it again. */
+static void forget(struct ring *ring)
+{
+	CLEANUP(contents) struct ring_contents none = { 0 };
+
+	put_in_place(ring, &none);
+}
+
+static enum err adopt(struct ring *ring, uint64_t number, const struct ring_keys *keys,
+		      size_t current, struct slice notes, size_t notes_n)
+{
+	CLEANUP(contents) struct ring_contents c = { .open = true, .number = number };
+	enum err e = make_contents(keys, current, notes, notes_n, &c);
+
+	if (!e)
+		put_in_place(ring, &c);
+	return e;
+}
+
+static size_t last(const struct ring_keys *keys)
+{
+	return keys->n ? keys->n - 1 : 0;
+}
+
+/* ---- on disk and token: "_locked" holds ring->changing ---- */
 
 /* What a shredding that was cut short left on the token goes first. */
 static enum err open_locked(struct ring *ring, bool *there)
@@ -81,66 +109,65 @@ static enum err open_locked(struct ring *ring, bool *there)
 	enum err e;
 
 	*there = true;
-	if (ring->open)
+	if (ring->now.open)
 		return OK;
 	e = ring_record_read(ring, &raw, &record, &keys);
 	*there = e != ERR_NOT_FOUND;
 	if (!*there)
 		return OK;
-	if (e || (e = ring_token_destroy(ring, record.number + 1)) || (e = adopt(ring, &keys)))
+	if (e || (e = ring_token_destroy(ring, record.number + 1)))
 		return e;
-	ring->number = record.number;
-	buf_reset(&ring->notes);
-	buf_put_slice(&ring->notes, record.notes);
-	ring->notes_n = record.notes_n;
-	if ((e = buf_check(&ring->notes)))
-		return e;
-	ring->open = true;
-	return OK;
+	return adopt(ring, record.number, &keys, last(&keys), record.notes, record.notes_n);
+}
+
+static bool is_open(struct ring *ring)
+{
+	pthread_rwlock_rdlock(&ring->lock);
+	bool open = ring->now.open;
+	pthread_rwlock_unlock(&ring->lock);
+	return open;
 }
 
 enum err ring_look(struct ring *ring, bool *there)
 {
-	pthread_rwlock_rdlock(&ring->lock);
-	*there = ring->open;
-	pthread_rwlock_unlock(&ring->lock);
+	*there = is_open(ring);
 	if (*there)
 		return OK;
-	pthread_rwlock_wrlock(&ring->lock);
+	pthread_mutex_lock(&ring->changing);
 	enum err e = open_locked(ring, there);
-	pthread_rwlock_unlock(&ring->lock);
+	pthread_mutex_unlock(&ring->changing);
 	return e;
 }
 
-/* Writes @keys under a new key of the token, and destroys the one before. Until that is done the ring
- * counts as closed, so that it is tried again before anything else. */
-static enum err rewrite_locked(struct ring *ring, const struct ring_keys *keys)
+/* Writes @keys under a new key of the token, and destroys the one before, once nobody uses what was
+ * under it. When that comes to no end, the ring counts as closed, and it is tried again before anything
+ * else. */
+static enum err rewrite_locked(struct ring *ring, uint64_t number, const struct ring_keys *keys,
+			       const struct buf *notes, size_t notes_n)
 {
 	CK_OBJECT_HANDLE handle;
 	enum err e;
 
-	ring->open = false;
-	if ((e = ring_token_make(ring, ring->number + 1, &handle)) ||
-	    (e = ring_record_write(ring, ring->number + 1, handle, keys, &ring->notes,
-				   ring->notes_n)))
-		return e;
-	ring->number++;
-	if ((e = ring_token_destroy(ring, ring->number + 1)) || (e = adopt(ring, keys)))
-		return e;
-	ring->open = true;
-	return OK;
+	if ((e = ring_token_make(ring, number, &handle)) ||
+	    (e = ring_record_write(ring, number, handle, keys, notes, notes_n)) ||
+	    (e = adopt(ring, number, keys, last(keys), buf_slice(notes), notes_n)) ||
+	    (e = ring_token_destroy(ring, number + 1)))
+		forget(ring);
+	return e;
 }
 
 /* The record with the token's key as it is: nothing was taken away. */
-static enum err write_locked(struct ring *ring, const struct ring_keys *keys)
+static enum err write_locked(struct ring *ring, const struct ring_keys *keys,
+			     const struct buf *notes, size_t notes_n)
 {
 	CK_OBJECT_HANDLE handle;
+	uint64_t number = ring->now.number;
 	enum err e;
 
-	if ((e = ring_token_find(ring, ring->number, &handle)) ||
-	    (e = ring_record_write(ring, ring->number, handle, keys, &ring->notes, ring->notes_n)))
+	if ((e = ring_token_find(ring, number, &handle)) ||
+	    (e = ring_record_write(ring, number, handle, keys, notes, notes_n)))
 		return e;
-	return adopt(ring, keys);
+	return adopt(ring, number, keys, last(keys), buf_slice(notes), notes_n);
 }
 
 static enum err add_period(const struct ring_keys *old, uint32_t day, uint32_t days,
@@ -165,21 +192,23 @@ static enum err begin_day_locked(struct ring *ring, uint32_t day, uint32_t days)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 	CLEANUP(ring_keys) struct ring_keys old = { 0 }, new = { 0 };
+	const struct ring_contents *now = &ring->now;
 	struct ring_record record;
 	bool there;
 	enum err e = open_locked(ring, &there);
 
-	if (e || (there && ring->key.p && ring->current.day == day))
+	if (e || (there && now->key.p && now->current.day == day))
 		return e;
 	if (there && (e = ring_record_read(ring, &raw, &record, &old)))
 		return e;
 	/* There already when the clock was put back, or the daemon started again. */
 	for (size_t i = 0; i < old.n; i++)
 		if (get_u32(old.p + i * RING_ENTRY) == day)
-			return set_current(ring, old.p + i * RING_ENTRY);
+			return adopt(ring, record.number, &old, i, record.notes, record.notes_n);
 	if ((e = add_period(&old, day, days, &new)))
 		return e;
-	return there ? write_locked(ring, &new) : rewrite_locked(ring, &new);
+	return there ? write_locked(ring, &new, &now->notes, now->notes_n)
+		     : rewrite_locked(ring, 1, &new, &now->notes, now->notes_n);
 }
 
 enum err ring_hold(struct ring *ring, uint32_t day, uint32_t days, struct ring_period *period,
@@ -187,15 +216,15 @@ enum err ring_hold(struct ring *ring, uint32_t day, uint32_t days, struct ring_p
 {
 	for (;;) {
 		pthread_rwlock_rdlock(&ring->lock);
-		if (ring->open && ring->key.p && ring->current.day == day) {
-			*period = ring->current;
-			*key = ring->key.p;
+		if (ring->now.open && ring->now.key.p && ring->now.current.day == day) {
+			*period = ring->now.current;
+			*key = ring->now.key.p;
 			return OK;
 		}
 		pthread_rwlock_unlock(&ring->lock);
-		pthread_rwlock_wrlock(&ring->lock);
+		pthread_mutex_lock(&ring->changing);
 		enum err e = begin_day_locked(ring, day, days);
-		pthread_rwlock_unlock(&ring->lock);
+		pthread_mutex_unlock(&ring->changing);
 		if (e)
 			return e;
 	}
@@ -211,31 +240,42 @@ void ring_release(struct ring *ring)
 	pthread_rwlock_unlock(&ring->lock);
 }
 
-enum err ring_key(const struct ring *ring, const struct ring_period *period, struct secret *key)
+static enum err find_key(const struct ring_keys *keys, const struct ring_period *period,
+			 struct secret *key)
 {
-	CLEANUP(buf) struct buf raw = BUF_INIT;
-	CLEANUP(ring_keys) struct ring_keys keys = { 0 };
-	struct ring_record record;
-	enum err e = ring_record_read(ring, &raw, &record, &keys);
+	enum err e;
 
-	if (e || (e = secret_new(key, RING_KEY)))
-		return e;
-	for (size_t i = 0; i < keys.n; i++)
-		if (!memcmp(keys.p + i * RING_ENTRY + 8, period->id, RING_ID)) {
-			memcpy(key->p, keys.p + i * RING_ENTRY + 8 + RING_ID, RING_KEY);
+	for (size_t i = 0; i < keys->n; i++)
+		if (!memcmp(keys->p + i * RING_ENTRY + 8, period->id, RING_ID)) {
+			if ((e = secret_new(key, RING_KEY)))
+				return e;
+			memcpy(key->p, keys->p + i * RING_ENTRY + 8 + RING_ID, RING_KEY);
 			return OK;
 		}
 	return failed(ERR_NOT_FOUND, "this period was shredded");
 }
 
+enum err ring_key(struct ring *ring, const struct ring_period *period, struct secret *key)
+{
+	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(ring_keys) struct ring_keys keys = { 0 };
+	struct ring_record record;
+
+	pthread_mutex_lock(&ring->changing);
+	enum err e = ring_record_read(ring, &raw, &record, &keys);
+	pthread_mutex_unlock(&ring->changing);
+	return e ? e : find_key(&keys, period, key);
+}
+
 /* ---- shredding ---- */
 
-static enum err put_note(struct ring *ring, const struct ring_keys *gone, const char *why)
+static enum err put_note(struct buf *notes, size_t *notes_n, const struct ring_keys *gone,
+			 const char *why)
 {
 	char first[11], last[11], note[NOTE_MAX];
 	struct ring_period a = { 0 }, b = { 0 };
 
-	if (ring->notes_n == RING_NOTES_MAX)
+	if (*notes_n == RING_NOTES_MAX)
 		return failed(ERR_LIMIT, "%d shreddings are not in the log yet", RING_NOTES_MAX);
 	if (gone->n) {
 		ring_entry_period(gone->p, &a);
@@ -249,9 +289,9 @@ static enum err put_note(struct ring *ring, const struct ring_keys *gone, const 
 		snprintf(note, sizeof note,
 			 "keys of all sealed payloads destroyed, lost or put back before; %s", why);
 	}
-	cbor_put_text(&ring->notes, note);
-	ring->notes_n++;
-	return buf_check(&ring->notes);
+	cbor_put_text(notes, note);
+	++*notes_n;
+	return buf_check(notes);
 }
 
 static enum err sort_out(const struct ring_keys *keys, ring_test *test, void *context,
@@ -276,7 +316,7 @@ static enum err sort_out(const struct ring_keys *keys, ring_test *test, void *co
 static enum err shred_locked(struct ring *ring, ring_test *test, void *context, const char *why,
 			     size_t *n)
 {
-	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf raw = BUF_INIT, notes = BUF_INIT;
 	CLEANUP(ring_keys) struct ring_keys keys = { 0 }, stay = { 0 }, go = { 0 };
 	struct ring_record record;
 	bool there;
@@ -291,76 +331,73 @@ static enum err shred_locked(struct ring *ring, ring_test *test, void *context, 
 	if (!go.n)
 		return failed(ERR_NOT_FOUND, "no sealed payloads are of that period");
 	*n = go.n;
-	size_t noted = ring->notes.len;
-	if ((e = put_note(ring, &go, why)) || (e = rewrite_locked(ring, &stay))) {
-		ring->notes.len = noted;
-		ring->open = false;
-	}
-	return e;
+	buf_put_slice(&notes, record.notes);
+	if ((e = put_note(&notes, &record.notes_n, &go, why)))
+		return e;
+	return rewrite_locked(ring, record.number + 1, &stay, &notes, record.notes_n);
 }
 
 /* Both keys of the token go, whichever the record was under. */
 static enum err begin_anew_locked(struct ring *ring, const char *why)
 {
 	const struct ring_keys none = { 0 };
+	CLEANUP(buf) struct buf notes = BUF_INIT;
+	size_t notes_n = 0;
 	enum err e;
 
 	forget(ring);
 	if ((e = ring_token_destroy(ring, 0)) || (e = ring_token_destroy(ring, 1)) ||
-	    (e = put_note(ring, &none, why)))
+	    (e = put_note(&notes, &notes_n, &none, why)))
 		return e;
-	return rewrite_locked(ring, &none);
+	return rewrite_locked(ring, 1, &none, &notes, notes_n);
 }
 
 enum err ring_shred(struct ring *ring, ring_test *test, void *context, bool all, const char *why,
 		    size_t *n)
 {
-	pthread_rwlock_wrlock(&ring->lock);
+	pthread_mutex_lock(&ring->changing);
 	enum err e = shred_locked(ring, test, context, why, n);
 	if (all && e == ERR_STATE)
 		e = begin_anew_locked(ring, why);
-	pthread_rwlock_unlock(&ring->lock);
+	pthread_mutex_unlock(&ring->changing);
 	return e;
 }
 
 enum err ring_notes(struct ring *ring, struct buf *out, size_t *n)
 {
 	pthread_rwlock_rdlock(&ring->lock);
-	*n = ring->open ? ring->notes_n : 0;
-	buf_put_slice(out, buf_slice(&ring->notes));
+	*n = ring->now.notes_n;
+	buf_put_slice(out, buf_slice(&ring->now.notes));
 	pthread_rwlock_unlock(&ring->lock);
 	return buf_check(out);
 }
 
-static enum err drop_notes(struct ring *ring, size_t n)
+static enum err drop_notes(struct slice notes, size_t n, struct buf *rest)
 {
-	CLEANUP(buf) struct buf rest = BUF_INIT;
-	struct slice in = buf_slice(&ring->notes), note;
+	struct slice note;
 	enum err e;
 
 	for (size_t i = 0; i < n; i++)
-		if ((e = cbor_take_text(&in, NOTE_MAX, &note)))
+		if ((e = cbor_take_text(&notes, NOTE_MAX, &note)))
 			return e;
-	buf_put_slice(&rest, in);
-	buf_reset(&ring->notes);
-	buf_put_slice(&ring->notes, buf_slice(&rest));
-	ring->notes_n -= n;
-	return buf_check(&ring->notes);
+	buf_put_slice(rest, notes);
+	return buf_check(rest);
 }
 
 enum err ring_noted(struct ring *ring, size_t n)
 {
-	CLEANUP(buf) struct buf raw = BUF_INIT;
+	CLEANUP(buf) struct buf raw = BUF_INIT, rest = BUF_INIT;
 	CLEANUP(ring_keys) struct ring_keys keys = { 0 };
 	struct ring_record record;
 	bool there;
 
-	pthread_rwlock_wrlock(&ring->lock);
+	pthread_mutex_lock(&ring->changing);
 	enum err e = open_locked(ring, &there);
-	if (!e && there && n <= ring->notes_n &&
-	    !(e = ring_record_read(ring, &raw, &record, &keys)) && !(e = drop_notes(ring, n)))
-		e = write_locked(ring, &keys);
-	pthread_rwlock_unlock(&ring->lock);
+	if (!e && there && n <= ring->now.notes_n &&
+	    !(e = ring_record_read(ring, &raw, &record, &keys)) &&
+	    !(e = drop_notes(buf_slice(&ring->now.notes), n, &rest)))
+		e = write_locked(ring, &keys, &rest, ring->now.notes_n - n);
+	pthread_mutex_unlock(&ring->changing);
 	return e;
 }
 

@@ -28,13 +28,9 @@ struct ring_period {
 	uint8_t id[RING_ID];
 };
 
-struct ring {
-	char name[2 * WIRE_SERIAL_MAX + 1]; /* hex of the partition's serial */
-	const struct state *state;
-	struct attest *attest;
-	/* Those who use a key hold it for reading, so none is destroyed meanwhile. Guards the rest. */
-	pthread_rwlock_t lock;
-	bool open;
+/* What is in memory of a ring. */
+struct ring_contents {
+	bool open;       /* it is that of disk and token; else the rest is empty */
 	uint64_t number; /* of the token's key: its lowest bit is in the CKA_ID */
 	struct ring_period *periods;
 	size_t n;
@@ -42,6 +38,20 @@ struct ring {
 	struct secret key; /* of the current one; empty: there is none */
 	struct buf notes;  /* CBOR texts */
 	size_t notes_n;
+};
+
+struct ring {
+	char name[2 * WIRE_SERIAL_MAX + 1]; /* hex of the partition's serial */
+	const struct state *state;
+	struct attest *attest;
+	/* One at a time changes the record or reads it, and calls the token for that. It is taken before
+	 * the other, and never by who holds that. */
+	pthread_mutex_t changing;
+	/* Guards what follows; never held across a call into the token. Those who use a key hold it for
+	 * reading, so none is destroyed meanwhile. Who changes something writes under both, and so may
+	 * read under either. */
+	pthread_rwlock_t lock;
+	struct ring_contents now;
 };
 
 void ring_init(struct ring *ring, const struct state *state, struct attest *attest,
@@ -53,9 +63,10 @@ MUST enum err ring_look(struct ring *ring, bool *there);
 /* The key of a day, made when it is missing; held until ring_release(). */
 MUST enum err ring_hold(struct ring *ring, uint32_t day, uint32_t days, struct ring_period *period,
 			const uint8_t **key);
-/* An earlier period's key, copied; and those that there are, likewise held for reading. */
-MUST enum err ring_key(const struct ring *ring, const struct ring_period *period,
-		       struct secret *key);
+/* An earlier period's key, copied: asks the token, and is not for who holds something of the ring.
+ * ERR_NOT_FOUND: it was shredded. */
+MUST enum err ring_key(struct ring *ring, const struct ring_period *period, struct secret *key);
+/* The periods that there are, likewise held until ring_release(). */
 void ring_hold_periods(struct ring *ring);
 void ring_release(struct ring *ring);
 

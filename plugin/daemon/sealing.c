@@ -20,7 +20,7 @@ enum err sealing_ready(struct daemon *daemon, const struct partition *partition,
 	if (says->keep != KEEP_SEALED)
 		return OK;
 	enum err e = seals_ready(&daemon->seals, partition->serial,
-				 (uint32_t)says->sealed_retention_days);
+				 (uint32_t)says->sealed_retention_days, says->sealed_most_bytes);
 	if (!e)
 		return OK;
 	return failed(e == ERR_LIMIT ? e : ERR_IO, "payloads can't be sealed: %s", err_reason());

@@ -3,12 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/proof.h"
 #include "config/base/io.h"
+#include "config/base/log.h"
 #include "plugin/daemon/aead.h"
 
 #define HEADER 64
@@ -31,53 +34,51 @@ void seals_init(struct seals *seals, struct state *state, struct attest *attest)
 void seals_close(struct seals *seals)
 {
 	for (size_t i = 0; i < seals->n; i++) {
-		ring_close(seals->rings[i]);
-		free(seals->rings[i]);
+		ring_close(&seals->partitions[i]->ring);
+		pthread_mutex_destroy(&seals->partitions[i]->lock);
+		free(seals->partitions[i]);
 	}
 	seals->n = 0;
 }
 
-static enum err ring_locked(struct seals *seals, const char *serial, struct ring **out)
+static enum err partition_locked(struct seals *seals, const char *serial,
+				 struct seals_partition **out)
 {
 	char name[2 * WIRE_SERIAL_MAX + 1];
 
 	hex_put(name, serial, strlen(serial));
 	for (size_t i = 0; i < seals->n; i++)
-		if (!strcmp(seals->rings[i]->name, name)) {
-			*out = seals->rings[i];
+		if (!strcmp(seals->partitions[i]->ring.name, name)) {
+			*out = seals->partitions[i];
 			return OK;
 		}
 	if (seals->n == PARTITIONS_MAX)
 		return failed(ERR_LIMIT, "more than %d partitions", PARTITIONS_MAX);
-	struct ring *ring = calloc(1, sizeof *ring);
-	if (!ring)
+	struct seals_partition *p = calloc(1, sizeof *p);
+	if (!p)
 		return failed(ERR_MEMORY, "keys of sealed payloads");
-	ring_init(ring, seals->state, seals->attest, serial);
-	seals->rings[seals->n++] = *out = ring;
+	ring_init(&p->ring, seals->state, seals->attest, serial);
+	pthread_mutex_init(&p->lock, NULL);
+	seals->partitions[seals->n++] = *out = p;
 	return OK;
 }
 
-enum err seals_ring(struct seals *seals, const char *serial, struct ring **out)
+static enum err find_partition(struct seals *seals, const char *serial,
+			       struct seals_partition **out)
 {
 	pthread_mutex_lock(&seals->lock);
-	enum err e = ring_locked(seals, serial, out);
+	enum err e = partition_locked(seals, serial, out);
 	pthread_mutex_unlock(&seals->lock);
 	return e;
 }
 
-enum err seals_ready(struct seals *seals, const char *serial, uint32_t days)
+enum err seals_ring(struct seals *seals, const char *serial, struct ring **out)
 {
-	struct ring_period period;
-	const uint8_t *key;
-	struct ring *ring;
-	enum err e;
+	struct seals_partition *p;
+	enum err e = find_partition(seals, serial, &p);
 
-	if ((e = state_room(seals->state, STATE_SEALED, 0)) ||
-	    (e = seals_ring(seals, serial, &ring)) ||
-	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
-		return e;
-	ring_release(ring);
-	return OK;
+	*out = e ? NULL : &p->ring;
+	return e;
 }
 
 /* ---- directories: sealed/, the partition's, the period's ---- */
@@ -119,6 +120,107 @@ static enum err open_period(const struct ring *ring, const struct ring_period *p
 	if (e || (e = step_down(&dir, name, make)))
 		return e;
 	*out = fd_steal(&dir);
+	return OK;
+}
+
+/* Whether it is named like one: nothing else was made here. */
+static bool is_period(const char *name)
+{
+	return strlen(name) == RING_PERIOD_NAME - 1 && name[4] == '-' && name[7] == '-' &&
+	       name[10] == '-' && strspn(name, "0123456789abcdef-") == RING_PERIOD_NAME - 1;
+}
+
+typedef enum err visit(void *context, int dir, const char *name);
+
+static enum err each_name(int dir, visit *call, void *context)
+{
+	/* A descriptor of its own: that of the caller keeps its place. */
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = own < 0 ? NULL : fdopendir(own);
+	enum err e = OK;
+
+	if (!list) {
+		fd_cleanup(&own);
+		return failed(ERR_IO, "sealed payloads: %m");
+	}
+	for (struct dirent *d; !e && (d = readdir(list));)
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			e = call(context, dir, d->d_name);
+	closedir(list);
+	return e;
+}
+
+/* ---- how much there is ---- */
+
+static enum err count_file(void *context, int dir, const char *name)
+{
+	uint64_t *bytes = context;
+	struct stat status;
+
+	if (!fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISREG(status.st_mode))
+		*bytes += (uint64_t)status.st_size;
+	return OK;
+}
+
+static enum err count_period(void *context, int dir, const char *name)
+{
+	CLEANUP(fd) int period = -1;
+
+	return is_period(name) && !io_open_dir(dir, name, false, &period)
+		       ? each_name(period, count_file, context)
+		       : OK;
+}
+
+static enum err count_locked(struct seals_partition *p)
+{
+	CLEANUP(fd) int dir = -1;
+	uint64_t bytes = 0;
+	enum err e = p->counted ? OK : open_partition(&p->ring, false, &dir);
+
+	if (!e && !p->counted)
+		e = each_name(dir, count_period, &bytes);
+	if (e && e != ERR_NOT_FOUND)
+		return e;
+	p->bytes += bytes;
+	p->counted = true;
+	return OK;
+}
+
+static enum err check_quota(struct seals_partition *p, uint64_t most)
+{
+	pthread_mutex_lock(&p->lock);
+	enum err e = count_locked(p);
+	unsigned long long bytes = p->bytes;
+	pthread_mutex_unlock(&p->lock);
+	if (e)
+		return e;
+	return !most || bytes < most
+		       ? OK
+		       : failed(ERR_LIMIT,
+				"%llu bytes of sealed payloads are kept, and the policy allows "
+				"%llu: shred some",
+				bytes, (unsigned long long)most);
+}
+
+static void add_bytes(struct seals_partition *p, uint64_t bytes)
+{
+	pthread_mutex_lock(&p->lock);
+	p->bytes += p->counted ? bytes : 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+enum err seals_ready(struct seals *seals, const char *serial, uint32_t days, uint64_t most)
+{
+	struct seals_partition *p;
+	struct ring_period period;
+	const uint8_t *key;
+	enum err e;
+
+	if ((e = state_room(seals->state, STATE_SEALED, 0)) ||
+	    (e = find_partition(seals, serial, &p)) || (e = check_quota(p, most)) ||
+	    (e = ring_hold(&p->ring, seals_today(), days, &period, &key)))
+		return e;
+	ring_release(&p->ring);
 	return OK;
 }
 
@@ -223,10 +325,11 @@ static enum err write_file(int fd, const uint8_t *day_key, const uint8_t header[
 
 static enum err put_in(int dir, const struct ring_period *period, const uint8_t *day_key,
 		       const uint8_t cti[SEALS_CTI], const struct payload *payload,
-		       uint8_t digest[SHA256_SIZE])
+		       uint8_t digest[SHA256_SIZE], uint64_t *bytes)
 {
 	uint8_t header[HEADER];
 	char name[NAME];
+	struct stat status;
 	enum err e = make_header(period, cti, header);
 
 	if (e)
@@ -240,6 +343,8 @@ static enum err put_in(int dir, const struct ring_period *period, const uint8_t 
 		e = io_sync_dir(dir);
 	if (e)
 		unlinkat(dir, name, 0);
+	else if (!fstat(fd, &status))
+		*bytes = (uint64_t)status.st_size;
 	return e;
 }
 
@@ -260,18 +365,20 @@ enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SE
 		   uint8_t digest[SHA256_SIZE])
 {
 	const struct payload payload = { certificate, parts, n };
+	struct seals_partition *p;
 	struct ring_period period;
 	const uint8_t *key;
-	struct ring *ring;
 	CLEANUP(fd) int dir = -1;
+	uint64_t bytes = 0;
 	enum err e;
 
-	if ((e = check_size(seals->state, parts, n)) || (e = seals_ring(seals, serial, &ring)) ||
-	    (e = ring_hold(ring, seals_today(), days, &period, &key)))
+	if ((e = check_size(seals->state, parts, n)) || (e = find_partition(seals, serial, &p)) ||
+	    (e = ring_hold(&p->ring, seals_today(), days, &period, &key)))
 		return e;
-	if (!(e = open_period(ring, &period, true, &dir)))
-		e = put_in(dir, &period, key, cti, &payload, digest);
-	ring_release(ring);
+	if (!(e = open_period(&p->ring, &period, true, &dir)))
+		e = put_in(dir, &period, key, cti, &payload, digest, &bytes);
+	ring_release(&p->ring);
+	add_bytes(p, bytes);
 	return e;
 }
 
@@ -280,10 +387,10 @@ enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SE
 static enum err find_file(const struct ring *ring, const char *name, struct ring_period *period,
 			  int *out)
 {
-	for (size_t i = ring->n; i-- > 0;) {
+	for (size_t i = ring->now.n; i-- > 0;) {
 		CLEANUP(fd) int dir = -1;
 
-		*period = ring->periods[i];
+		*period = ring->now.periods[i];
 		if (open_period(ring, period, false, &dir))
 			continue;
 		*out = openat(dir, name, IO_READ);
@@ -296,7 +403,7 @@ static enum err find_file(const struct ring *ring, const char *name, struct ring
 		      "there is no sealed payload of this proof, or it was shredded");
 }
 
-static enum err open_file(const struct ring *ring, int fd, const struct ring_period *period,
+static enum err open_file(struct ring *ring, int fd, const struct ring_period *period,
 			  const uint8_t cti[SEALS_CTI], struct buf *cms)
 {
 	CLEANUP(secret) struct secret key = { 0 };
@@ -332,9 +439,10 @@ enum err seals_get(struct seals *seals, const char *serial, const uint8_t cti[SE
 		return e;
 	hex_put(name, cti, SEALS_CTI);
 	ring_hold_periods(ring);
-	if (!(e = find_file(ring, name, &period, &fd)))
-		e = open_file(ring, fd, &period, cti, cms);
+	e = find_file(ring, name, &period, &fd);
 	ring_release(ring);
+	if (!e)
+		e = open_file(ring, fd, &period, cti, cms);
 	if (e)
 		buf_reset(cms);
 	return e;
@@ -359,8 +467,8 @@ static bool any_old(struct ring *ring, struct age *age)
 	bool any = false;
 
 	ring_hold_periods(ring);
-	for (size_t i = 0; i < ring->n && !any; i++)
-		any = is_old(age, &ring->periods[i]);
+	for (size_t i = 0; i < ring->now.n && !any; i++)
+		any = is_old(age, &ring->now.periods[i]);
 	ring_release(ring);
 	return any;
 }
@@ -386,38 +494,38 @@ static bool has_period(const struct ring *ring, const char *name)
 {
 	char known[RING_PERIOD_NAME];
 
-	for (size_t i = 0; i < ring->n; i++) {
-		ring_period_name(&ring->periods[i], known);
+	for (size_t i = 0; i < ring->now.n; i++) {
+		ring_period_name(&ring->now.periods[i], known);
 		if (!strcmp(known, name))
 			return true;
 	}
 	return false;
 }
 
-typedef enum err visit(void *context, int dir, const char *name);
+struct sweep {
+	struct seals_partition *partition;
+	size_t left, strange;
+	char first[256]; /* of what is strange */
+};
 
-static enum err each_name(int dir, visit *call, void *context)
+static void pass_over(struct sweep *sweep, const char *name, const char *why)
 {
-	/* A descriptor of its own: that of the caller keeps its place. */
-	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = own < 0 ? NULL : fdopendir(own);
-	enum err e = OK;
-
-	if (!list) {
-		fd_cleanup(&own);
-		return failed(ERR_IO, "sealed payloads: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			e = call(context, dir, d->d_name);
-	closedir(list);
-	return e;
+	if (!sweep->strange++)
+		snprintf(sweep->first, sizeof sweep->first, "%s: %s", name, why);
 }
 
-struct sweep {
-	const struct ring *ring;
-	size_t left;
-};
+static bool remove_locked(struct seals_partition *p, int dir, const char *name)
+{
+	struct stat status = { 0 };
+	uint64_t bytes = 0;
+
+	if (!fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISREG(status.st_mode))
+		bytes = (uint64_t)status.st_size;
+	if (unlinkat(dir, name, 0))
+		return false;
+	p->bytes -= bytes < p->bytes ? bytes : p->bytes;
+	return true;
+}
 
 /* ERR_LIMIT: enough for now. */
 static enum err sweep_file(void *context, int dir, const char *name)
@@ -426,8 +534,14 @@ static enum err sweep_file(void *context, int dir, const char *name)
 
 	if (!sweep->left)
 		return failed(ERR_LIMIT, "more is left to remove");
-	sweep->left--;
-	return unlinkat(dir, name, 0) ? failed(ERR_IO, "sealed payload %s: %m", name) : OK;
+	pthread_mutex_lock(&sweep->partition->lock);
+	bool removed = remove_locked(sweep->partition, dir, name);
+	pthread_mutex_unlock(&sweep->partition->lock);
+	if (removed)
+		sweep->left--;
+	else
+		pass_over(sweep, name, strerror(errno));
+	return OK;
 }
 
 static enum err sweep_period(void *context, int dir, const char *name)
@@ -436,28 +550,46 @@ static enum err sweep_period(void *context, int dir, const char *name)
 	CLEANUP(fd) int period = -1;
 	enum err e;
 
-	if (has_period(sweep->ring, name))
+	if (has_period(&sweep->partition->ring, name))
 		return OK;
-	if ((e = io_open_dir(dir, name, false, &period)) ||
-	    (e = each_name(period, sweep_file, sweep)))
+	if (!is_period(name) || io_open_dir(dir, name, false, &period)) {
+		pass_over(sweep, name, is_period(name) ? strerror(errno) : "no day's name");
+		return OK;
+	}
+	if ((e = each_name(period, sweep_file, sweep)))
 		return e;
-	return unlinkat(dir, name, AT_REMOVEDIR) ? failed(ERR_IO, "%s: %m", name) : OK;
+	/* What was passed over is in it still. */
+	if (unlinkat(dir, name, AT_REMOVEDIR) && errno != ENOTEMPTY)
+		pass_over(sweep, name, strerror(errno));
+	return OK;
+}
+
+static void warn(struct sweep *sweep, const char *serial)
+{
+	struct seals_partition *p = sweep->partition;
+
+	if (sweep->strange && sweep->strange != p->strange)
+		log_warning("sealed payloads of partition %s: %zu names are not of this daemon, or "
+			    "can't be removed, and are passed over; the first is %s",
+			    serial, sweep->strange, sweep->first);
+	p->strange = sweep->strange;
 }
 
 enum err seals_sweep(struct seals *seals, const char *serial, size_t most)
 {
 	struct sweep sweep = { .left = most };
 	CLEANUP(fd) int dir = -1;
-	struct ring *ring;
-	enum err e = seals_ring(seals, serial, &ring);
+	enum err e = find_partition(seals, serial, &sweep.partition);
 
 	if (e)
 		return e;
-	sweep.ring = ring;
+	struct ring *ring = &sweep.partition->ring;
 	ring_hold_periods(ring);
 	/* Only what the record says is known to be gone. */
-	if (ring->open && !(e = open_partition(ring, false, &dir)))
+	if (ring->now.open && !(e = open_partition(ring, false, &dir)))
 		e = each_name(dir, sweep_period, &sweep);
 	ring_release(ring);
+	if (!e)
+		warn(&sweep, serial);
 	return e == ERR_NOT_FOUND || e == ERR_LIMIT ? OK : e;
 }

@@ -23,11 +23,20 @@
 #define SEALS_PAYLOAD_MAX ((size_t)256 << 20) /* input, output and messages together */
 #define SEALS_CTI 16
 
+/* One partition's. */
+struct seals_partition {
+	struct ring ring;
+	pthread_mutex_t lock; /* guards what follows; held while files are counted, or removed */
+	bool counted;
+	uint64_t bytes; /* of its files, once counted */
+	size_t strange; /* of seals_sweep(): what it was last told of */
+};
+
 struct seals {
 	struct state *state;
 	struct attest *attest;
-	pthread_mutex_t lock; /* guards what follows; rings are never taken away */
-	struct ring *rings[PARTITIONS_MAX];
+	pthread_mutex_t lock; /* guards what follows; partitions are never taken away */
+	struct seals_partition *partitions[PARTITIONS_MAX];
 	size_t n;
 };
 
@@ -35,8 +44,9 @@ void seals_init(struct seals *seals, struct state *state, struct attest *attest)
 void seals_close(struct seals *seals);
 MUST enum err seals_ring(struct seals *seals, const char *serial, struct ring **out);
 
-/* Whether a payload could be sealed now. ERR_LIMIT: the disk is too full. */
-MUST enum err seals_ready(struct seals *seals, const char *serial, uint32_t days);
+/* Whether a payload could be sealed now. ERR_LIMIT: the disk is too full, or the partition's payloads
+ * take @most bytes already (0: no matter how many). Comes before the first seals_put(). */
+MUST enum err seals_ready(struct seals *seals, const char *serial, uint32_t days, uint64_t most);
 /* Seals @parts durably; @digest is for claim -70010. @days: how long it is to be kept; 0: for ever. */
 MUST enum err seals_put(struct seals *seals, const char *serial, const uint8_t cti[SEALS_CTI],
 			struct slice certificate, uint32_t days, const struct seal_part *parts,
@@ -47,7 +57,8 @@ MUST enum err seals_get(struct seals *seals, const char *serial, const uint8_t c
 /* Shreds the days that are over: by @days, or, where that is 0, by what they began with. A payload is
  * kept for so many whole days at least. */
 MUST enum err seals_expire(struct seals *seals, const char *serial, uint32_t today, uint32_t days);
-/* Removes files whose keys were destroyed, so many at a time. */
+/* Removes files whose keys were destroyed, so many at a time. What is there and is none of these is
+ * passed over, with one warning. One thread. */
 MUST enum err seals_sweep(struct seals *seals, const char *serial, size_t most);
 
 /* Days since 1970, UTC. */

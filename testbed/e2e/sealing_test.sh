@@ -3,7 +3,10 @@
 # them, how they are shredded, and that every proof still verifies.
 . "$(dirname "$0")/lib.sh" sealing
 also=unmount_sealed
-unmount_sealed() { ! mountpoint -q "$D/state/sealed" || umount "$D/state/sealed"; }
+unmount_sealed() {
+	local place
+	for place in "$D"/state/sealed/* "$D/state/sealed"; do ! mountpoint -q "$place" || umount "$place"; done
+}
 appliance
 W=$D/work
 cp "$D/samples/payment.xml" "$W/in"
@@ -153,6 +156,27 @@ mv "$partition" "$D/aside" && install -m 0600 -o $DAEMON_UID /dev/null "$partiti
 refuses "a result whose payload can't be sealed is kept back" "CKR_DEVICE_ERROR" execute bank_a screen "$W/in" "$W/out"
 says "and its record says why" "the payload can't be sealed" last execution
 rm "$partition" && mv "$D/aside" "$partition"
+# The disk is full after the look at it, before the run's payload is there: nothing is released unsealed.
+mount -t tmpfs -o size=16k,mode=0700,uid=$DAEMON_UID none "$partition"
+head -c 16384 /dev/zero >"$partition/filler"
+before=$(records " execution ")
+refuses "when the disk fills meanwhile a result is kept back" "CKR_DEVICE_ERROR" execute bank_a screen "$W/in" "$W/out"
+says "its record says why" "the payload can't be sealed" last execution
+check "it ran" test "$(records " execution ")" -gt "$before"
+hides "and names no payload" '"sealed"' last execution
+hides "its output is not to be had" "assay:output.*$(date -u +%Y)|label:.*out" bank_a --list-objects --type data
+hides "no piece of a payload is left" "." find "$partition" -type f ! -name filler
+umount "$partition"
+
+# A quota of what is kept.
+policy <<<"{keep: sealed, sealed: {auditor: $A/certificate.pem, retention_days: 30, most_bytes: 1000}}"
+check "the policy bounds what is kept" set_policy
+before=$(records " execution ")
+refuses "over it nothing runs" "CKR_DEVICE_MEMORY" execute bank_a screen "$W/in" "$W/out"
+says "and that is a record" "bytes of sealed payloads are kept, and the policy allows 1000" assay audit show --type refusal
+check "and no execution" test "$(records " execution ")" -eq "$before"
+policy <<<"{keep: sealed, sealed: {auditor: $A/certificate.pem, retention_days: 30, most_bytes: 1000000000}}"
+check "with more it does" set_policy
 mount -t tmpfs -o size=16m,mode=0700,uid=$DAEMON_UID none "$D/state/sealed"
 refuses "nothing runs when the disk has no room for payloads" "CKR_DEVICE_MEMORY" execute bank_a screen "$W/in" "$W/out"
 umount "$D/state/sealed"

@@ -1,7 +1,9 @@
 /* seals_test.c - sealed payloads on the disk, and the ring of keys that can be shredded, with a token
- * of SoftHSM. */
+ * of SoftHSM. The linker puts token_seal() of this file before the product's (seals.mk). */
 #include "plugin/daemon/seals.h"
 
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -19,6 +21,24 @@ static struct config *config;
 static struct attest *attest;
 static struct seals seals;
 static struct buf certificate;
+
+/* A token that takes its time. */
+static atomic_bool slow;
+static sem_t asked, answer;
+
+enum err __real_token_seal(struct token *token, CK_OBJECT_HANDLE key, struct slice plain,
+			   struct buf *out);
+enum err __wrap_token_seal(struct token *token, CK_OBJECT_HANDLE key, struct slice plain,
+			   struct buf *out);
+enum err __wrap_token_seal(struct token *token, CK_OBJECT_HANDLE key, struct slice plain,
+			   struct buf *out)
+{
+	if (atomic_exchange(&slow, false)) {
+		sem_post(&asked);
+		sem_wait(&answer);
+	}
+	return __real_token_seal(token, key, plain, out);
+}
 
 /* The auditor's; sealed payloads are opened in seal_test. */
 static void make_certificate(void)
@@ -162,7 +182,7 @@ START_TEST(what_was_sealed_comes_back_after_a_restart)
 	ck_assert_ok(get(1, found));
 	ck_assert_mem_eq(sealed, found, SHA256_SIZE);
 	ck_assert_ok(put(2, sealed));
-	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_uint_eq(ring()->now.n, 1);
 	ck_assert_err(get(3, found), ERR_NOT_FOUND);
 	/* One proof has one payload. */
 	ck_assert_err(put(2, sealed), ERR_IO);
@@ -176,7 +196,7 @@ START_TEST(shredded_day_is_gone_and_others_stay)
 
 	begin_day(yesterday);
 	ck_assert_ok(put(1, sealed));
-	ck_assert_uint_eq(ring()->n, 2);
+	ck_assert_uint_eq(ring()->now.n, 2);
 	ck_assert_uint_eq(shred(of_day, &yesterday), 1);
 	ck_assert_ok(get(1, found));
 	ck_assert_uint_eq(shred(of_day, &today), 1);
@@ -250,7 +270,8 @@ START_TEST(shredding_that_was_cut_short_is_completed)
 	bool there;
 
 	ck_assert_ok(put(1, sealed));
-	const char *name = ring()->number & 1 ? "assay-seal " NAME " 0" : "assay-seal " NAME " 1";
+	const char *name =
+		ring()->now.number & 1 ? "assay-seal " NAME " 0" : "assay-seal " NAME " 1";
 	ck_assert_ok(token_make_aes(token, "left", slice_text(name), &old));
 	forget();
 	ck_assert_ok(ring_look(ring(), &there));
@@ -292,7 +313,7 @@ START_TEST(day_that_comes_again_keeps_its_key)
 	begin_day(20001);
 	begin_day(20000);
 	begin_day(20001);
-	ck_assert_uint_eq(ring()->n, 2);
+	ck_assert_uint_eq(ring()->now.n, 2);
 }
 END_TEST
 
@@ -301,17 +322,17 @@ START_TEST(days_are_shredded_when_their_time_is_over)
 	begin_day(20000); /* for 30 days */
 	begin_day(20001);
 	ck_assert_ok(seals_expire(&seals, SERIAL, 20007, 7));
-	ck_assert_uint_eq(ring()->n, 2);
+	ck_assert_uint_eq(ring()->now.n, 2);
 	/* The policy in force counts, shorter or longer; without one, that of the day. */
 	ck_assert_ok(seals_expire(&seals, SERIAL, 20008, 7));
-	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_uint_eq(ring()->now.n, 1);
 	ck_assert_ok(seals_expire(&seals, SERIAL, 20100, 1000));
-	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_uint_eq(ring()->now.n, 1);
 	ck_assert_ok(seals_expire(&seals, SERIAL, 20031, 0));
-	ck_assert_uint_eq(ring()->n, 1);
+	ck_assert_uint_eq(ring()->now.n, 1);
 	ck_assert_ok(seals_expire(&seals, SERIAL, 20032, 0));
-	ck_assert_uint_eq(ring()->n, 0);
-	ck_assert_uint_eq(ring()->notes_n, 2);
+	ck_assert_uint_eq(ring()->now.n, 0);
+	ck_assert_uint_eq(ring()->now.notes_n, 2);
 	ck_assert_ok(seals_expire(&seals, SERIAL, 30000, 1));
 }
 END_TEST
@@ -385,6 +406,104 @@ START_TEST(sealing_and_shredding_at_a_time_leave_nothing_half)
 }
 END_TEST
 
+static void *shred_yesterday(void *day)
+{
+	CK_ULONG *shredded = calloc(1, sizeof *shredded);
+
+	*shredded = shred(of_day, day);
+	return shredded;
+}
+
+START_TEST(slow_token_keeps_nobody_from_sealing)
+{
+	uint32_t yesterday = seals_today() - 1;
+	uint8_t sealed[SHA256_SIZE], found[SHA256_SIZE];
+	CLEANUP(buf) struct buf notes = BUF_INIT;
+	pthread_t thread;
+	void *shredded;
+	size_t n;
+
+	sem_init(&asked, 0, 0);
+	sem_init(&answer, 0, 0);
+	begin_day(yesterday);
+	ck_assert_ok(put(1, sealed));
+	atomic_store(&slow, true);
+	ck_assert_int_eq(pthread_create(&thread, NULL, shred_yesterday, &yesterday), 0);
+	sem_wait(&asked);
+	alarm(20);
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 0));
+	ck_assert_ok(put(2, sealed));
+	ck_assert_ok(ring_notes(ring(), &notes, &n));
+	ck_assert_ok(seals_sweep(&seals, SERIAL, 100));
+	ck_assert_uint_eq(ring()->now.n, 2);
+	alarm(0);
+	sem_post(&answer);
+	ck_assert_int_eq(pthread_join(thread, &shredded), 0);
+	ck_assert_uint_eq(*(CK_ULONG *)shredded, 1);
+	free(shredded);
+	ck_assert_uint_eq(ring()->now.n, 1);
+	ck_assert_ok(get(1, found));
+	ck_assert_ok(get(2, found));
+	ck_assert_mem_eq(sealed, found, SHA256_SIZE);
+}
+END_TEST
+
+/* By whoever can write the disk, or by a mistake. */
+START_TEST(what_is_planted_among_payloads_is_passed_over)
+{
+	uint8_t sealed[SHA256_SIZE];
+
+	for (uint8_t i = 1; i <= 3; i++)
+		ck_assert_ok(put(i, sealed));
+	shred(any, NULL);
+	ck_assert_ok(put(9, sealed));
+	shell("cd sealed/" NAME
+	      " && mkdir -p 0/a 2020-01-01-0000000000000000/b && touch kept 0/c && "
+	      "ln -s /etc 2020-01-02-0000000000000000 && mkfifo 2020-01-03-0000000000000000 && "
+	      "ln -s /etc/passwd 2020-01-01-0000000000000000/link && "
+	      "for d in *-*; do [ -h $d ] || [ -p $d ] || mkdir -p $d/directory; done");
+	alarm(20);
+	for (int i = 0; i < 3; i++)
+		ck_assert_ok(seals_sweep(&seals, SERIAL, 100));
+	alarm(0);
+	shell("cd sealed/" NAME " && test $(find . -type f -name '0*' | wc -l) = 1 && "
+	      "test -e kept && test -e 0/c && test -d 0/a && test -h 2020-01-02-0000000000000000 "
+	      "&& "
+	      "test -p 2020-01-03-0000000000000000 && test -d 2020-01-01-0000000000000000/b && "
+	      "test ! -h 2020-01-01-0000000000000000/link && test -f /etc/passwd");
+	shell("rm -r sealed/" NAME "/*/directory sealed/" NAME "/*/b");
+	ck_assert_ok(seals_sweep(&seals, SERIAL, 100));
+	shell("test $(ls -d sealed/" NAME "/*-* | wc -l) = 3");
+}
+END_TEST
+
+START_TEST(payloads_over_the_quota_refuse_more_until_some_are_shredded)
+{
+	uint8_t sealed[SHA256_SIZE];
+	uint64_t one;
+
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 1));
+	ck_assert_ok(put(1, sealed));
+	ck_assert_err(seals_ready(&seals, SERIAL, 30, 1), ERR_LIMIT);
+	ck_assert_ptr_nonnull(strstr(err_reason(), "the policy allows 1"));
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 0));
+	one = seals.partitions[0]->bytes;
+	ck_assert_ok(put(2, sealed));
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 2 * one + 1));
+	ck_assert_err(seals_ready(&seals, SERIAL, 30, 2 * one), ERR_LIMIT);
+	/* What is on the disk counts after a restart, too. */
+	forget();
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 2 * one + 1));
+	ck_assert_err(seals_ready(&seals, SERIAL, 30, 2 * one), ERR_LIMIT);
+	shred(any, NULL);
+	ck_assert_err(seals_ready(&seals, SERIAL, 30, 2 * one), ERR_LIMIT);
+	ck_assert_ok(seals_sweep(&seals, SERIAL, 1));
+	ck_assert_ok(seals_ready(&seals, SERIAL, 30, 2 * one));
+	ck_assert_ok(seals_sweep(&seals, SERIAL, 100));
+	ck_assert_uint_eq(seals.partitions[0]->bytes, 0);
+}
+END_TEST
+
 START_TEST(changed_cut_or_exchanged_file_is_refused)
 {
 	uint8_t sealed[SHA256_SIZE], found[SHA256_SIZE];
@@ -445,6 +564,9 @@ static void add(TCase *t)
 	tcase_add_test(t, days_are_shredded_when_their_time_is_over);
 	tcase_add_test(t, files_of_shredded_days_are_removed_a_few_at_a_time);
 	tcase_add_test(t, sealing_and_shredding_at_a_time_leave_nothing_half);
+	tcase_add_test(t, slow_token_keeps_nobody_from_sealing);
+	tcase_add_test(t, what_is_planted_among_payloads_is_passed_over);
+	tcase_add_test(t, payloads_over_the_quota_refuse_more_until_some_are_shredded);
 	tcase_add_loop_test(t, changed_cut_or_exchanged_file_is_refused, 0, 3);
 	tcase_add_test(t, fifo_in_place_of_a_payload_is_not_waited_for);
 	tcase_add_test(t, payload_over_the_limit_is_refused_before_anything_is_written);
