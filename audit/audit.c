@@ -1,6 +1,5 @@
 #include "audit/audit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +78,6 @@ void ticket_drop(struct audit_ticket *ticket)
 {
 	if (!ticket || atomic_fetch_sub(&ticket->references, 1) != 1)
 		return;
-	sem_destroy(&ticket->settled);
 	buf_free(&ticket->leaf);
 	key_drop(ticket->new_key);
 	head_drop(ticket->head);
@@ -105,7 +103,6 @@ struct audit_ticket *ticket_new(struct audit_tree *tree)
 	if (!ticket)
 		return NULL;
 	atomic_init(&ticket->references, 1);
-	sem_init(&ticket->settled, 0, 0);
 	ticket->audit = tree->audit;
 	ticket->tree = tree;
 	return ticket;
@@ -138,7 +135,7 @@ static enum err admit_locked(struct audit *audit, size_t most)
 {
 	for (;;) {
 		uint64_t need = audit->reserved + COST_OF(most) +
-				FRAME_BYTES(atomic_load(&audit->pending_n) * ENTRY_HEAD_MAX);
+				FRAME_BYTES(audit->pending_n * ENTRY_HEAD_MAX);
 		char why[ERR_REASON_MAX];
 
 		if (audit->poisoned)
@@ -162,8 +159,9 @@ static void enqueue_locked(struct audit *audit, struct audit_ticket *ticket)
 	audit->last = &ticket->next;
 	audit->queued++;
 	audit->reserved += ticket->cost;
+	ticket->place = audit->gathering % GATE_PLACES;
 	if (audit->queued == 1)
-		pthread_cond_signal(&audit->work);
+		commit_share_locked(audit);
 }
 
 /* Without the lock, which all producers want: the index is likely to be this one or one near it. */
@@ -275,10 +273,9 @@ struct slice audit_ticket_leaf(const struct audit_ticket *ticket)
 
 enum err ticket_await(struct audit_ticket *ticket)
 {
-	while (sem_wait(&ticket->settled) && errno == EINTR)
-		;
-	sem_post(&ticket->settled); /* whoever asks again gets the same answer */
-	if (ticket->state == TICKET_RELEASED)
+	commit_lead(ticket);
+	gate_wait(&ticket->audit->gate, &ticket->state, ticket->place);
+	if (atomic_load(&ticket->state) == TICKET_RELEASED)
 		return OK;
 	return failed(ERR_IO, "the log has stopped, the record is in doubt: %s",
 		      ticket->audit->why);
@@ -353,6 +350,7 @@ void tree_sleep(struct audit_tree *tree)
 {
 	key_drop(tree->key);
 	head_drop(tree->head);
+	head_drop(tree->unwritten);
 	pthread_rwlock_destroy(&tree->trimming);
 	free(tree);
 }
@@ -473,7 +471,7 @@ static void adopt_head_locked(struct audit *audit, struct audit_tree *tree)
 
 	if (tree->wants_head) {
 		audit->wants_heads = true;
-		pthread_cond_signal(&audit->work);
+		commit_share_locked(audit);
 	}
 	if (tree->head || !old->size || !(head = calloc(1, sizeof *head)))
 		return;

@@ -1,9 +1,11 @@
 /* audit.h - the log: nothing is released before it is durable and signed.
  *
- * One struct audit per state directory and process; calls are safe from any thread. A thread of its
- * own, the committer, gathers what was queued while the last batch was being synced, writes it with
- * one fdatasync, and has one signature made per touched tree, side by side. Others help to sign,
- * make segments ready and publish checkpoints.
+ * One struct audit per state directory and process; calls are safe from any thread. What was queued
+ * while the last batch was being synced is written with one fdatasync, and one signature is made per
+ * touched tree, side by side, by threads of the log's own; where nothing is under way, the caller that
+ * waits for its record writes and syncs it itself. With an HSM that takes its time, batches follow each
+ * other while heads of those before are being signed, as many at a time as there are signers. Other
+ * threads make segments ready and publish checkpoints.
  *
  * Directory (all below the path given):
  *   wal/NNNNNNNN          segments of frames, zeroed beforehand, private; retired once they are tiled
@@ -21,6 +23,7 @@ struct audit;
 struct audit_tree;
 
 #define AUDIT_ORIGIN_MAX 200
+#define AUDIT_SIGNERS_MAX 64
 
 /* A tree's Ed25519 key, for a line of its own in checkpoints; without a certificate (DER): none. */
 struct audit_ed25519 {
@@ -68,6 +71,7 @@ struct audit_options {
 	uint64_t segment_bytes; /* of the write-ahead log, 256 KiB to 1 GiB; 0: 16 MiB */
 	size_t queue_max;       /* records that may wait; a further audit_begin blocks; 0: 4096 */
 	const char *issuer;     /* iss in receipts: the appliance's identity */
+	unsigned signers;       /* signatures of heads at a time, 1 to AUDIT_SIGNERS_MAX; 0: 4 */
 	/* What audit_heads said last, from a place that nobody puts back together with the log: a
 	 * log that is behind it is refused, and so is a missing one when there are any. */
 	const struct audit_head *anchored;

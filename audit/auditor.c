@@ -82,11 +82,29 @@ static enum err on_leaf(struct walk *walk, const struct ledger_tree *tree,
 	return walk->visit(walk->context, tree->origin, entry->index, entry->leaf, &walk->leaf);
 }
 
+/* What the ledger could not compare, since the log began when the tree was longer. */
+static enum err check_old_head(const struct walk *walk, const struct ledger_tree *tree)
+{
+	const struct auditor_tree *found = walk_report(walk, tree->origin);
+	tree_hash root;
+	enum err e;
+
+	if (tree->head.size >= tree->tree.base || (found && found->pruned))
+		return OK;
+	if ((e = public_root(walk->trees, tree, tree->head.size, root)))
+		return e;
+	return memcmp(root, tree->head.root, SHA256_SIZE)
+		       ? failed(ERR_MISMATCH,
+				"%s: the first %llu records are not those whose root was signed",
+				tree->origin, ull(tree->head.size))
+		       : OK;
+}
+
 static enum err on_head(struct walk *walk, const struct ledger_tree *tree)
 {
 	enum err e;
 
-	if ((e = walk_chain(walk, tree)))
+	if ((e = walk_chain(walk, tree)) || (e = check_old_head(walk, tree)))
 		return e;
 	/* Under the certificate of before or of now: the entry that brings a new one comes in
 	 * between batches, and heads follow a batch later. */

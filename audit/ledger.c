@@ -127,11 +127,13 @@ static enum err apply_head(struct ledger_tree *tree, const struct entry *entry)
 	if (entry->size < 2 || entry->size <= tree->head.size)
 		return failed(ERR_MISMATCH, "%s: a head of %llu records after one of %llu",
 			      tree->origin, ull(entry->size), ull(tree->head.size));
-	/* The leaves of a head that follows a snapshot are never fewer than the snapshot's. */
+	/* Of leaves before those that the ledger began with: as a snapshot's head, it has its signature to speak
+	 * for it, and the tiles. */
+	if (entry->size < tree->tree.base)
+		return ledger_head(tree, entry->size, entry->root.p, entry->protected,
+				   entry->signature);
 	if ((e = tree_root(&tree->tree, entry->size, root)))
-		return e == ERR_NOT_FOUND
-			       ? failed(ERR_MISMATCH, "%s: a head out of its order", tree->origin)
-			       : e;
+		return e;
 	if (memcmp(root, entry->root.p, SHA256_SIZE))
 		return failed(ERR_MISMATCH,
 			      "%s: the first %llu records are not those whose root was signed",

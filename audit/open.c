@@ -89,8 +89,8 @@ static enum err take_lock(struct audit *audit, const char *path)
 
 static void make_locks(struct audit *audit)
 {
-	pthread_cond_t *conditions[] = { &audit->work,       &audit->room,    &audit->sign,
-					 &audit->signed_all, &audit->publish, &audit->tiled };
+	pthread_cond_t *conditions[] = { &audit->work, &audit->room, &audit->publish,
+					 &audit->tiled };
 	pthread_condattr_t monotonic;
 
 	pthread_mutex_init(&audit->making, NULL);
@@ -105,10 +105,14 @@ static void make_locks(struct audit *audit)
 
 static enum err start_threads(struct audit *audit)
 {
-	audit->has_committer = !pthread_create(&audit->committer, NULL, commit_thread, audit);
-	audit->has_signer = !pthread_create(&audit->signer_thread, NULL, sign_thread, audit);
+	size_t wanted = audit->signers + 1; /* one commits, or they are all needed to sign */
+
+	audit->workers = calloc(wanted, sizeof *audit->workers);
+	while (audit->workers && audit->workers_n < wanted &&
+	       !pthread_create(&audit->workers[audit->workers_n], NULL, commit_thread, audit))
+		audit->workers_n++;
 	audit->has_publisher = !pthread_create(&audit->publisher, NULL, publish_thread, audit);
-	return audit->has_committer && audit->has_signer && audit->has_publisher
+	return audit->workers_n == wanted && audit->has_publisher
 		       ? OK
 		       : failed(ERR_MEMORY, "no thread for the log");
 }
@@ -141,10 +145,14 @@ enum err audit_open(const struct audit_options *options, struct audit_recovery *
 	audit->queue_max = options->queue_max ? options->queue_max : QUEUE_DEFAULT;
 	audit->issuer = strdup(options->issuer);
 	audit->root = audit->dir = audit->trees_dir = audit->lock_fd = audit->above = -1;
+	audit->signers = options->signers ? options->signers : SIGNERS_DEFAULT;
 	audit->last = &audit->first;
+	audit->flight_last = &audit->flight;
 	audit->pending_last = &audit->pending;
 	make_locks(audit);
 	e = audit->issuer ? OK : failed(ERR_MEMORY, "the log");
+	if (audit->signers > AUDIT_SIGNERS_MAX)
+		e = failed(ERR_RANGE, "%u signers", audit->signers);
 	if (e || (e = open_directories(audit, options->path, !options->anchored_n)) ||
 	    (e = take_lock(audit, options->path)) || (e = recovery_run(audit, options, recovery)) ||
 	    (e = wake_trees(audit)) || (e = turn_adopt(audit)) || (e = start_threads(audit))) {
@@ -163,15 +171,12 @@ static void stop_threads(struct audit *audit)
 	pthread_cond_broadcast(&audit->work);
 	pthread_cond_broadcast(&audit->room);
 	pthread_mutex_unlock(&audit->lock);
-	if (audit->has_committer)
-		pthread_join(audit->committer, NULL);
+	for (size_t i = 0; i < audit->workers_n; i++)
+		pthread_join(audit->workers[i], NULL);
 	pthread_mutex_lock(&audit->lock);
 	audit->stop = true;
-	pthread_cond_broadcast(&audit->sign);
 	pthread_cond_broadcast(&audit->publish);
 	pthread_mutex_unlock(&audit->lock);
-	if (audit->has_signer)
-		pthread_join(audit->signer_thread, NULL);
 	if (audit->has_publisher)
 		pthread_join(audit->publisher, NULL);
 }
@@ -191,14 +196,14 @@ void audit_close(struct audit *audit)
 	stop_threads(audit);
 	publish_free(audit->tiler);
 	wal_close(audit->wal);
-	for (struct head *next; audit->pending; audit->pending = next) {
-		next = audit->pending->next;
-		head_drop(audit->pending);
+	for (struct batch *next; audit->flight; audit->flight = next) {
+		next = audit->flight->next;
+		batch_free(audit->flight);
 	}
-	for (size_t i = 0; i < audit->trees_n; i++) {
+	for (size_t i = 0; i < audit->trees_n; i++)
 		tree_sleep(audit->trees[i]);
-	}
 	free(audit->trees);
+	free(audit->workers);
 	ledger_free(&audit->ledger);
 	buf_free(&audit->raw);
 	fd_cleanup(&audit->dir);

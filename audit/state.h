@@ -1,18 +1,20 @@
-/* state.h - the inside of a running log, shared by audit.c (callers), commit.c (the committer),
- * publish.c (tiles and checkpoints), cosigned.c (checkpoints), old.c (records from tiles), open.c,
- * heads.c and recovery.c (opening). Not for other folders.
+/* state.h - the inside of a running log, shared by audit.c (callers), commit.c (who does what, and
+ * the turn to commit), batch.c (what goes into a frame), signing.c (heads), release.c, publish.c (tiles
+ * and checkpoints), cosigned.c (checkpoints), old.c (records from tiles), open.c, heads.c and
+ * recovery.c (opening). Not for other folders.
  *
- * Locks: audit->making is taken before audit->lock; the signer is called under neither. While
- * audit->publishing is held no other is taken.
+ * Locks: audit->making is taken before audit->lock; audit->lock is never held while the signer is
+ * called. While audit->publishing is held no other is taken. What is "of the turn" belongs to the
+ * thread that has it (audit->committing).
  */
 #ifndef AUDIT_STATE_H
 #define AUDIT_STATE_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "audit/audit.h"
+#include "audit/gate.h"
 #include "audit/ledger.h"
 #include "audit/public.h"
 #include "audit/wal.h"
@@ -22,6 +24,7 @@
 #define OLD_WAIT_MS 10000     /* for a record to be in a tile */
 #define CLOSE_SIGN_MS 3000    /* how long audit_close waits for a signer that fails */
 #define QUEUE_DEFAULT 4096
+#define SIGNERS_DEFAULT 4
 #define SEGMENTS_BEHIND 4   /* so many may wait for the publisher: then records do */
 #define BEHIND_EVERY_MS 250 /* readers of partial tiles get time to read them */
 #define TRIM_EVERY 8192     /* leaves in tiles whose hashes are let go of at once */
@@ -40,15 +43,15 @@ struct head {
 	struct key *key;
 	struct receipt_head signed_head;
 	uint8_t digest[SHA256_SIZE];
-	struct head *next; /* the committer's list of heads that are not in the log yet */
 };
 
 struct audit_tree {
 	struct audit *audit;
-	struct ledger_tree *book; /* its tree is appended to by the committer alone */
-	bool touched;             /* the committer's: by the batch at hand */
-	bool in_log;              /* the committer's: the log has an entry that introduces it */
-	/* Held by whoever reads the book's tree, but for the committer, who takes it to trim. */
+	struct ledger_tree *book; /* its tree is appended to by who has the turn alone */
+	bool touched;             /* of the turn: by the batch at hand */
+	struct head *fresh;       /* of the turn: that batch's head */
+	bool in_log;              /* of the turn: the log has an entry that introduces it */
+	/* Held by whoever reads the book's tree, but for who has the turn, who takes it to trim. */
 	pthread_rwlock_t trimming;
 	/* Under audit->lock: */
 	struct key *key; /* NULL until audit_tree() gave one */
@@ -59,8 +62,10 @@ struct audit_tree {
 	int64_t newest, headed;
 	/* Leaves that are in durable tiles; only grows, and read without the lock too. */
 	_Atomic uint64_t tiled;
-	bool wants_head;            /* holds leaves that nobody signed before the log was opened */
-	struct head *head;          /* the last one released; may be NULL */
+	bool wants_head;        /* holds leaves that nobody signed before the log was opened */
+	struct head *head;      /* the last one released; may be NULL */
+	struct head *unwritten; /* the same, while it is not in the log yet */
+	struct audit_tree *next_unwritten;
 	_Atomic uint64_t published; /* size of the checkpoint; set by the publisher */
 	bool in_public;             /* its folder is there: nothing is published before */
 	bool ed25519_fails;         /* the publisher's: that was told */
@@ -75,7 +80,7 @@ struct audit_tree {
 enum ticket_state { TICKET_QUEUED, TICKET_RELEASED, TICKET_IN_DOUBT };
 
 struct audit_ticket {
-	atomic_uint references; /* the caller's and the committer's */
+	atomic_uint references; /* the caller's and the log's */
 	struct audit *audit;
 	struct audit_tree *tree;
 	bool has_leaf;
@@ -84,12 +89,27 @@ struct audit_ticket {
 	struct key *new_key;       /* goes into an ENTRY_TREE ahead of the leaf; else NULL */
 	enum entry_kind mark;      /* ENTRY_CLOSED, ENTRY_PRUNED: behind the leaf; else 0 */
 	size_t cost;               /* bytes of the write-ahead log, at worst */
-	struct audit_ticket *next; /* under audit->lock, then the committer's */
-	/* Written by the committer before it posts @settled, read by the caller after. A semaphore
-	 * each, since waking up to a common lock costs more than all the rest. */
-	sem_t settled;
-	enum ticket_state state;
-	struct head *head; /* NULL for a tree of one leaf */
+	struct audit_ticket *next; /* under audit->lock, then its batch's */
+	unsigned place;            /* in audit->gate */
+	struct head *head;         /* its batch's; NULL for a tree of one leaf */
+	_Atomic uint32_t state;    /* enum ticket_state; written under audit->lock, and last */
+};
+
+/* What goes into one frame, from when it is gathered until it is released. */
+struct batch {
+	struct batch *next;
+	struct audit_ticket *first, **last;
+	uint64_t cost;
+	uint32_t entries, leaves;
+	struct head **carried; /* heads of earlier batches that are in this frame */
+	size_t carried_n;
+	size_t touched;      /* trees */
+	struct head **heads; /* this batch's, one per touched tree of more than one leaf */
+	size_t heads_n;
+	uint64_t sequence, segment; /* of what comes after it */
+	/* Under audit->lock, once it is in flight: */
+	size_t taken, signed_n; /* of its heads */
+	bool durable;
 };
 
 struct audit {
@@ -107,23 +127,32 @@ struct audit {
 	pthread_mutex_t publishing; /* one writer of published checkpoints at a time */
 
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t work, room, sign, signed_all, publish, tiled;
+	pthread_cond_t work, room, publish, tiled;
 	struct audit_tree **trees;
 	size_t trees_n;
 	struct audit_ticket *first, **last; /* the queue */
 	size_t queued;
-	uint64_t reserved; /* sum of the costs of records that are queued or being written */
-	bool wants_heads;  /* some tree's wants_head is set */
+	unsigned gathering; /* number of the batch that the queue will be */
+	uint64_t reserved;  /* sum of the costs of records that are queued or in flight */
+	bool wants_heads;   /* some tree's wants_head is set */
 	bool closing, poisoned;
 	bool ending; /* a signer that fails is not waited for any more */
 	uint64_t closing_ms;
 	char why[ERR_REASON_MAX]; /* it was poisoned */
 	struct audit_counts counts;
-	/* Heads to be signed: the committer and the signing thread take from them in turn. */
-	struct head **to_sign;
-	size_t to_sign_n, taken, signed_n;
-	bool sign_failed; /* given up, since the log is being closed */
-	bool stop;        /* for the signing and the publishing thread */
+	bool committing; /* somebody has the turn: gathers a batch, writes and syncs it */
+	bool timed;      /* a worker looks after the heads that are due */
+	/* Batches that are written and not released, in order. After a poisoning they stay. */
+	struct batch *flight, **flight_last;
+	size_t flight_n;
+	size_t to_sign;   /* their heads that nobody took yet */
+	unsigned signing; /* signatures that are being made */
+	/* Trees whose last head is released and not yet in the log. */
+	struct audit_tree *pending, **pending_last;
+	size_t pending_n;
+	uint64_t pending_due_ms;
+	atomic_bool alone; /* the last batch was of one record; read without the lock as a guess */
+	bool stop;         /* for the publishing thread */
 	bool publish_now;
 	uint64_t released_sequence; /* frames before this one are released */
 	/* Segments of the write-ahead log: that of now, and the one that the publisher reads. Where
@@ -132,16 +161,14 @@ struct audit {
 	uint64_t told_ms; /* when it did last */
 	bool publishing_fails;
 	atomic_ulong rounds;   /* of the publisher, that went well */
-	unsigned long trimmed; /* the committer's: the round after which it trimmed */
+	unsigned long trimmed; /* of the turn: the round after which it trimmed */
+	struct buf raw;        /* of the turn: a frame */
 
-	/* The committer's. */
-	struct head *pending, **pending_last; /* signed, released, not yet in the log */
-	uint64_t pending_due_ms;
-	atomic_size_t pending_n;
-	struct buf raw;
-
-	pthread_t committer, signer_thread, publisher;
-	bool has_committer, has_signer, has_publisher;
+	struct gate gate; /* where callers wait for their tickets */
+	unsigned signers; /* signatures at a time */
+	pthread_t *workers, publisher;
+	size_t workers_n;
+	bool has_publisher;
 };
 
 struct key *key_new(const struct audit_key *key);
@@ -172,9 +199,31 @@ struct audit_tree *turn_last_locked(struct audit_tree *tree);
 MUST enum err tree_wake(struct audit *audit, struct ledger_tree *book, struct audit_tree **out);
 void tree_sleep(struct audit_tree *tree);
 
-/* commit.c: threads. */
+/* batch.c, for who has the turn: gathers a batch, writes its frame, not durably, and makes its heads.
+ * May wait for what is in flight. */
+MUST enum err batch_write(struct audit *audit, struct batch *batch);
+struct batch *batch_new(void);
+void batch_free(struct batch *batch);
+
+/* signing.c: is there a head to be signed, and is it its turn? Signs the next one. _locked here and below:
+ * the lock is held, and let go of meanwhile. */
+bool signing_due(const struct audit *audit);
+void signing_next_locked(struct audit *audit);
+
+/* release.c: appends a batch that is written to those in flight. */
+void release_queue_locked(struct audit *audit, struct batch *batch);
+/* Releases those in flight that are durable and signed, oldest first, up to one that is not. */
+void release_ready_locked(struct audit *audit);
+/* After what err_reason() says nothing is released any more: what is queued or in flight is in doubt, and so
+ * is @batch (NULL: none), which is not in flight. */
+void release_stop_locked(struct audit *audit, struct batch *batch);
+
+/* commit.c: the threads that commit and sign. */
 void *commit_thread(void *audit);
-void *sign_thread(void *audit);
+/* If there is something to do, somebody will. */
+void commit_share_locked(struct audit *audit);
+/* For who is about to wait for a ticket: commits it, if nobody else is at work. */
+void commit_lead(struct audit_ticket *ticket);
 /* publish.c. Preparing checks that what the write-ahead log does not hold any more is in tiles. */
 MUST enum err publish_prepare(struct audit *audit);
 void *publish_thread(void *audit);

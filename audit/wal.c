@@ -28,7 +28,7 @@ struct wal {
 	const struct audit_signer *signer;
 	uint64_t segment_bytes;
 
-	/* The current segment: the committer's alone, but at and bytes are written under lock. */
+	/* The current segment: the writer's alone, but at and bytes are written under lock. */
 	struct ready now;
 	bool begun; /* its header is written; else it goes with the first frame */
 	uint64_t at, bytes;

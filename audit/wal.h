@@ -1,6 +1,7 @@
 /* wal.h - writes the write-ahead log: segments made ready beforehand, frames, one sync per batch.
  *
- * All calls but wal_budget() belong to one thread (the opener's, then the committer's). A thread of
+ * All calls but wal_budget() belong to one thread at a time (the opener's, then who has the turn to
+ * commit). A thread of
  * the wal's own makes the next segment ready, so that a full disk shows there, while the current
  * segment still has room, and never in the middle of a commit.
  */

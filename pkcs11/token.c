@@ -9,7 +9,7 @@
 #include "config/base/io.h"
 #include "pkcs11/p11.h"
 
-#define POOL_MAX 16
+#define POOL_MAX 80 /* more than the log ever signs with at a time */
 #define SLOTS_MAX 256
 #define IV_SIZE 12
 #define TAG_SIZE 16

@@ -87,6 +87,7 @@ static enum err open_log(struct daemon *daemon)
 	struct audit_options options = { .path = path,
 					 .signer = attest_signer(daemon->attest),
 					 .segment_bytes = daemon->config->audit_segment_bytes,
+					 .signers = (unsigned)daemon->config->audit_signers,
 					 .issuer = attest_origin(daemon->attest),
 					 .anchored = daemon->anchor.heads,
 					 .anchored_n = daemon->anchor.heads_n };

@@ -25,13 +25,19 @@ static void open_log(void)
 	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
 }
 
-static void start(void)
+static void start_with(unsigned signers)
 {
 	signer_start(&signer, NULL);
+	signer.signers = signers;
 	signer_folder(path);
 	open_log();
 	ck_assert(!recovery.found);
 	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
+}
+
+static void start(void)
+{
+	start_with(0);
 }
 
 static void close_log(void)
@@ -202,7 +208,7 @@ START_TEST(a_batch_over_two_trees_takes_one_signature_each)
 	struct audit_tree *other;
 	struct leaf *leaf = malloc(sizeof *leaf);
 
-	start();
+	start_with(1);
 	ck_assert_ok(signer_tree(&signer, audit, OTHER, &other));
 	ck_assert_ok(signer_record(tree, "x"));
 	ck_assert_ok(signer_record(other, "x"));

@@ -42,6 +42,7 @@ struct signer {
 	atomic_bool ed25519_fails, ed25519_lies; /* a signature that is none */
 	atomic_ulong ed25519_calls;
 	struct audit_signer signer;
+	unsigned signers; /* of the logs that signer_open() opens; 0: the log's default */
 };
 
 static inline void signer_must(enum err e, const char *what)
@@ -317,6 +318,7 @@ static inline enum err signer_open(struct signer *s, const char *path, uint64_t 
 	struct audit_options options = { .path = path,
 					 .signer = s->signer,
 					 .segment_bytes = segment_bytes,
+					 .signers = s->signers,
 					 .issuer = "assay:appliance:test" };
 
 	return audit_open(&options, recovery, audit);

@@ -90,6 +90,7 @@ static void make_crashed_log(unsigned batch)
 	struct audit_tree *tree;
 
 	make_log(4);
+	signer.signers = 1;
 	ck_assert_ok(signer_open(&signer, path, CRASHED_SEGMENT, &recovery, &audit));
 	ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
 	/* While the first one waits for its signature, the others gather. */
