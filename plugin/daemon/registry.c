@@ -98,6 +98,9 @@ enum err registry_examine(struct slice package, const struct trailer *signers,
  * [1, generation, epoch, [package, ...]]. */
 #define INDEX_ITEMS 5
 #define INDEX_ITEMS_1 4
+_Static_assert(REGISTRY_APPS_MAX *(TRAILER_MAX + 64) + NEWEST_MAX * (APP_ID + APP_VERSION + 8) <
+		       STATE_RECORD_MAX,
+	       "the index fits a record");
 
 static enum err write_index(struct registry *registry, struct app *const *apps, size_t n,
 			    uint64_t epoch, const struct newest *newest)

@@ -79,13 +79,13 @@ static enum err check_package(const struct rules *rules, const struct app *app)
 {
 	size_t have = approvals_count(&app->approvals, rules->says);
 	uint64_t need = rules->says->packages_approvals;
-	const uint8_t *revoked = approvals_revoked(&app->approvals, rules->says);
 	char hex[2 * SHA256_SIZE + 1] = "";
 
 	if (policy_lists(&rules->says->revoked, app->measurement))
 		return failed(ERR_DENIED, "%s %s is revoked by the policy", app->id, app->version);
 	if (have >= need)
 		return OK;
+	const uint8_t *revoked = approvals_revoked(&app->approvals, rules->says);
 	if (revoked)
 		hex_put(hex, revoked, SHA256_SIZE);
 	return failed(ERR_DENIED, "%s %s has %zu of %llu approvals that the policy asks for%s%s%s",
