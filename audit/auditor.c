@@ -8,6 +8,7 @@
 #include <sys/file.h>
 
 #include "audit/chain.h"
+#include "audit/covered.h"
 #include "audit/note.h"
 #include "audit/scan.h"
 #include "audit/tiles.h"
@@ -225,19 +226,6 @@ static enum err open_log(const struct auditor_options *options, int *root, int *
 	return io_open_dir(*root, "trees", false, trees);
 }
 
-/* Held for a moment only; whoever opens the log then tries again. A copy may have no such file. */
-static enum err note_live(int root, bool *live)
-{
-	CLEANUP(fd) int fd = openat(root, "lock", IO_READ);
-
-	if (fd < 0)
-		return errno == ENOENT ? OK : failed(ERR_IO, "lock: %m");
-	if (!flock(fd, LOCK_SH | LOCK_NB))
-		return OK;
-	*live = true;
-	return errno == EWOULDBLOCK ? OK : failed(ERR_IO, "lock: %m");
-}
-
 static enum err verify_log(struct walk *walk, int wal)
 {
 	CLEANUP(scan) struct scan scan = { .fd = -1 };
@@ -264,15 +252,15 @@ static enum err verify_copy(struct walk *walk)
 
 		tree->size = tree->signed_size = tree->checkpoint;
 		report->records += tree->size;
+		report->behind += tree->newest > 0;
 		if (!(e = public_folder(walk->trees, tree->origin, false, &folder)))
 			e = tiles_root(folder, tree->size, tree->root);
 	}
 	return e;
 }
 
-/* Root of the first @size leaves of a tree that was checked. */
-static enum err checked_root(const struct walk *walk, const struct auditor_tree *tree,
-			     uint64_t size, tree_hash root)
+enum err walk_root(const struct walk *walk, const struct auditor_tree *tree, uint64_t size,
+		   tree_hash root)
 {
 	const struct ledger_tree *book = ledger_find(&walk->ledger, tree->origin);
 	CLEANUP(fd) int folder = -1;
@@ -312,7 +300,7 @@ static enum err check_against(struct walk *walk)
 			      "%s: the log has %llu records, there were %llu: it was put back to "
 			      "an earlier state, or cut",
 			      origin, ull(tree->size), ull(note.size));
-	if ((e = checked_root(walk, tree, note.size, root)))
+	if ((e = walk_root(walk, tree, note.size, root)))
 		return e;
 	if (memcmp(root, note.root, SHA256_SIZE))
 		return failed(ERR_MISMATCH,
@@ -332,16 +320,21 @@ static enum err verify(struct walk *walk)
 	enum err e;
 
 	/* Checkpoints first: a live log may be ahead of them, never behind. */
-	if ((e = open_log(walk->options, &root, &wal, &trees)) || (e = note_live(root, &live)) ||
+	if ((e = open_log(walk->options, &root, &wal, &trees)) || (e = covered_live(root, &live)) ||
 	    (e = public_read(trees, &walk->published)))
 		return e;
 	walk->trees = trees;
-	if ((e = walk->options->copy ? verify_copy(walk) : verify_log(walk, wal)) ||
-	    (e = walk_shards(walk)) || (walk->options->against.left && (e = check_against(walk))))
+	if ((walk->options->copy && (e = covered_choose(root, trees, &walk->published))) ||
+	    (e = past_read(walk)))
 		return e;
-	e = walk->options->copy ? OK : note_live(root, &live);
+	if ((e = walk->options->copy ? verify_copy(walk) : verify_log(walk, wal)) ||
+	    (e = past_check(walk)) || (e = walk_shards(walk)) ||
+	    (walk->options->against.left && (e = check_against(walk))))
+		return e;
+	if (!live && !walk->options->copy && (e = covered_live(root, &live)))
+		return e;
 	walk->report->live = live;
-	return e;
+	return OK;
 }
 
 enum err auditor_run(const struct auditor_options *options, struct auditor_report *report)
@@ -362,6 +355,7 @@ enum err auditor_run(const struct auditor_options *options, struct auditor_repor
 	public_list_free(&walk->published);
 	ledger_free(&walk->ledger);
 	shard_notes_free(&walk->notes);
+	free(walk->past);
 	free(walk->seen);
 	free(walk);
 	return e;

@@ -31,6 +31,7 @@ struct auditor_tree {
 	uint64_t tiled;            /* leaves that were checked in tiles */
 	uint64_t logged;           /* the first leaf that is in the write-ahead log too */
 	uint64_t checkpoint;       /* size of the checkpoint; 0: none */
+	uint64_t newest;           /* of a copy: size of one that it can't be checked to; 0: none */
 	bool pruned; /* its leaves are gone; the next shard vouches for size and root */
 };
 
@@ -44,6 +45,7 @@ struct auditor_report {
 	bool log_checked;                 /* the write-ahead log was read: not so for a copy */
 	size_t pruned;                    /* shards that were pruned, by records of the log */
 	size_t elsewhere; /* shards that others of a copy go on from, and it has not */
+	size_t behind;    /* trees of a copy whose newest checkpoint could not be used */
 	bool against;     /* and it continues the checkpoint that was given */
 };
 
@@ -65,8 +67,9 @@ struct auditor_options {
 	unsigned threads; /* for tiles; 0: one for each processor */
 	/* A checkpoint that somebody kept (a note's bytes, or nothing): the log must continue it. */
 	struct slice against;
-	/* A copy of a log that was live: checked to its last checkpoints, and its write-ahead log,
-	 * which may have been copied in the middle of a write, not at all. */
+	/* A copy of a log that was live: checked to the last checkpoints whose tiles are all in it,
+	 * and its write-ahead log, which may have been copied in the middle of a write, not at all. A
+	 * log that somebody has open is no copy: its newest checkpoints are what counts. */
 	bool copy;
 };
 /* ERR_MISMATCH or ERR_CRYPTO with the reason when anything was removed, changed, reordered, or signed

@@ -15,6 +15,13 @@ struct seen {
 	bool chain_ok;
 };
 
+/* A checkpoint of before. */
+struct past {
+	const char *origin;
+	uint64_t size;
+	uint8_t root[SHA256_SIZE];
+};
+
 struct walk {
 	const struct auditor_options *options;
 	struct slice ca;
@@ -22,6 +29,8 @@ struct walk {
 	void *context;
 	int trees; /* the folder */
 	struct public_list published;
+	struct past *past;
+	size_t past_n;
 	struct ledger ledger;
 	struct seen *seen; /* by tree number */
 	size_t seen_n;
@@ -31,6 +40,13 @@ struct walk {
 	struct auditor_report *report;
 };
 
+/* auditor.c: the root of the first @size leaves of a tree that was checked. */
+MUST enum err walk_root(const struct walk *walk, const struct auditor_tree *tree, uint64_t size,
+			tree_hash root);
+/* auditor_past.c: reads the checkpoints of before; to be done before the log is read, which only grows.
+ * Once all was read: are they of these records? */
+MUST enum err past_read(struct walk *walk);
+MUST enum err past_check(const struct walk *walk);
 /* auditor.c: is the certificate of a tree's key good for the time of its newest record? */
 MUST enum err walk_chain(struct walk *walk, const struct ledger_tree *tree);
 

@@ -62,7 +62,13 @@ static enum err plan_tiles(struct walk *walk)
 		if ((e = add_tree(walk, found->origin, &tree)))
 			return e;
 		tree->checkpoint = note.size;
-		tree->tiled = note.size > tree->tiled ? note.size : tree->tiled;
+		if (found->newest.len) {
+			if (note_read(buf_slice(&found->newest), &note))
+				return failed(ERR_MISMATCH, "the newest checkpoint of %s: %s",
+					      found->origin, err_reason());
+			tree->newest = note.size;
+		}
+		tree->tiled = tree->checkpoint > tree->tiled ? tree->checkpoint : tree->tiled;
 	}
 	return OK;
 }

@@ -271,6 +271,12 @@ static enum err read_folder(int trees, const char *name, struct public_found *fo
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+static void found_free(struct public_found *found)
+{
+	buf_free(&found->note);
+	buf_free(&found->newest);
+}
+
 static enum err read_one(int trees, const char *name, struct public_list *out)
 {
 	struct public_found *more = reallocarray(out->items, out->n + 1, sizeof *more);
@@ -282,7 +288,7 @@ static enum err read_one(int trees, const char *name, struct public_list *out)
 	out->items[out->n] = (struct public_found){ 0 };
 	e = read_folder(trees, name, &out->items[out->n]);
 	if (e)
-		buf_free(&out->items[out->n].note);
+		found_free(&out->items[out->n]);
 	else
 		out->n++;
 	return e == ERR_NOT_FOUND ? OK : e;
@@ -424,19 +430,27 @@ enum err public_signed(const struct note *note, const char *origin, int trees,
 		       : check_ed25519(note, origin, trees, issuers.of[0]);
 }
 
-enum err public_verify(const struct public_found *found, int trees, struct slice ca)
+static enum err verify_one(const struct public_found *found, struct slice raw, int trees,
+			   struct slice ca)
 {
 	struct note note;
 	enum err e;
 
-	if (!found->note.len)
+	if (!raw.left)
 		return OK;
-	if ((e = note_read(buf_slice(&found->note), &note)))
+	if ((e = note_read(raw, &note)))
 		return e;
 	if (!slice_is(note.origin, found->origin))
 		return failed(ERR_MISMATCH, "the checkpoint of %s is of another tree",
 			      found->origin);
 	return public_signed(&note, found->origin, trees, NULL, ca);
+}
+
+enum err public_verify(const struct public_found *found, int trees, struct slice ca)
+{
+	enum err e = verify_one(found, buf_slice(&found->note), trees, ca);
+
+	return e ? e : verify_one(found, buf_slice(&found->newest), trees, ca);
 }
 
 static enum err check_one(const struct public_found *found, int trees, const struct ledger *ledger)
@@ -483,7 +497,7 @@ enum err public_check(const struct public_list *list, int trees, const struct le
 void public_list_free(struct public_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		buf_free(&list->items[i].note);
+		found_free(&list->items[i]);
 	free(list->items);
 	*list = (struct public_list){ 0 };
 }

@@ -1,6 +1,7 @@
 /* public.h - what a log shows to everybody: trees/<16 hex digits>/{origin,certificate.der,former.der,
- * ed25519.der,former-ed25519.der,ca.der,checkpoint,witnessed,tile/...}, a folder for each tree, named after SHA-256 of its origin. Any
- * thread; who writes for one tree at a time is for the callers to order.
+ * ed25519.der,former-ed25519.der,ca.der,checkpoint,checkpoints/...,witnessed,tile/...}, a folder for each
+ * tree, named after SHA-256 of its origin. Any thread; who writes for one tree at a time is for the
+ * callers to order.
  */
 #ifndef AUDIT_PUBLIC_H
 #define AUDIT_PUBLIC_H
@@ -48,6 +49,8 @@ MUST enum err public_put_witnessed(int trees, const char *origin, struct slice n
 struct public_found {
 	char origin[FRAME_ORIGIN_MAX + 1];
 	struct buf note; /* empty: none was published yet */
+	struct buf
+		newest; /* of a copy (covered.h): a larger one than its tiles lead to; else empty */
 };
 struct public_list {
 	struct public_found *items;
@@ -67,7 +70,7 @@ MUST enum err public_check(const struct public_list *list, int trees, const stru
 struct note;
 MUST enum err public_signed(const struct note *note, const char *origin, int trees,
 			    const struct ledger_tree *book, struct slice ca);
-/* The same for a published one, if there is one, without a log. */
+/* The same for a published one, if there is one, and the newest, without a log. */
 MUST enum err public_verify(const struct public_found *found, int trees, struct slice ca);
 void public_list_free(struct public_list *list);
 void public_list_cleanup(struct public_list *list);

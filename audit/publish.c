@@ -364,7 +364,7 @@ static enum err add_ed25519(struct audit *audit, const struct head *head, size_t
 	return buf_check(note);
 }
 
-static enum err publish_head(struct audit *audit, const struct head *head)
+static enum err publish_head(struct audit *audit, const struct head *head, struct shelf *shelf)
 {
 	CLEANUP(buf) struct buf note = BUF_INIT;
 	const char *origin = head->tree->book->origin;
@@ -380,12 +380,13 @@ static enum err publish_head(struct audit *audit, const struct head *head)
 	    (e = add_ed25519(audit, head, text, &note)))
 		return e;
 	pthread_mutex_lock(&audit->publishing);
-	e = public_checkpoint(audit->trees_dir, origin, buf_slice(&note));
+	if (!(e = shelf_published(shelf, head->signed_head.size, buf_slice(&note))))
+		e = public_checkpoint(audit->trees_dir, origin, buf_slice(&note));
 	pthread_mutex_unlock(&audit->publishing);
 	return e;
 }
 
-static void publish_tree(struct audit *audit, const struct head *head, const struct shelf *shelf)
+static void publish_tree(struct audit *audit, const struct head *head, struct shelf *shelf)
 {
 	struct audit_tree *tree = head->tree;
 	enum err e;
@@ -395,7 +396,7 @@ static void publish_tree(struct audit *audit, const struct head *head, const str
 	pthread_mutex_unlock(&audit->lock);
 	if (!due)
 		return;
-	if ((e = check_tiles(shelf, &head->signed_head)) || (e = publish_head(audit, head)))
+	if ((e = check_tiles(shelf, &head->signed_head)) || (e = publish_head(audit, head, shelf)))
 		log_warning("audit: no new checkpoint of %s: %s", tree->book->origin, err_reason());
 	else
 		tree->published = head->signed_head.size;

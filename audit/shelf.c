@@ -9,12 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/history.h"
 #include "audit/leaf.h"
+#include "audit/partials.h"
 #include "audit/tiles.h"
 #include "config/base/io.h"
 
 #define TEMPORARY "tile.tmp"
-#define PARTIALS_KEPT 16
 
 struct shelf {
 	int folder;
@@ -24,8 +25,7 @@ struct shelf {
 	struct buf bundle;
 	/* Directories with names in them that are not durable yet, by level, the entries' last. */
 	char unsynced[TILE_LEVELS + 1][TILE_PATH_MAX];
-	uint64_t past[PARTIALS_KEPT]; /* sizes that were settled */
-	unsigned past_n;
+	struct history_list history;
 };
 
 uint64_t shelf_size(const struct shelf *shelf)
@@ -111,7 +111,7 @@ enum err shelf_open(int folder, uint64_t size, const tree_hash root, struct shel
 	shelf->folder = folder;
 	shelf->size = shelf->settled = size;
 	enum err e = size ? load(shelf, root) : OK;
-	if (e) {
+	if (e || (e = history_read(shelf->folder, &shelf->history))) {
 		shelf_free(shelf);
 		return e;
 	}
@@ -228,73 +228,26 @@ static enum err put_tile(struct shelf *shelf, const struct tile *tile, struct sl
 	return e ? e : will_sync(shelf, tile, path);
 }
 
-/* --- removing --- */
+/* --- leaves --- */
 
-static enum err remove_all(int folder, const char *path)
-{
-	int fd = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!list) {
-		fd_cleanup(&fd);
-		return failed(ERR_IO, "%s: %m", path);
-	}
-	for (struct dirent *d; (d = readdir(list));)
-		if (d->d_name[0] != '.')
-			(void)unlinkat(fd, d->d_name, 0);
-	closedir(list);
-	return unlinkat(folder, path, AT_REMOVEDIR) ? failed(ERR_IO, "%s: %m", path) : OK;
-}
-
-/* The partial tiles that a full one supersedes, once that is durable. */
-static enum err remove_partials(struct shelf *shelf, const struct tile *full)
+static bool has_partials(const struct shelf *shelf, const struct tile *full)
 {
 	char path[TILE_PATH_MAX + 2];
-	enum err e;
 
 	tile_path(full, path);
 	strcat(path, ".p");
-	if (faccessat(shelf->folder, path, F_OK, 0))
-		return OK;
-	if ((e = sync_names(shelf)))
-		return e;
-	return remove_all(shelf->folder, path);
+	return !faccessat(shelf->folder, path, F_OK, 0);
 }
-
-static void remove_one(const struct shelf *shelf, int level, uint64_t past)
-{
-	struct tile old, now;
-	char path[TILE_PATH_MAX];
-	uint64_t number = tile_count(level, past) - 1;
-
-	if (!tile_in_tree(level, number, past, &old) || old.width == TILE_WIDTH)
-		return;
-	if (tile_in_tree(level, number, shelf->past[(shelf->past_n + 1) % PARTIALS_KEPT], &now) &&
-	    now.width == old.width)
-		return; /* the next younger one is the same */
-	tile_path(&old, path);
-	(void)unlinkat(shelf->folder, path, 0);
-}
-
-/* The oldest of the sizes that were settled makes way for the newest. */
-static void forget_oldest(struct shelf *shelf)
-{
-	uint64_t *place = &shelf->past[shelf->past_n % PARTIALS_KEPT];
-
-	for (int level = TILE_ENTRIES; *place && level < TILE_LEVELS; level++)
-		remove_one(shelf, level, *place);
-	*place = shelf->size;
-	shelf->past_n++;
-}
-
-/* --- leaves --- */
 
 static enum err put_full(struct shelf *shelf, int level, uint64_t number, struct slice data)
 {
 	struct tile tile = { level, number, TILE_WIDTH };
 	enum err e = put_tile(shelf, &tile, data);
 
-	return e ? e : remove_partials(shelf, &tile);
+	if (e || !has_partials(shelf, &tile))
+		return e;
+	return (e = sync_names(shelf)) ? e
+				       : partials_superseded(shelf->folder, &shelf->history, &tile);
 }
 
 /* The tiles that leaf shelf->size - 1 filled, from level 0 up. */
@@ -353,7 +306,28 @@ enum err shelf_settle(struct shelf *shelf)
 			return e;
 	if ((e = sync_names(shelf)))
 		return e;
+	uint64_t before = shelf->settled;
 	shelf->settled = shelf->size;
-	forget_oldest(shelf);
-	return OK;
+	return before ? partials_drop(shelf->folder, &shelf->history, before, shelf->settled) : OK;
+}
+
+/* Its tiles first: a name in the history that leads to none is nobody's loss. */
+static enum err forget(struct shelf *shelf, size_t at)
+{
+	struct history_list others = shelf->history;
+
+	others.items[at] = others.items[--others.n];
+	enum err e = partials_drop(shelf->folder, &others, shelf->history.items[at].size,
+				   shelf->settled);
+	return e ? e : history_remove(shelf->folder, &shelf->history, at);
+}
+
+enum err shelf_published(struct shelf *shelf, uint64_t size, struct slice note)
+{
+	enum err e = history_put(shelf->folder, &shelf->history, size, note);
+	size_t at;
+
+	while (!e && history_due(&shelf->history, &at))
+		e = forget(shelf, at);
+	return e;
 }

@@ -18,9 +18,12 @@ void shelf_free(struct shelf *shelf);
 
 /* Takes the next leaf, and writes what tiles it fills. */
 MUST enum err shelf_add(struct shelf *shelf, struct slice leaf);
-/* Writes partial tiles, and makes all tiles of all leaves durable. Partial tiles that a full one
- * supersedes are removed, and those that were written sixteen calls ago. */
+/* Writes partial tiles, and makes all tiles of all leaves durable. Those of the call before are removed
+ * if they are of no checkpoint. */
 MUST enum err shelf_settle(struct shelf *shelf);
+/* A checkpoint of @size leaves, all of them settled, is about to be published: keeps it in the history
+ * (history.h), and lets go of what that does not keep any more, with its partial tiles. */
+MUST enum err shelf_published(struct shelf *shelf, uint64_t size, struct slice note);
 uint64_t shelf_size(const struct shelf *shelf);    /* leaves taken */
 uint64_t shelf_settled(const struct shelf *shelf); /* of these, in durable tiles */
 int shelf_folder(const struct shelf *shelf);

@@ -176,6 +176,54 @@ enum err tiles_root(int folder, uint64_t size, tree_hash root)
 	return tree_nodes_root(&nodes, size, root);
 }
 
+static bool is_there(int folder, const struct tile *tile)
+{
+	char path[TILE_PATH_MAX];
+
+	tile_path(tile, path);
+	return !faccessat(folder, path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Of the entries of a tile, how many there are in it or in what there is of narrower ones. */
+static unsigned widest(int folder, struct tile tile)
+{
+	const unsigned wanted = tile.width;
+
+	for (tile.width = TILE_WIDTH; tile.width > 0; tile.width--)
+		if (is_there(folder, &tile))
+			return tile.width < wanted ? tile.width : wanted;
+	return 0;
+}
+
+/* Nodes of a level that its tiles have, from the left without a gap. */
+static uint64_t reach_of(int folder, int level, uint64_t size)
+{
+	struct tile tile;
+	uint64_t n = 0;
+	unsigned some = TILE_WIDTH;
+
+	while (some == TILE_WIDTH && tile_in_tree(level, n / TILE_WIDTH, size, &tile)) {
+		some = widest(folder, tile);
+		n += some;
+	}
+	return n;
+}
+
+uint64_t tiles_reach(int folder, uint64_t size)
+{
+	uint64_t reach = size;
+
+	for (int level = TILE_ENTRIES; level < TILE_LEVELS; level++) {
+		unsigned height = level == TILE_ENTRIES ? 0 : TILE_HEIGHT * (unsigned)level;
+		uint64_t n = reach_of(folder, level, size);
+		/* With one node more there would be one that no tile has. */
+		uint64_t most = n < size >> height ? ((n + 1) << height) - 1 : size;
+
+		reach = most < reach ? most : reach;
+	}
+	return reach;
+}
+
 enum err tiles_leaf(int folder, uint64_t index, uint64_t size, struct buf *leaf)
 {
 	CLEANUP(buf) struct buf bundle = { .max = TILE_ENTRIES_MAX + 1 };

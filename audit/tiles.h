@@ -31,6 +31,9 @@ struct tree_nodes tiles_nodes(struct tiles *tiles);
 
 /* The root of the first @size leaves. */
 MUST enum err tiles_root(int folder, uint64_t size, tree_hash root);
+/* Of how many leaves, of @size at most, is there all that makes a tree of so many? Looks for names
+ * alone. */
+uint64_t tiles_reach(int folder, uint64_t size);
 /* Appends the bytes of one leaf; index < size. */
 MUST enum err tiles_leaf(int folder, uint64_t index, uint64_t size, struct buf *leaf);
 

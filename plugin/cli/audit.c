@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/covered.h"
 #include "config/base/io.h"
 #include "plugin/cli/json.h"
 
@@ -50,21 +51,22 @@ static int by_origin(const void *one, const void *other)
 	return strcmp(a->origin, b->origin);
 }
 
-MUST static enum err open_trees(const struct trail *trail, int *out)
+MUST static enum err open_trees(const struct trail *trail, int *root, int *trees)
 {
-	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
+	*root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*root < 0)
 		return failed(ERR_IO, "%s: %m", trail->path);
-	return io_open_dir(root, "trees", false, out);
+	return io_open_dir(*root, "trees", false, trees);
 }
 
 enum err trail_published(const struct trail *trail, struct public_list *out)
 {
+	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
 	enum err e;
 
-	if ((e = open_trees(trail, &trees)) || (e = public_read(trees, out)))
+	if ((e = open_trees(trail, &root, &trees)) || (e = public_read(trees, out)) ||
+	    (trail->copy && (e = covered_choose(root, trees, out))))
 		return failed(e, "%s: %s", trail->path, err_reason());
 	qsort(out->items, out->n, sizeof *out->items, by_origin);
 	return OK;
@@ -72,8 +74,9 @@ enum err trail_published(const struct trail *trail, struct public_list *out)
 
 enum err trail_signed(const struct trail *trail, const struct public_list *list)
 {
+	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
-	enum err e = open_trees(trail, &trees);
+	enum err e = open_trees(trail, &root, &trees);
 
 	for (size_t i = 0; !e && i < list->n; i++)
 		if (list->items[i].note.len)
@@ -103,7 +106,7 @@ enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err 
 /* ---- what was and was not checked ---- */
 
 struct statement {
-	enum { ALWAYS, AGAINST, ALONE, LIVE, COPY, WHOLE } when;
+	enum { ALWAYS, AGAINST, ALONE, LIVE, COPY, BEHIND, WHOLE } when;
 	const char *words;
 };
 
@@ -122,6 +125,10 @@ static const struct statement unchecked[] = {
 	{ ALONE, "whether the log as a whole was put back to an earlier day: that shows only "
 		 "against a checkpoint that somebody kept (--against)" },
 	{ COPY, "the write-ahead log of this copy, and so whatever came after its checkpoints" },
+	{ BEHIND,
+	  "records of trees of this copy from there to their newest checkpoints, which are in "
+	  "it, unlike the tiles: copy the log once more to have them, and keep the "
+	  "checkpoints to compare with (--against)" },
 	{ WHOLE, "records behind the last signed head (UNSIGNED): only the daemon's token can tell "
 		 "whether the daemon wrote them" },
 	{ WHOLE, "signed heads of segments that are gone: the last checkpoint stands for them" },
@@ -134,10 +141,13 @@ static const struct statement unchecked[] = {
 static const char *next(const struct statement *list, size_t n, const struct trail_facts *facts,
 			size_t *at)
 {
-	const bool holds[] = {
-		[ALWAYS] = true,      [AGAINST] = facts->against > 0, [ALONE] = facts->against == 0,
-		[LIVE] = facts->live, [COPY] = facts->copy,           [WHOLE] = !facts->copy
-	};
+	const bool holds[] = { [ALWAYS] = true,
+			       [AGAINST] = facts->against > 0,
+			       [ALONE] = facts->against == 0,
+			       [LIVE] = facts->live,
+			       [COPY] = facts->copy,
+			       [WHOLE] = !facts->copy,
+			       [BEHIND] = facts->behind > 0 };
 
 	while (*at < n) {
 		const struct statement *s = &list[(*at)++];

@@ -36,7 +36,8 @@ struct trail {
 MUST enum err trail_find(struct cli *cli, const char *directory, struct trail *trail);
 void trail_cleanup(struct trail *trail);
 
-/* The checkpoints that the log shows, by origin. Read them before the log, which only grows. */
+/* The checkpoints that the log shows, or to which a copy can be checked (covered.h), by origin. Read them
+ * before the log, which only grows. */
 MUST enum err trail_published(const struct trail *trail, struct public_list *out);
 /* Are they signed by their trees' keys, whose certificates the CA issued? ERR_CRYPTO. */
 MUST enum err trail_signed(const struct trail *trail, const struct public_list *list);
@@ -50,6 +51,8 @@ MUST enum err trail_walk(const struct trail *trail, struct against *against, aud
  * @against. */
 MUST enum err trail_settled(const struct against *against, const struct auditor_report *report);
 
+/* A line for each tree of a copy whose newest checkpoint could not be used. */
+void trail_print_behind(const struct auditor_report *report, struct buf *out);
 /* Says why the log does not hold, and gives the exit code. */
 enum cli_exit trail_refuse(struct cli *cli, const struct trail *trail, enum err e);
 
@@ -59,6 +62,7 @@ struct trail_facts {
 	bool live;      /* the log was being written */
 	size_t against; /* checkpoints that somebody kept, and that it is a continuation of */
 	bool copy;      /* only to its checkpoints */
+	size_t behind;  /* trees of a copy whose newest checkpoint could not be used */
 };
 const char *trail_checked(const struct trail_facts *facts, size_t *at);
 const char *trail_unchecked(const struct trail_facts *facts, size_t *at);

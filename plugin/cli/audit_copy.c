@@ -17,7 +17,11 @@
 #define AT_ONCE ((size_t)1 << 20)
 #define RESERVE ((uint64_t)128 << 20)
 
-/* The files that say how far the log is; and those that are of no use in a copy. */
+/* The files that say how far the log is; then all others; then what took the place of those that went
+ * meanwhile. */
+enum pass { CHECKPOINTS, OTHERS, LATER };
+
+/* The former; and files that are of no use in a copy. */
 static bool is_checkpoint(const char *name)
 {
 	return !strcmp(name, "checkpoint");
@@ -60,32 +64,31 @@ MUST static enum err copy_bytes(int from, int to, const char *name)
 	return e ? failed(e, "%s: %s", name, err_reason()) : OK;
 }
 
-MUST static enum err copy_file(int from, int folder, const char *name)
+MUST static enum err copy_file(int from, int folder, const char *name, enum pass pass)
 {
 	CLEANUP(fd)
 	int to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
 
 	if (to < 0)
-		return failed(ERR_IO, "%s: %m", name);
+		return pass == LATER && errno == EEXIST ? OK : failed(ERR_IO, "%s: %m", name);
 	enum err e = copy_bytes(from, to, name);
 	return e || !fchmod(to, 0444) ? e : failed(ERR_IO, "%s: %m", name);
 }
 
-MUST static enum err copy_folder(int from, int to, bool checkpoints, unsigned depth);
+MUST static enum err copy_folder(int from, int to, enum pass pass, unsigned depth);
 
-MUST static enum err copy_below(int from, int folder, const char *name, bool checkpoints,
+MUST static enum err copy_below(int from, int folder, const char *name, enum pass pass,
 				unsigned depth)
 {
 	CLEANUP(fd) int to = -1;
 	enum err e = io_open_dir(folder, name, true, &to);
 
 	if (!e)
-		e = copy_folder(from, to, checkpoints, depth + 1);
+		e = copy_folder(from, to, pass, depth + 1);
 	return e ? failed(e, "%s/%s", name, err_reason()) : OK;
 }
 
-MUST static enum err copy_one(int folder, int to, const char *name, bool checkpoints,
-			      unsigned depth)
+MUST static enum err copy_one(int folder, int to, const char *name, enum pass pass, unsigned depth)
 {
 	CLEANUP(fd)
 	int from = openat(folder, name, IO_READ);
@@ -96,13 +99,13 @@ MUST static enum err copy_one(int folder, int to, const char *name, bool checkpo
 	if (from < 0 || fstat(from, &st))
 		return failed(ERR_IO, "%s: %m", name);
 	if (S_ISDIR(st.st_mode))
-		return copy_below(from, to, name, checkpoints, depth);
+		return copy_below(from, to, name, pass, depth);
 	if (!S_ISREG(st.st_mode))
 		return failed(ERR_FORMAT, "%s: neither a file nor a directory", name);
-	return is_checkpoint(name) == checkpoints ? copy_file(from, to, name) : OK;
+	return is_checkpoint(name) == (pass == CHECKPOINTS) ? copy_file(from, to, name, pass) : OK;
 }
 
-static enum err copy_folder(int from, int to, bool checkpoints, unsigned depth)
+static enum err copy_folder(int from, int to, enum pass pass, unsigned depth)
 {
 	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
@@ -114,9 +117,9 @@ static enum err copy_folder(int from, int to, bool checkpoints, unsigned depth)
 	}
 	for (struct dirent *d; !e && (d = readdir(list));)
 		if (!is_skipped(d->d_name))
-			e = copy_one(from, to, d->d_name, checkpoints, depth);
+			e = copy_one(from, to, d->d_name, pass, depth);
 	closedir(list);
-	return e || checkpoints || !fchmod(to, 0555) ? e : failed(ERR_IO, "%m");
+	return e || pass != LATER || !fchmod(to, 0555) ? e : failed(ERR_IO, "%m");
 }
 
 enum err copy_log(const char *from, int folder, const char *name)
@@ -131,7 +134,8 @@ enum err copy_log(const char *from, int folder, const char *name)
 		return failed(ERR_IO, "%s: %m", name);
 	if ((e = io_open_dir(folder, name, false, &to)))
 		return e;
-	if ((e = copy_folder(source, to, true, 0)) || (e = copy_folder(source, to, false, 0)))
+	if ((e = copy_folder(source, to, CHECKPOINTS, 0)) ||
+	    (e = copy_folder(source, to, OTHERS, 0)) || (e = copy_folder(source, to, LATER, 0)))
 		return failed(e, "%s/%s", from, err_reason());
 	return syncfs(to) ? failed(ERR_IO, "%s: %m", name) : OK;
 }

@@ -5,7 +5,8 @@
 #include "config/base/error.h"
 
 /* Copies the log in @from, which may be growing meanwhile, to @name below @folder, which must not be
- * there yet. Checkpoints go first, so that whatever they speak of is in the copy. ERR_FORMAT for
+ * there yet. Checkpoints go first, and what came while all others were copied last, so that whatever
+ * checkpoints speak of is in the copy. ERR_FORMAT for
  * anything that is neither file nor directory. What was copied is read-only, and on disk. */
 MUST enum err copy_log(const char *from, int folder, const char *name);
 /* Removes a copy, or what there is of one; one that is not there is none. */

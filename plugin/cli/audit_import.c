@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "audit/certificate.h"
+#include "audit/covered.h"
 #include "config/base/io.h"
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
@@ -133,6 +134,21 @@ MUST static enum err check_newer(const struct import *import)
 	return OK;
 }
 
+/* A log that is written has all tiles of its newest checkpoints, and then so has a copy of our own. */
+MUST static enum err check_live(const struct import *import)
+{
+	CLEANUP(fd) int from = open(import->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool live = false;
+	enum err e = from < 0 ? OK : covered_live(from, &live);
+
+	if (e || !live || !import->report.behind)
+		return e;
+	return failed(ERR_MISMATCH,
+		      "%s is a log that is being written, and tiles of its newest checkpoints are "
+		      "missing: they were taken away, or went while they were copied; import again",
+		      import->from);
+}
+
 /* It is the copy that is checked: nobody changes that. */
 MUST static enum err check(struct import *import)
 {
@@ -144,9 +160,10 @@ MUST static enum err check(struct import *import)
 		return failed(ERR_RANGE, "%s: a path that is too long", import->to);
 	trail->copy = true;
 	if ((e = trail_published(trail, &import->published)) || (e = check_newer(import)) ||
-	    (e = trail_walk(trail, &import->against, NULL, NULL, &import->report)))
+	    (e = trail_walk(trail, &import->against, NULL, NULL, &import->report)) ||
+	    (e = trail_settled(&import->against, &import->report)))
 		return e;
-	return trail_settled(&import->against, &import->report);
+	return check_live(import);
 }
 
 MUST static enum err remember(struct import *import)
@@ -192,6 +209,7 @@ MUST static enum err put_in_place(struct import *import)
 
 static void print(const struct import *import, struct buf *out)
 {
+	trail_print_behind(&import->report, out);
 	buf_printf(out,
 		   "The log holds, to its last checkpoints, and is in %s: %llu records in %zu "
 		   "trees%s.\n"

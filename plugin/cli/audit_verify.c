@@ -61,7 +61,10 @@ static void put_trees_json(const struct auditor_report *r, struct buf *out)
 		buf_printf(out, ", \"size\": %llu, \"signed_size\": %llu", ull(t->size),
 			   ull(t->signed_size));
 		json_put_hex(out, "root", SLICE(t->root), false);
-		buf_printf(out, ", \"pruned\": %s", t->pruned ? "true" : "false");
+		buf_printf(out, ", \"pruned\": %s, \"checkpoint\": %llu",
+			   t->pruned ? "true" : "false", ull(t->checkpoint));
+		if (t->newest)
+			buf_printf(out, ", \"newest_not_usable\": %llu", ull(t->newest));
 		buf_put_text(out, "}");
 	}
 }
@@ -72,10 +75,10 @@ static void print_json(const struct auditor_report *r, const struct trail_facts 
 	buf_printf(out,
 		   "{\"holds\": true, \"records\": %llu, \"tiles\": %llu, \"batches\": %llu, "
 		   "\"heads\": %llu, \"torn_bytes\": %llu, \"live\": %s, \"copy\": %s, "
-		   "\"against\": %zu, \"trees\": [",
+		   "\"behind\": %zu, \"against\": %zu, \"trees\": [",
 		   ull(r->records), ull(r->tiles), ull(r->batches), ull(r->heads),
 		   ull(r->torn_bytes), r->live ? "true" : "false", facts->copy ? "true" : "false",
-		   facts->against);
+		   r->behind, facts->against);
 	put_trees_json(r, out);
 	buf_put_text(out, "]");
 	witnessed_print(against, r, true, out);
@@ -102,6 +105,7 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 	if (r->elsewhere)
 		buf_printf(out, "%zu shards that others go on from are not in this copy.\n",
 			   r->elsewhere);
+	trail_print_behind(r, out);
 	witnessed_print(against, r, false, out);
 	put_facts(trail_checked, facts, "Checked", false, out);
 	put_facts(trail_unchecked, facts, "Not checked", false, out);
@@ -112,8 +116,10 @@ static void print_plain(const struct auditor_report *r, const struct trail_facts
 			"torn tail.\n",
 			ull(r->batches), ull(r->heads), ull(r->torn_bytes));
 	buf_printf(out, "The log holds%s: %llu records in %zu trees and %llu tiles.\n",
-		   facts->copy ? " to its last checkpoints" : "", ull(r->records), r->trees_n,
-		   ull(r->tiles));
+		   r->behind     ? " to the last checkpoints that its tiles lead to"
+		   : facts->copy ? " to its last checkpoints"
+				 : "",
+		   ull(r->records), r->trees_n, ull(r->tiles));
 	if (facts->against)
 		buf_printf(out, "It goes on from %s%zu checkpoint%s given.\n",
 			   facts->against > 1 ? "all " : "the ", facts->against,
@@ -147,7 +153,8 @@ int cmd_audit_verify(struct cli *cli)
 	    (e = witnessed_check(&check.against, &report))) {
 		code = trail_refuse(cli, &check.trail, e);
 	} else {
-		const struct trail_facts facts = { report.live, check.against.n, check.trail.copy };
+		const struct trail_facts facts = { report.live, check.against.n, check.trail.copy,
+						   report.behind };
 
 		(cli->json ? print_json : print_plain)(&report, &facts, &check.against, &cli->out);
 	}

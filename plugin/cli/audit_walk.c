@@ -1,5 +1,6 @@
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
+#include "plugin/cli/json.h"
 #include "plugin/cli/progress.h"
 
 struct walk {
@@ -43,6 +44,21 @@ enum err trail_walk(const struct trail *trail, struct against *against, auditor_
 	enum err e = auditor_run(&options, report);
 	progress_end(&progress);
 	return e;
+}
+
+void trail_print_behind(const struct auditor_report *report, struct buf *out)
+{
+	for (size_t i = 0; i < report->trees_n; i++) {
+		const struct auditor_tree *t = &report->trees[i];
+
+		if (!t->newest)
+			continue;
+		plain_put_text(out, slice_text(t->origin));
+		buf_printf(out,
+			   ": its newest checkpoint, of %llu records, can't be used, since this "
+			   "copy lacks tiles of it; an earlier one, of %llu, stands for it\n",
+			   (unsigned long long)t->newest, (unsigned long long)t->checkpoint);
+	}
 }
 
 enum err trail_settled(const struct against *against, const struct auditor_report *report)

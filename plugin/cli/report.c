@@ -45,8 +45,8 @@ MUST static enum err walk(struct work *work)
 	if (!e && !(e = trail_settled(&work->against, &report->audited)))
 		e = trail_signed(&work->trail, &report->checkpoints);
 	report->holds = !e;
-	report->facts =
-		(struct trail_facts){ report->audited.live, work->kept_n, work->trail.copy };
+	report->facts = (struct trail_facts){ report->audited.live, work->kept_n, work->trail.copy,
+					      report->audited.behind };
 	if (e)
 		snprintf(report->reason, sizeof report->reason, "%s", err_reason());
 	return is_verdict(e) ? OK : e;

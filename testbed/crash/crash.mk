@@ -9,7 +9,7 @@ $(BUILD)/unit/crash_test: | $(BUILD)/crash/writer
 
 # The calls that testbed/crash/shim.c stands before.
 SHIM = $(patsubst %,$(BUILD)/testbed/crash/%.o,shim shim_calls disk cut)
-SHIM_TESTS = $(addprefix $(BUILD)/unit/,fault_test power_test sweep_test disk_test tamper_test publish_test clock_test signing_test)
+SHIM_TESTS = $(addprefix $(BUILD)/unit/,fault_test power_test sweep_test disk_test tamper_test publish_test clock_test signing_test copying_test)
 SHIM_CALLS = clock_gettime fdatasync fsync ftruncate linkat mkdirat openat pwrite renameat unlinkat write
 $(SHIM_TESTS): $(SHIM)
 $(SHIM_TESTS): private EXTRA = $(SHIM)
