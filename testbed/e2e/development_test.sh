@@ -88,6 +88,9 @@ for i in $(seq 50); do [ "$(daemons)" -le 1 ] || sleep 0.1; done
 starts=$(mine "$D/bin/assay" audit show --type open | grep -c "daemon started")
 [ "$starts" -eq $((before + 1)) ] && ok "and one start is in the log" || not_ok "$starts starts are in the log, $before before"
 check "the log verifies" mine "$D/bin/assay" audit verify
+mine "$D/bin/assay" audit checkpoint >"$D/checkpoints"
+[ "$(grep -c '^— ' "$D/checkpoints")" -eq $((2 * $(grep -c '^assay/' "$D/checkpoints"))) ] &&
+	ok "its checkpoints carry lines of ECDSA and Ed25519" || not_ok "the checkpoints carry others: $(cat "$D/checkpoints")"
 check "assay stop" mine "$D/bin/assay" stop
 for i in $(seq 150); do [ -z "$(pgrep -f "$D/bin/")" ] || sleep 0.1; done
 [ -z "$(pgrep -f "$D/bin/")" ] && ok "nothing of that user is left running" || not_ok "left running: $(pgrep -af "$D/bin/")"
