@@ -79,7 +79,7 @@ $(BUILD)/assay-tpm: $(BUILD)/plugin/daemon/tpm/main.o $(call lib,audit config/ba
 
 $(BUILD)/assay: $(BUILD)/plugin/cli/main.o $(call lib,plugin/cli plugin audit/library audit sandbox pkcs11 config config/base)
 	$(say)
-	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -ldl
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -o $@ -lcrypto -lyaml -larchive -ljansson -ldl
 
 $(BUILD)/libassay-verify.so.1: $(call objects,audit/library) $(call lib,audit config config/base) audit/library/assay-verify.map
 	$(say)

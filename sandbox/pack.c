@@ -332,12 +332,33 @@ enum err package_from_program(const char *path, struct manifest *manifest, struc
 				   : with_libraries(path, manifest, &program, out);
 }
 
+static enum err from_tree(const struct tree *tree, const char *exec, struct manifest *manifest,
+			  struct buf *out)
+{
+	bool dynamic = false;
+	enum err e = needs_dynamic(tree, exec, &dynamic);
+
+	if (e)
+		return e;
+	manifest->dynamic |= dynamic;
+	if (manifest->argc == 0)
+		manifest->argv[manifest->argc++] = slice_text(exec);
+	return package_build(manifest, tree->entries, tree->n, out);
+}
+
+enum err package_from_entries(const struct entry *entries, size_t n, const char *exec,
+			      struct manifest *manifest, struct buf *out)
+{
+	const struct tree tree = { .entries = (struct entry *)entries, .n = n };
+
+	return from_tree(&tree, exec, manifest, out);
+}
+
 enum err package_from_directory(const char *path, const char *exec, struct manifest *manifest,
 				struct buf *out)
 {
 	CLEANUP(tree) struct tree tree = { 0 };
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool dynamic = false;
 	enum err e;
 
 	if (dir < 0)
@@ -349,10 +370,5 @@ enum err package_from_directory(const char *path, const char *exec, struct manif
 	}
 	if ((e = walk(&tree, dir, "")))
 		return failed(e, "%s: %s", path, err_reason());
-	if ((e = needs_dynamic(&tree, exec, &dynamic)))
-		return e;
-	manifest->dynamic |= dynamic;
-	if (manifest->argc == 0)
-		manifest->argv[manifest->argc++] = slice_text(exec);
-	return package_build(manifest, tree.entries, tree.n, out);
+	return from_tree(&tree, exec, manifest, out);
 }

@@ -21,4 +21,8 @@ MUST enum err package_from_program(const char *path, struct manifest *manifest, 
 MUST enum err package_from_directory(const char *path, const char *exec, struct manifest *manifest,
 				     struct buf *out);
 
+/* Of files that somebody else gathered, as out of an archive; otherwise the same. */
+MUST enum err package_from_entries(const struct entry *entries, size_t n, const char *exec,
+				   struct manifest *manifest, struct buf *out);
+
 #endif

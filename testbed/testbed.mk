@@ -12,7 +12,7 @@ $(BUILD)/unit/%: $(BUILD)/testbed/unit/%.o $(LIBS)
 	@mkdir -p $(@D)
 	$(say)
 	$(Q)$(CC) $(LDFLAGS) $< $(EXTRA) -Wl,--start-group $(LIBS) -Wl,--end-group -o $@ -lcheck -lsubunit -lm -lrt \
-		-lcrypto -lyaml -ldl
+		-lcrypto -lyaml -larchive -ljansson -ldl
 
 unit: $(UNIT)
 

@@ -1,11 +1,13 @@
 #include "sandbox/pack.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
+#include "plugin/cli/oci.h"
 #include "plugin/cli/try.h"
 
 #define PROGRAM_IN_IMAGE "/app" /* where package_from_program puts it */
@@ -19,7 +21,15 @@ struct pack {
 	uint8_t purity;
 	char made_id[ID_MAX + 1];
 	struct manifest manifest;
+	bool is_image; /* then: */
+	struct oci image;
+	char program[PACKAGE_PATH_MAX + 1];
 };
+
+static void pack_cleanup(struct pack *pack)
+{
+	oci_cleanup(&pack->image);
+}
 
 /* The program's own name, in the letters that an id may have. */
 static void make_id(struct pack *pack)
@@ -79,19 +89,80 @@ static enum err put_limits(struct pack *pack)
 	return OK;
 }
 
-static enum err put_strings(struct pack *pack)
+static enum err put_argument(struct manifest *m, const char *argument)
+{
+	if (m->argc == MANIFEST_STRINGS_MAX)
+		return failed(ERR_USAGE, "arg: at most %d expected", MANIFEST_STRINGS_MAX - 1);
+	m->argv[m->argc++] = slice_text(argument);
+	return OK;
+}
+
+static enum err put_arguments(struct pack *pack)
 {
 	struct manifest *m = &pack->manifest;
+	enum err e = OK;
 
-	if (pack->arguments.n >= MANIFEST_STRINGS_MAX)
-		return failed(ERR_USAGE, "arg: at most %d expected", MANIFEST_STRINGS_MAX - 1);
 	if (pack->arguments.n)
-		m->argv[m->argc++] = slice_text(pack->exec ? pack->exec : PROGRAM_IN_IMAGE);
-	for (size_t i = 0; i < pack->arguments.n; i++)
-		m->argv[m->argc++] = slice_text(pack->arguments.items[i]);
-	for (size_t i = 0; i < pack->environment.n; i++)
-		m->env[m->envc++] = slice_text(pack->environment.items[i]);
+		e = put_argument(m, pack->exec ? pack->exec : PROGRAM_IN_IMAGE);
+	for (size_t i = 0; !e && i < pack->arguments.n; i++)
+		e = put_argument(m, pack->arguments.items[i]);
+	return e;
+}
+
+/* The entry point with the command behind it, or one of them alone; arguments of our own stand in the
+ * command's place, and a program of our own in the place of both. */
+static enum err put_image_arguments(struct pack *pack)
+{
+	const struct oci_strings *entry = &pack->image.entrypoint, *command = &pack->image.command;
+	enum err e = put_argument(&pack->manifest, pack->program);
+
+	for (size_t i = 1; !e && i < entry->n; i++)
+		e = put_argument(&pack->manifest, entry->of[i]);
+	for (size_t i = !entry->n; !e && !pack->arguments.n && i < command->n; i++)
+		e = put_argument(&pack->manifest, command->of[i]);
+	for (size_t i = 0; !e && i < pack->arguments.n; i++)
+		e = put_argument(&pack->manifest, pack->arguments.items[i]);
+	return e;
+}
+
+/* Is "NAME=..." one that @others have too? */
+static bool is_named(const struct cli_list *others, const char *entry)
+{
+	size_t n = strcspn(entry, "=") + 1;
+
+	for (size_t i = 0; i < others->n; i++)
+		if (strncmp(others->items[i], entry, n) == 0)
+			return true;
+	return false;
+}
+
+static enum err put_variable(struct manifest *m, const char *entry)
+{
+	if (m->envc == MANIFEST_STRINGS_MAX)
+		return failed(ERR_USAGE, "env: at most %d expected", MANIFEST_STRINGS_MAX);
+	m->env[m->envc++] = slice_text(entry);
 	return OK;
+}
+
+static enum err put_environment(struct pack *pack)
+{
+	const struct oci_strings *given = &pack->image.environment;
+	enum err e = OK;
+
+	for (size_t i = 0; !e && i < given->n; i++)
+		if (!is_named(&pack->environment, given->of[i]))
+			e = put_variable(&pack->manifest, given->of[i]);
+	for (size_t i = 0; !e && i < pack->environment.n; i++)
+		e = put_variable(&pack->manifest, pack->environment.items[i]);
+	return e;
+}
+
+static enum err put_strings(struct pack *pack)
+{
+	enum err e = pack->is_image && pack->exec == pack->program ? put_image_arguments(pack)
+								   : put_arguments(pack);
+
+	return e ? e : put_environment(pack);
 }
 
 static enum err put_park(const struct pack *pack, struct manifest *m)
@@ -150,6 +221,38 @@ static enum err put_manifest(struct pack *pack)
 	return (e = put_strings(pack)) || (e = put_park(pack, m)) ? e : put_limits(pack);
 }
 
+/* Read once; tried out as often as need be. */
+static enum err read_image(struct pack *pack)
+{
+	enum err e;
+
+	if (pack->image.layers)
+		return OK;
+	if ((e = oci_read(pack->source, &pack->image)) ||
+	    (!pack->exec && (e = oci_program(&pack->image, pack->program))))
+		return e == ERR_NOT_FOUND
+			       ? failed(ERR_USAGE, "%s: --exec expected, the program's path in it",
+					err_reason())
+			       : e;
+	if (!pack->exec)
+		pack->exec = pack->program;
+	return OK;
+}
+
+static enum err make_from_image(struct pack *pack, struct buf *out)
+{
+	struct entry *entries = NULL;
+	size_t n;
+	enum err e;
+
+	if ((e = read_image(pack)) || (e = put_manifest(pack)))
+		return e;
+	if (!(e = layers_entries(pack->image.layers, &entries, &n)))
+		e = package_from_entries(entries, n, pack->exec, &pack->manifest, out);
+	free(entries);
+	return e;
+}
+
 static enum err make_package(struct pack *pack, struct buf *out)
 {
 	struct stat status;
@@ -157,6 +260,10 @@ static enum err make_package(struct pack *pack, struct buf *out)
 
 	if (stat(pack->source, &status))
 		return failed(ERR_NOT_FOUND, "%s: %m", pack->source);
+	if (S_ISREG(status.st_mode) && (e = oci_is_archive(pack->source, &pack->is_image)))
+		return e;
+	if (pack->is_image)
+		return make_from_image(pack, out);
 	if (S_ISDIR(status.st_mode) && !pack->exec)
 		return failed(ERR_USAGE,
 			      "%s is a directory: --exec expected, the program's path in "
@@ -193,11 +300,12 @@ static enum err try(struct cli *cli, struct pack *pack)
 int cmd_pack(struct cli *cli)
 {
 	CLEANUP(buf) struct buf raw = BUF_INIT;
-	struct pack pack = { 0 };
+	CLEANUP(pack) struct pack pack = { 0 };
 	struct package package;
 	const struct cli_option options[] = {
 		CLI_TEXT("o", "FILE", &pack.out, "the package; required"),
-		CLI_TEXT("exec", "PATH", &pack.exec, "a directory's program: its path in there"),
+		CLI_TEXT("exec", "PATH", &pack.exec,
+			 "the program's path in a directory or an image"),
 		CLI_TEXT("id", "ID", &pack.id,
 			 "names it in its partition; default: from the program"),
 		CLI_TEXT("label", "LABEL", &pack.label, "shown as CKA_LABEL; default: the id"),

@@ -17,7 +17,9 @@ $(BUILD)/fuzz/libassay.a: $(FUZZ_OBJECTS)
 	ar rcs $@ $^
 
 $(BUILD)/fuzz/%_fuzz: $(BUILD)/fuzz/testbed/fuzz/%_fuzz.o $(BUILD)/fuzz/libassay.a
-	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread $^ -o $@ -lcrypto -lyaml -ldl
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -pthread $(filter %.o,$^) $(filter %.a,$^) -o $@ -lcrypto -lyaml -larchive -ljansson -ldl
+
+$(BUILD)/fuzz/layers_fuzz $(BUILD)/fuzz/oci_fuzz: $(BUILD)/fuzz/plugin/cli/layers.o $(BUILD)/fuzz/plugin/cli/oci.o
 
 # The module stands on the mock HSM.
 $(BUILD)/fuzz/service_fuzz: $(BUILD)/fuzz/testbed/mock/mock_hsm.o
