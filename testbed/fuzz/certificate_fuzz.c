@@ -52,7 +52,7 @@ static void read_chain(struct slice in)
 
 	if (chain_read(in, &chain))
 		return;
-	if (!chain.n || chain.n > CHAIN_MAX)
+	if (!chain.n || chain.n > CHAIN_ALL)
 		abort();
 	if (!chain_put_pem(in, &pem) && !chain_from_file(buf_slice(&pem), &again) &&
 	    !slice_equal(buf_slice(&again), in))
