@@ -90,6 +90,7 @@ PY
 check "a page is made" page good --keys "$W/keys" --input "$W/in" --output "$W/output" --measurement "$measured"
 says "the browser says that the proof holds" "^verdict holds: The proof holds" opened good
 for words in "format \| ok" "record \| ok" "tcb \| ok" "log \| ok" "signature \| ok" "certificate \| ok" "tcb receipt \| ok" \
+	"revocation \| not checked" "witnesses \| not checked" "policy \| not checked" \
 	"input \| ok" "output \| ok" "stderr \| not checked" "outcome \| ok \| the application succeeded" "sub \| screen" \
 	"partition \| .*bank-a" "daemon \| [0-9a-f]{64}" "for \| assay:assay/" "$measured" "image [0-9a-f]{64} approved by $signer; profile"; do
 	if grep -qE "$words" <<<"$said"; then ok "it shows: $words"; else not_ok "it does not show: $words"; fi
