@@ -102,7 +102,9 @@ void audit_end(struct audit *audit);
  * be NULL when it must exist (ERR_NOT_FOUND). The key is copied; give the key of now. */
 MUST enum err audit_tree(struct audit *audit, const char *origin, const struct audit_key *key,
 			 struct leaf *genesis, struct audit_tree **out);
-uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves */
+uint64_t audit_tree_size(struct audit_tree *tree); /* released leaves of its newest shard */
+/* Of all its shards, one after the other: for audit_leaf(). */
+uint64_t audit_tree_count(struct audit_tree *tree);
 
 /* A tree's shards (shard.h). audit_tree() is given the tree's own origin, and what it gives stands for
  * all of them: what is begun there goes to the newest one. */
@@ -146,7 +148,7 @@ MUST enum err audit_record(struct audit_tree *tree, struct leaf *leaf);
 /* The compact proof (COSE_Sign1, at most 512 bytes) for a leaf that is being committed. */
 MUST enum err audit_compact(struct audit_tree *tree, struct slice leaf, struct buf *out);
 
-/* Appends the bytes of any released record, and a fresh receipt under the last signed head (nothing
+/* Appends the bytes of any released record, whose index counts on from shard to shard, and a fresh receipt under the last signed head (nothing
  * for the genesis of a tree that has no head yet). Reads tiles: O(log n). ERR_NOT_FOUND: there is no
  * such record. ERR_MISMATCH: its tiles were changed. */
 MUST enum err audit_leaf(struct audit_tree *tree, uint64_t index, struct buf *leaf,

@@ -32,6 +32,7 @@ struct auditor_tree {
 	uint64_t logged;           /* the first leaf that is in the write-ahead log too */
 	uint64_t checkpoint;       /* size of the checkpoint; 0: none */
 	uint64_t newest;           /* of a copy: size of one that it can't be checked to; 0: none */
+	bool linked; /* closed, and the next shard, which is there, goes on from just this */
 	bool pruned; /* its leaves are gone; the next shard vouches for size and root */
 };
 

@@ -53,7 +53,7 @@ static enum err check_pruned(const struct walk *walk, const struct auditor_tree 
 }
 
 /* What a genesis says of the shard before it, against that one. */
-static enum err check_before(const struct walk *walk, const struct auditor_tree *before,
+static enum err check_before(const struct walk *walk, struct auditor_tree *before,
 			     const struct shard_note *genesis)
 {
 	bool behind = walk->options->copy && before->size < genesis->size;
@@ -66,10 +66,11 @@ static enum err check_before(const struct walk *walk, const struct auditor_tree 
 	if (before->pruned)
 		return OK;
 	const struct shard_note *close = find(walk, before->origin, before->size - 1);
-	return close && close->type == LEAF_CLOSE && !strcmp(close->origin, genesis->holder)
-		       ? OK
-		       : failed(ERR_MISMATCH, "%s does not end with a record that names %s",
-				before->origin, genesis->holder);
+	before->linked =
+		close && close->type == LEAF_CLOSE && !strcmp(close->origin, genesis->holder);
+	return before->linked ? OK
+			      : failed(ERR_MISMATCH, "%s does not end with a record that names %s",
+				       before->origin, genesis->holder);
 }
 
 static enum err check_link(const struct walk *walk, const struct auditor_tree *tree)
@@ -83,7 +84,7 @@ static enum err check_link(const struct walk *walk, const struct auditor_tree *t
 	if (!genesis || genesis->type != LEAF_OPEN || strcmp(genesis->origin, origin) != 0)
 		return failed(ERR_MISMATCH, "%s does not begin with what %s ended with",
 			      tree->origin, origin);
-	const struct auditor_tree *before = walk_report(walk, origin);
+	struct auditor_tree *before = walk_report(walk, origin);
 	if (before)
 		return check_before(walk, before, genesis);
 	if (!walk->options->copy)

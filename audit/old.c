@@ -107,6 +107,31 @@ static enum err write_receipt(const struct head *head, uint64_t index, struct sl
 			     (const uint8_t(*)[SHA256_SIZE])path.hash, path.n, receipt);
 }
 
+/* A tree's records count on through its shards; a closed one has as many as were ever given out. */
+static struct audit_tree *find_shard(struct audit_tree *tree, uint64_t *index)
+{
+	struct audit *audit = tree->audit;
+
+	pthread_mutex_lock(&audit->lock);
+	for (; tree->successor && *index >= atomic_load(&tree->next); tree = tree->successor)
+		*index -= atomic_load(&tree->next);
+	pthread_mutex_unlock(&audit->lock);
+	return tree;
+}
+
+uint64_t audit_tree_count(struct audit_tree *tree)
+{
+	struct audit *audit = tree->audit;
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&audit->lock);
+	for (; tree->successor; tree = tree->successor)
+		n += atomic_load(&tree->next);
+	n += tree->released;
+	pthread_mutex_unlock(&audit->lock);
+	return n;
+}
+
 enum err audit_leaf(struct audit_tree *tree, uint64_t index, struct buf *leaf, struct buf *receipt)
 {
 	struct audit *audit = tree->audit;
@@ -115,6 +140,7 @@ enum err audit_leaf(struct audit_tree *tree, uint64_t index, struct buf *leaf, s
 	uint64_t tiled;
 	enum err e;
 
+	tree = find_shard(tree, &index);
 	if ((e = await_tile(tree, index, &tiled)) ||
 	    (e = public_folder(audit->trees_dir, tree->book->origin, false, &folder)) ||
 	    (e = tiles_leaf(folder, index, tiled, &found)))

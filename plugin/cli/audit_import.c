@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -24,6 +25,9 @@ struct import {
 	struct against against;
 	struct public_list published; /* of the new copy */
 	struct auditor_report report;
+	char (*carried)
+		[AUDITOR_ORIGIN]; /* shards that the new copy lacks, and the one before has */
+	size_t carried_n;
 };
 
 static void import_cleanup(struct import *import)
@@ -33,6 +37,7 @@ static void import_cleanup(struct import *import)
 	against_cleanup(&import->against);
 	public_list_free(&import->published);
 	auditor_report_free(&import->report);
+	free(import->carried);
 }
 
 MUST static enum err check_empty(const struct import *import)
@@ -134,6 +139,63 @@ MUST static enum err check_newer(const struct import *import)
 	return OK;
 }
 
+/* ---- shards that were pruned since ---- */
+
+MUST static enum err carry_one(struct import *import, int trees, const char *origin)
+{
+	char name[PUBLIC_NAME], from[4096 + 64];
+	enum err e;
+
+	public_name(origin, name);
+	snprintf(from, sizeof from, "%s/log/trees/%s", import->to, name);
+	if (!faccessat(trees, name, F_OK, 0) || access(from, F_OK))
+		return OK; /* the new copy has it, or it came twice; or neither has it */
+	void *more = reallocarray(import->carried, import->carried_n + 1, sizeof *import->carried);
+	if (!more)
+		return failed(ERR_MEMORY, "the list of shards");
+	import->carried = more;
+	if ((e = copy_log(from, trees, name)))
+		return e;
+	snprintf(import->carried[import->carried_n++], AUDITOR_ORIGIN, "%s", origin);
+	return OK;
+}
+
+/* What the copy before has, and the new one has not, goes into it. */
+MUST static enum err carry_over(struct import *import)
+{
+	CLEANUP(fd) int trees = -1;
+	enum err e;
+
+	if (import->first)
+		return OK;
+	if ((e = io_open_dir(import->folder, INCOMING "/trees", false, &trees)))
+		return e;
+	if (fchmod(trees, 0700))
+		return failed(ERR_IO, "%s: %m", import->to);
+	for (size_t i = 0; !e && i < import->against.n; i++)
+		e = carry_one(import, trees, import->against.heads[i].origin);
+	return e || !fchmod(trees, 0555) ? e : failed(ERR_IO, "%s: %m", import->to);
+}
+
+/* That the new copy goes on from it is all that tells a pruning from a removal. */
+MUST static enum err check_carried(const struct import *import)
+{
+	for (size_t i = 0; i < import->carried_n; i++) {
+		bool linked = false;
+
+		for (size_t j = 0; j < import->report.trees_n; j++)
+			linked |= import->report.trees[j].linked &&
+				  !strcmp(import->report.trees[j].origin, import->carried[i]);
+		if (!linked)
+			return failed(ERR_MISMATCH,
+				      "%s is not in %s, which does not go on from what was "
+				      "imported of it: it was removed, or pruned before it was "
+				      "imported to its end; then put its export into the copy",
+				      import->carried[i], import->from);
+	}
+	return OK;
+}
+
 /* A log that is written has all tiles of its newest checkpoints, and then so has a copy of our own. */
 MUST static enum err check_live(const struct import *import)
 {
@@ -161,7 +223,7 @@ MUST static enum err check(struct import *import)
 	trail->copy = true;
 	if ((e = trail_published(trail, &import->published)) || (e = check_newer(import)) ||
 	    (e = trail_walk(trail, &import->against, NULL, NULL, &import->report)) ||
-	    (e = trail_settled(&import->against, &import->report)))
+	    (e = trail_settled(&import->against, &import->report)) || (e = check_carried(import)))
 		return e;
 	return check_live(import);
 }
@@ -212,10 +274,13 @@ static void print(const struct import *import, struct buf *out)
 	trail_print_behind(&import->report, out);
 	buf_printf(out,
 		   "The log holds, to its last checkpoints, and is in %s: %llu records in %zu "
-		   "trees%s.\n"
+		   "trees%s.\n%s"
 		   "Read it with: assay audit show|verify|report --imported %s\n",
 		   import->to, (unsigned long long)import->report.records, import->report.trees_n,
-		   import->first ? "" : "; it goes on from what was there", import->to);
+		   import->first ? "" : "; it goes on from what was there",
+		   import->carried_n ? "Shards that were pruned since the last import are kept.\n"
+				     : "",
+		   import->to);
 }
 
 int cmd_audit_import(struct cli *cli)
@@ -238,6 +303,8 @@ int cmd_audit_import(struct cli *cli)
 	    (e = copy_remove(incoming)))
 		return cli_failed(cli, e);
 	if ((e = copy_log(import.from, import.folder, INCOMING)))
+		code = cli_failed(cli, e);
+	else if ((e = carry_over(&import)))
 		code = cli_failed(cli, e);
 	else if ((e = check(&import)) || (e = put_in_place(&import)))
 		code = trail_refuse(cli, &import.trail, e);

@@ -137,7 +137,7 @@ static enum err put_run(struct call *call, const struct order *order, struct exe
 			const struct leaf *leaf)
 {
 	CLEANUP(buf) struct buf keys = BUF_INIT;
-	struct answer a = { .from = audit_tree_size(call->partition->tree),
+	struct answer a = { .from = audit_tree_count(call->partition->tree),
 			    .operation = order->operation,
 			    .end = x->end ? x->end : x->withheld,
 			    .reason = slice_text(x->end ? x->reason : x->cancelled),
@@ -253,7 +253,7 @@ struct settling {
 static enum err find_record(struct audit_tree *tree, const struct answer *a, struct buf *leaf,
 			    struct buf *receipt)
 {
-	for (uint64_t i = a->from; i < audit_tree_size(tree); i++) {
+	for (uint64_t i = a->from; i < audit_tree_count(tree); i++) {
 		CLEANUP(leaf) struct leaf *read = NULL;
 		enum err e;
 

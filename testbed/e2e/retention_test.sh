@@ -23,6 +23,17 @@ run_some() {
 	for _ in $(seq "$1"); do execute bank_a screen "$W/in" "$W/proof" || return 1; done
 }
 
+# Checkpoints follow within a second or so.
+patiently() {
+	for _ in $(seq 50); do
+		"$@" && return 0
+		sleep 0.2
+	done
+	return 1
+}
+shown() { [ "$(find "$D/state/log/trees" -name checkpoint | wc -l)" -ge 2 ]; }
+check "appliance and partition have checkpoints" patiently shown
+check "the log is imported while its first shard is open" assay audit import "$D/state/log" "$D/early" --ca "$D/ca.pem"
 check "some executions fill a shard" run_some 6
 check "it is closed, and another one begun" await_tree '/1/s2$'
 first=$(trees '/1/s2$' | head -1)
@@ -38,14 +49,6 @@ says "the end of a shard is a record" "shard closed" assay audit show --type clo
 says "and the beginning of the next" "\"shard\":.*\"origin\": *\"$first\"" assay audit show --type open --json
 
 # ---- export ----
-# Checkpoints follow within a second or so.
-patiently() {
-	for _ in $(seq 50); do
-		"$@" && return 0
-		sleep 0.2
-	done
-	return 1
-}
 check "the new shard gets a checkpoint" patiently test -e "$D/state/log/trees/$(folder "$first/s2")/checkpoint"
 key_of_shard() { assay witness log "$D/state/log/trees/$(folder "$first/s2")/ed25519.der" --shard "$1"; }
 says "it has a verifier key of its own" "^log $first/s2\\+[0-9a-f]{8}\\+A" key_of_shard "$first/s2"
@@ -54,6 +57,8 @@ refuses "a shard that is open is not exported" "is not closed" assay audit expor
 says "a closed one is" "and holds" patiently assay audit export "$first" "$D/export"
 refuses "once" "exported there before" assay audit export "$first" "$D/export"
 says "and is checked there, without the log" "The log holds to its last checkpoints" assay audit verify "$D/export" --copy --ca "$D/export/ca.pem"
+
+check "the log is imported with the shard whole" assay audit import "$D/state/log" "$D/kept" --ca "$D/ca.pem"
 
 # ---- pruning ----
 prune() { assay audit prune "$@"; }
@@ -70,6 +75,15 @@ if [ -e "$D/state/log/trees/$(folder "$first")" ]; then not_ok "its folder is go
 says "the log verifies without it, and says so" "^$first:.*pruned" assay audit verify
 says "the pruning is a record" "shard pruned by user 0" assay audit show --type management
 refuses "it is pruned once" "no such shard" prune "$first" "$D/export"
+says "a later copy is imported, with what was pruned" "pruned since the last import are kept" patiently assay audit import "$D/state/log" "$D/kept"
+says "and again" "pruned since the last import are kept" assay audit import "$D/state/log" "$D/kept"
+says "all of it verifies there" "^$first: [0-9]+ records" assay audit verify --imported "$D/kept"
+refuses "not where the shard was imported in part" "does not go on from what was imported|behind what was imported" assay audit import "$D/state/log" "$D/early"
+cp -a "$D/state/log" "$D/cut"
+rm -r "$D/cut/trees/$(folder "$first/s2")"
+refuses "nor is a copy that lacks the next shard too" "does not go on from" assay audit import "$D/cut" "$D/kept"
+cp -a "$D/export/trees/$(folder "$first")" "$D/state/log/../with-export" && cp -a "$D/state/log" "$D/whole" && mv "$D/state/with-export" "$D/whole/trees/$(folder "$first")"
+says "one with the export in it is taken" "goes on from what was there" assay audit import "$D/whole" "$D/early"
 says "the export still holds" "The log holds" assay audit verify "$D/export" --copy --ca "$D/export/ca.pem"
 check "executions go on after a pruning" run_some 2
 

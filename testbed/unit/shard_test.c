@@ -78,6 +78,23 @@ static enum err turn(void)
 	return e;
 }
 
+/* Every record of the tree, through its shards. */
+static void check_leaves(uint64_t n)
+{
+	uint64_t before = 0;
+
+	ck_assert_uint_eq(audit_tree_count(tree), n);
+	for (uint64_t i = 0; i < n; i++) {
+		CLEANUP(buf) struct buf raw = BUF_INIT, receipt = BUF_INIT;
+		CLEANUP(leaf) struct leaf *leaf = NULL;
+
+		ck_assert_ok(audit_leaf(tree, i, &raw, &receipt));
+		ck_assert_ok(leaf_read(buf_slice(&raw), &leaf));
+		ck_assert(leaf->pos == (i ? before + 1 : 0) || (!leaf->pos && i));
+		before = leaf->pos;
+	}
+}
+
 static enum err check(bool copy, struct auditor_report *report)
 {
 	struct auditor_options options = { .path = path,
@@ -129,6 +146,24 @@ static const struct {
 	{ "a/b/S2", 1, 6 },      { "a/b/s2x", 1, 7 }, { "a/b/s999999", 999999, 3 },
 	{ "a/s1000000", 1, 10 }, { "a/s2/s3", 3, 4 }, { "a/b/t2", 1, 6 },
 };
+
+START_TEST(records_are_found_through_all_shards)
+{
+	start();
+	for (unsigned shard = 0; shard < 3; shard++) {
+		ck_assert_ok(signer_record(tree, "one"));
+		ck_assert_ok(signer_record(tree, "another"));
+		check_leaves(4 * shard + 3);
+		ck_assert_ok(turn());
+	}
+	check_leaves(13);
+	reopen();
+	check_leaves(13);
+	ck_assert_ok(signer_record(tree, "after it was opened again"));
+	check_leaves(14);
+	end();
+}
+END_TEST
 
 START_TEST(an_origin_is_a_shard_or_it_is_not)
 {
@@ -471,6 +506,7 @@ END_TEST
 static void add(TCase *t)
 {
 	tcase_set_timeout(t, 120);
+	tcase_add_test(t, records_are_found_through_all_shards);
 	tcase_add_loop_test(t, an_origin_is_a_shard_or_it_is_not, 0, sizeof names / sizeof *names);
 	tcase_add_test(t, a_certificate_is_for_its_tree_and_for_its_shards_alone);
 	tcase_add_test(t, records_go_on_in_the_next_shard);
