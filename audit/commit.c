@@ -3,9 +3,9 @@
  * release. The signed heads go into the next batch, or are written alone soon after.
  *
  * One thread at a time has the turn: it gathers what is queued, writes and syncs it. Meanwhile others sign,
- * and the next batch gathers. Where signing takes longer than the sync, the next one is written while heads
- * of those before are being signed, as long as a signer would be idle otherwise: until then it is better to
- * gather, for fewer signatures. */
+ * and the next batch gathers. Where a signature takes longer than a sync, the next one is written while heads
+ * of those before are being signed, as long as a signer would be idle otherwise: else it is better to gather,
+ * for fewer signatures and syncs. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,6 +21,8 @@ static bool commit_due(const struct audit *audit)
 {
 	if (audit->committing || audit->poisoned || audit->to_sign ||
 	    audit->signing >= audit->signers || audit->flight_n >= audit->signers)
+		return false;
+	if (audit->flight && audit->sign_us <= audit->sync_us)
 		return false;
 	return audit->first || audit->wants_heads || heads_due(audit);
 }
@@ -82,13 +84,17 @@ static void fly_locked(struct audit *audit, struct batch *batch)
 	release_queue_locked(audit, batch);
 	commit_share_locked(audit);
 	pthread_mutex_unlock(&audit->lock);
+	uint64_t began = io_monotonic_us();
 	enum err e = make_durable(audit, batch);
+	uint64_t took = io_monotonic_us() - began;
 	trim(audit);
 	pthread_mutex_lock(&audit->lock);
 	if (e) {
 		release_stop_locked(audit, NULL);
 		return;
 	}
+	if (batch->entries)
+		signing_note_time(&audit->sync_us, took);
 	audit->counts.syncs += batch->entries > 0;
 	batch->durable = true;
 }

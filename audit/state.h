@@ -147,6 +147,8 @@ struct audit {
 	size_t flight_n;
 	size_t to_sign;   /* their heads that nobody took yet */
 	unsigned signing; /* signatures that are being made */
+	uint64_t sign_us,
+		sync_us; /* how long one takes; what is held up for a while counts little */
 	/* Trees whose last head is released and not yet in the log. */
 	struct audit_tree *pending, **pending_last;
 	size_t pending_n;
@@ -209,6 +211,8 @@ void batch_free(struct batch *batch);
  * the lock is held, and let go of meanwhile. */
 bool signing_due(const struct audit *audit);
 void signing_next_locked(struct audit *audit);
+/* How long something takes, once it took @us. */
+void signing_note_time(uint64_t *usual, uint64_t us);
 
 /* release.c: appends a batch that is written to those in flight. */
 void release_queue_locked(struct audit *audit, struct batch *batch);

@@ -327,12 +327,17 @@ void io_unmap(struct slice *mapped)
 	*mapped = slice_of(NULL, 0);
 }
 
-uint64_t io_monotonic_ms(void)
+uint64_t io_monotonic_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t io_monotonic_ms(void)
+{
+	return io_monotonic_us() / 1000;
 }
 
 uint64_t io_realtime_us(void)

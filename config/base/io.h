@@ -56,6 +56,7 @@ MUST enum err io_map_sealed(int fd, size_t max, struct slice *out);
 void io_unmap(struct slice *mapped);
 
 /* Milliseconds of CLOCK_MONOTONIC, and microseconds of CLOCK_REALTIME since 1970. */
+uint64_t io_monotonic_us(void);
 uint64_t io_monotonic_ms(void);
 uint64_t io_realtime_us(void);
 /* Milliseconds as a time or a span, which pthread_cond_timedwait and the like want. */
