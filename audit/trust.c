@@ -99,9 +99,9 @@ static enum err read_log(struct trust *trust, const struct line *line)
 		return e;
 	if (key->type == VKEY_COSIGNATURE)
 		return failed(ERR_FORMAT, "a witness's key where a log's belongs");
-	/* A log of another name with the same key would be two logs with one history. */
+	/* A tree's shards have one key and a name each, which the text that is signed begins with. */
 	for (size_t i = 0; i < trust->logs_n; i++)
-		if (vkey_same(&trust->logs[i], key))
+		if (vkey_same(&trust->logs[i], key) && !strcmp(trust->logs[i].name, key->name))
 			return failed(ERR_FORMAT, "this log's key is there twice");
 	trust->logs_n++;
 	return OK;

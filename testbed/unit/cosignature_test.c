@@ -378,6 +378,22 @@ START_TEST(a_log_that_the_policy_does_not_name_is_refused)
 }
 END_TEST
 
+START_TEST(shards_of_one_log_may_have_one_key)
+{
+	CLEANUP(buf) struct buf text = BUF_INIT;
+	CLEANUP(trust) struct trust *trust = NULL;
+	struct vkey first, second;
+
+	ck_assert_ok(vkey_read(slice_text(EXAMPLE), &first));
+	ck_assert_ok(vkey_make(slice_text("example.com/foo/s2"), first.type,
+			       slice_of(first.key, first.key_n), &second));
+	buf_put_text(&text, "log " EXAMPLE "\nlog ");
+	vkey_write(&second, &text);
+	buf_put_text(&text, "\nquorum none\n");
+	ck_assert_ok(trust_read(buf_slice(&text), "p", true, &trust));
+}
+END_TEST
+
 static const struct {
 	const char *why, *text;
 } no_policies[] = {
@@ -468,6 +484,7 @@ static void add(TCase *t)
 	tcase_add_test(t, a_private_key_is_one_line_and_its_id_must_be_its_own);
 	tcase_add_table(t, a_quorum_is_what_the_policy_says, quorums);
 	tcase_add_test(t, a_log_that_the_policy_does_not_name_is_refused);
+	tcase_add_test(t, shards_of_one_log_may_have_one_key);
 	tcase_add_table(t, other_policies_are_refused, no_policies);
 	tcase_add_table(t, groups_that_make_no_sense_are_refused, no_groups);
 	tcase_add_table(t, only_web_addresses_are_taken, no_urls);
