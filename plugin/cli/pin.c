@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "config/base/harden.h"
 #include "config/base/io.h"
 
 #define PIN_MAX 255
@@ -52,6 +53,10 @@ static enum err prompt(const char *what, struct secret *pin)
 
 enum err pin_read(const struct pin_source *source, struct secret *pin)
 {
+	enum err e = harden_process();
+
+	if (e)
+		return e;
 	if (source->file && source->fd.given)
 		return failed(ERR_USAGE, "%s: a file or a descriptor expected, not both",
 			      source->what);

@@ -13,7 +13,8 @@ struct pin_source {
 	struct cli_number fd; /* a pipe or file that the caller opened */
 };
 
-/* The first line, without its end. ERR_USAGE: no source was named and there is no terminal. */
+/* The first line, without its end. The process is one without core dumps and debuggers from here on.
+ * ERR_USAGE: no source was named and there is no terminal. */
 MUST enum err pin_read(const struct pin_source *source, struct secret *pin);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "audit/devkey.h"
+#include "config/base/harden.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/measure.h"
 #include "plugin/cli/pin.h"
@@ -34,9 +35,9 @@ static enum err sign_here(struct approval *a, const uint8_t digest[SHA256_SIZE])
 {
 	const struct devkey_passphrase passphrase = { ask, "passphrase of the key" };
 	CLEANUP(secret) struct secret pem = { 0 };
-	enum err e = secret_read(&pem, a->key);
+	enum err e;
 
-	if (e)
+	if ((e = harden_process()) || (e = secret_read(&pem, a->key)))
 		return e;
 	e = devkey_sign(&pem, &passphrase, digest, &a->key_der, &a->signed_bytes);
 	return e ? failed(e, "%s: %s", a->key, err_reason()) : OK;

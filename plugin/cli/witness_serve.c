@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,17 +34,6 @@ struct task {
 	struct server *server;
 	int fd;
 };
-
-/* The key must not get out by way of a core file or a debugger. */
-static enum err harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	return prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &none) ||
-			       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-		       ? failed(ERR_IO, "hardening: %m")
-		       : OK;
-}
 
 /* ---- where it listens ---- */
 
@@ -243,7 +231,9 @@ int cmd_witness_serve(struct cli *cli)
 	if (!state || !address)
 		return cli_usage(cli, "--%s is missing", state ? "listen" : "state");
 	log_start("assay witness", LOG_LEVEL_INFO);
-	if ((e = harden()) || (e = witness_open(state, &witness)) || (e = serve(witness, address)))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return cli_failed(cli, failed(ERR_IO, "no_new_privs: %m"));
+	if ((e = witness_open(state, &witness)) || (e = serve(witness, address)))
 		return cli_failed(cli, e);
 	/* Not closed: threads may be at work with it, and what they sign is durable or not sent. */
 	return EXIT_HOLDS;

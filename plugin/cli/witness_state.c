@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/base/harden.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 
@@ -59,8 +60,9 @@ enum err witness_make(const char *path, const char *name, struct vkey *key)
 	CLEANUP(cosigner) struct cosigner *cosigner = NULL;
 	enum err e;
 
-	if ((e = cosigner_make(slice_text(name), &text)) || (e = cosigner_open(&text, &cosigner)) ||
-	    (e = open_folder(path, true, &dir)) || (e = write_key(dir, &text)))
+	if ((e = harden_process()) || (e = cosigner_make(slice_text(name), &text)) ||
+	    (e = cosigner_open(&text, &cosigner)) || (e = open_folder(path, true, &dir)) ||
+	    (e = write_key(dir, &text)))
 		return e;
 	*key = *cosigner_vkey(cosigner);
 	return faccessat(dir, "logs", F_OK, 0)
@@ -114,7 +116,7 @@ enum err witness_open(const char *path, struct witness **out)
 		return failed(ERR_MEMORY, "witness");
 	w->dir = w->seen = w->lock = -1;
 	pthread_mutex_init(&w->signing, NULL);
-	if ((e = open_folder(path, false, &w->dir)))
+	if ((e = harden_process()) || (e = open_folder(path, false, &w->dir)))
 		return e;
 	if ((e = take_lock(w)) || (e = read_key(w, path)) || (e = read_logs(w)) ||
 	    (e = io_open_dir(w->dir, "seen", true, &w->seen)) || (e = io_sync_dir(w->dir)) ||

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/base/harden.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/server.h"
@@ -30,16 +31,12 @@
 
 static enum err harden(void)
 {
-	struct rlimit none = { 0, 0 };
-
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error like a full disk */
 	signal(SIGCHLD, SIG_DFL);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    setrlimit(RLIMIT_CORE, &none))
-		return failed(ERR_IO, "hardening: %m");
-	return OK;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? failed(ERR_IO, "no_new_privs: %m")
+						      : harden_process();
 }
 
 /* So that not even connections which hold all that they can leave the log without a file. */

@@ -1,4 +1,5 @@
 #include "testbed/unit/check.h"
+#include "testbed/unit/hardened.h"
 #include "testbed/unit/place.h"
 
 #include <fcntl.h>
@@ -151,6 +152,16 @@ START_TEST(a_pin_is_one_line)
 }
 END_TEST
 
+START_TEST(a_process_that_takes_a_pin_leaves_no_core_and_no_debugger_in)
+{
+	CLEANUP(secret) struct secret pin = { 0 };
+
+	ck_assert(!is_hardened());
+	ck_assert_ok(pin_from("1234\n", &pin));
+	ck_assert(is_hardened());
+}
+END_TEST
+
 START_TEST(a_pin_has_one_source)
 {
 	CLEANUP(secret) struct secret pin = { 0 };
@@ -178,6 +189,7 @@ static void add(TCase *tests)
 	tcase_add_table(tests, a_command_line_is_taken_or_refused, lines);
 	tcase_add_table(tests, foreign_text_stays_text, texts);
 	tcase_add_test(tests, a_pin_is_one_line);
+	tcase_add_test(tests, a_process_that_takes_a_pin_leaves_no_core_and_no_debugger_in);
 	tcase_add_test(tests, a_pin_has_one_source);
 }
 

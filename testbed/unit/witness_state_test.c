@@ -12,6 +12,7 @@
 #include "plugin/cli/witness_http.h"
 #include "testbed/unit/appliance.h"
 #include "testbed/unit/check.h"
+#include "testbed/unit/hardened.h"
 #include "testbed/unit/place.h"
 
 /* A witness in a folder of its own, and the log that it watches. */
@@ -153,6 +154,20 @@ START_TEST(a_damaged_memory_is_no_reason_to_begin_anew)
 	ck_assert_int_eq(ask(&s, 0, &answer), WITNESS_BROKEN);
 	close(dir);
 	scene_close(&s);
+}
+END_TEST
+
+START_TEST(a_process_with_a_witness_key_leaves_no_core_and_no_debugger_in)
+{
+	struct witness *none = NULL;
+	struct vkey key;
+
+	ck_assert(!is_hardened());
+	if (_i)
+		ck_assert_int_ne(witness_make("/proc/none", "w.example/1", &key), OK);
+	else
+		ck_assert_int_ne(witness_open("/proc/none", &none), OK);
+	ck_assert(is_hardened());
 }
 END_TEST
 
@@ -306,6 +321,8 @@ static void add(TCase *t)
 	tcase_add_test(t, what_was_signed_is_remembered_past_a_restart);
 	tcase_add_test(t, nothing_is_signed_that_could_not_be_written);
 	tcase_add_test(t, a_damaged_memory_is_no_reason_to_begin_anew);
+	tcase_add_loop_test(t, a_process_with_a_witness_key_leaves_no_core_and_no_debugger_in, 0,
+			    2);
 	tcase_add_test(t, two_processes_never_share_a_directory);
 	tcase_add_test(t, a_key_that_others_may_read_is_refused_and_none_is_replaced);
 	tcase_add_test(t, of_requests_at_once_one_is_signed);
