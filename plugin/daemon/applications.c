@@ -157,14 +157,14 @@ static enum err load(struct call *call, struct slice package)
 	CLEANUP(app) struct app *app = NULL;
 	CLEANUP(buf) struct buf compact = BUF_INIT;
 	const struct config *config = call->daemon->config;
-	struct registry_ceiling ceiling = { config->limits_memory_bytes,
-					    config->limits_output_bytes, config->limits_wall_ms };
+	struct app_ceiling ceiling = { config->limits_memory_bytes, config->limits_output_bytes,
+				       config->limits_wall_ms };
 	struct trailer signers;
 	enum err e;
 
 	if ((e = call_role(call, WIRE_SO)) || (e = tcb_ready(&call->daemon->tcb)) ||
 	    (e = trailer_split(&package, &signers)) ||
-	    (e = registry_examine(package, &signers, &ceiling, &app)))
+	    (e = app_examine(package, &signers, &ceiling, &app)))
 		return call_refuse(call, e, slice_of(NULL, 0));
 	pthread_mutex_lock(&call->daemon->managing);
 	e = load_managing(call, package, app, &compact);

@@ -39,7 +39,7 @@ static struct trailer by(bool a, bool b)
 static void examine(const struct trailer *t)
 {
 	app_release(app);
-	ck_assert_ok(registry_examine(buf_slice(&package), t, NULL, &app));
+	ck_assert_ok(app_examine(buf_slice(&package), t, NULL, &app));
 }
 
 /* What a policy of this text says; A and B in it are the developers' names. */

@@ -39,7 +39,7 @@ static enum err put(const char *id, const char *version)
 	CLEANUP(app) struct app *app = NULL;
 
 	statedir_package(id, version, &package);
-	ck_assert_ok(registry_examine(buf_slice(&package), NULL, NULL, &app));
+	ck_assert_ok(app_examine(buf_slice(&package), NULL, NULL, &app));
 	return registry_put(&registry, buf_slice(&package), app);
 }
 
@@ -89,7 +89,7 @@ static enum err put_large(const char *id)
 	manifest.argv[1] = slice_text(text);
 	manifest.argc = 2;
 	ck_assert_ok(package_build(&manifest, &entry, 1, &package));
-	ck_assert_ok(registry_examine(buf_slice(&package), NULL, NULL, &app));
+	ck_assert_ok(app_examine(buf_slice(&package), NULL, NULL, &app));
 	return registry_put(&registry, buf_slice(&package), app);
 }
 
@@ -158,7 +158,7 @@ START_TEST(signatures_survive_a_restart_and_are_checked_again)
 	developer_make(&d);
 	statedir_package("screen", "1.2", &package);
 	developer_sign(&d, buf_slice(&package), &trailer);
-	ck_assert_ok(registry_examine(buf_slice(&package), &trailer, NULL, &app));
+	ck_assert_ok(app_examine(buf_slice(&package), &trailer, NULL, &app));
 	ck_assert_ok(registry_put(&registry, buf_slice(&package), app));
 	ck_assert_uint_eq(approvals_of(app, &d), 1);
 	restart(1);
@@ -358,23 +358,23 @@ START_TEST(cut_or_changed_package_is_refused)
 
 	statedir_package("screen", "1", &package);
 	struct slice cut = slice_of(package.data, package.len - 1);
-	ck_assert_err(registry_examine(cut, NULL, NULL, &app), ERR_FORMAT);
+	ck_assert_err(app_examine(cut, NULL, NULL, &app), ERR_FORMAT);
 	package.data[package.len - 1] ^= 1;
-	ck_assert_err(registry_examine(buf_slice(&package), NULL, NULL, &app), ERR_FORMAT);
+	ck_assert_err(app_examine(buf_slice(&package), NULL, NULL, &app), ERR_FORMAT);
 }
 END_TEST
 
 START_TEST(package_that_asks_for_too_much_is_refused)
 {
-	struct registry_ceiling low = { 1, 1 << 30, 1 << 30 };
+	struct app_ceiling low = { 1, 1 << 30, 1 << 30 };
 	CLEANUP(buf) struct buf package = BUF_INIT;
 	CLEANUP(app) struct app *app = NULL;
 
 	statedir_package("screen", "1", &package);
-	ck_assert_err(registry_examine(buf_slice(&package), NULL, &low, &app), ERR_RANGE);
+	ck_assert_err(app_examine(buf_slice(&package), NULL, &low, &app), ERR_RANGE);
 	low.memory_bytes = UINT64_MAX;
 	low.output_bytes = UINT64_MAX;
-	ck_assert_ok(registry_examine(buf_slice(&package), NULL, &low, &app));
+	ck_assert_ok(app_examine(buf_slice(&package), NULL, &low, &app));
 }
 END_TEST
 
