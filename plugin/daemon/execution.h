@@ -1,4 +1,5 @@
-/* execution.h - one execution: what was asked, and what becomes of it. For execute.c and answering.c. */
+/* execution.h - one execution: what was asked, and what becomes of it. For execute.c and the parts of which it
+ * is made: running.h, recording.h, returning.h, answering.h. Its handler's thread owns it. */
 #ifndef PLUGIN_DAEMON_EXECUTION_H
 #define PLUGIN_DAEMON_EXECUTION_H
 
