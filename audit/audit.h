@@ -78,12 +78,21 @@ struct audit_options {
 	size_t anchored_n;
 };
 
+/* Records of one tree, from the first to the last, that were kept without a signed head. */
+struct audit_range {
+	char origin[AUDIT_ORIGIN_MAX + 1];
+	uint64_t first, last;
+};
+#define AUDIT_RANGES_MAX 16
+
 /* What recovery found: reported once by audit_open, to be logged and, if cut_bytes, recorded. */
 struct audit_recovery {
 	bool found;             /* there was a log */
 	uint64_t records;       /* kept, in all trees */
 	uint64_t unsigned_kept; /* of these, without a signed head when the log stopped */
-	uint64_t cut_bytes;     /* of a torn tail */
+	struct audit_range ranges[AUDIT_RANGES_MAX]; /* where these are */
+	size_t ranges_n;                             /* in so many trees, maybe more than listed */
+	uint64_t cut_bytes;                          /* of a torn tail */
 	uint8_t cut_sha256[SHA256_SIZE];
 };
 

@@ -2,6 +2,7 @@
  * tail, keep whole entries that nobody signed yet. scan.h says what is refused. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -128,14 +129,19 @@ static enum err verify_heads(const struct ledger *ledger)
 	return OK;
 }
 
-static uint64_t count_unsigned(const struct ledger *ledger)
+static void take_unsigned(const struct ledger_tree *tree, struct audit_recovery *out)
 {
-	uint64_t n = 0;
+	if (tree->tree.size < 2 || tree->pruned || tree->head.size == tree->tree.size)
+		return;
+	out->unsigned_kept += tree->tree.size - tree->head.size;
+	if (out->ranges_n < AUDIT_RANGES_MAX) {
+		struct audit_range *range = &out->ranges[out->ranges_n];
 
-	for (size_t i = 0; i < ledger->n; i++)
-		if (ledger->trees[i]->tree.size >= 2 && !ledger->trees[i]->pruned)
-			n += ledger->trees[i]->tree.size - ledger->trees[i]->head.size;
-	return n;
+		snprintf(range->origin, sizeof range->origin, "%s", tree->origin);
+		range->first = tree->head.size;
+		range->last = tree->tree.size - 1;
+	}
+	out->ranges_n++;
 }
 
 static enum err recover(struct audit *audit, struct scan *scan, struct last *last,
@@ -153,8 +159,9 @@ static enum err recover(struct audit *audit, struct scan *scan, struct last *las
 		return e;
 	*out = (struct audit_recovery){ .found = audit->ledger.n > 0,
 					.records = audit->ledger.leaves,
-					.unsigned_kept = count_unsigned(&audit->ledger),
 					.cut_bytes = scan->torn_bytes };
+	for (size_t i = 0; i < audit->ledger.n; i++)
+		take_unsigned(audit->ledger.trees[i], out);
 	memcpy(out->cut_sha256, scan->torn_sha256, SHA256_SIZE);
 	/* A frame of heads alone at the end: the log was closed, or had time to settle. Otherwise
 	 * the last frame, and only the last, may never have become durable. */

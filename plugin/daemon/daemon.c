@@ -47,6 +47,24 @@ static enum err attach_sandbox(struct daemon *daemon, int launcher)
 	return OK;
 }
 
+/* A record for each of the first few trees, and one for all others. */
+static enum err record_ranges(struct daemon *daemon, const struct audit_recovery *found)
+{
+	enum err e = OK;
+
+	for (size_t i = 0; !e && i < found->ranges_n && i < AUDIT_RANGES_MAX; i++)
+		e = record_write(daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
+				 "kept unsigned: records %llu to %llu of %s",
+				 (unsigned long long)found->ranges[i].first,
+				 (unsigned long long)found->ranges[i].last,
+				 found->ranges[i].origin);
+	if (!e && found->ranges_n > AUDIT_RANGES_MAX)
+		e = record_write(daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
+				 "kept unsigned: records of %zu more trees",
+				 found->ranges_n - AUDIT_RANGES_MAX);
+	return e;
+}
+
 static enum err record_recovery(struct daemon *daemon, const struct audit_recovery *found)
 {
 	char hex[2 * SHA256_SIZE + 1];
@@ -57,11 +75,12 @@ static enum err record_recovery(struct daemon *daemon, const struct audit_recove
 	log_warning("log recovered: %llu records, %llu of them unsigned; %llu bytes cut",
 		    (unsigned long long)found->records, (unsigned long long)found->unsigned_kept,
 		    (unsigned long long)found->cut_bytes);
-	return record_write(daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
-			    "%llu records kept, %llu of them unsigned; %llu bytes cut, SHA-256 %s",
-			    (unsigned long long)found->records,
-			    (unsigned long long)found->unsigned_kept,
-			    (unsigned long long)found->cut_bytes, found->cut_bytes ? hex : "none");
+	enum err e = record_write(
+		daemon, NULL, NULL, LEAF_RECOVERY, slice_of(NULL, 0),
+		"%llu records kept, %llu of them unsigned; %llu bytes cut, SHA-256 %s",
+		(unsigned long long)found->records, (unsigned long long)found->unsigned_kept,
+		(unsigned long long)found->cut_bytes, found->cut_bytes ? hex : "none");
+	return e ? e : record_ranges(daemon, found);
 }
 
 static enum err open_appliance_tree(struct daemon *daemon)

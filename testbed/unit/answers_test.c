@@ -439,6 +439,38 @@ START_TEST(killed_after_the_record_and_before_the_answer_it_is_answered)
 }
 END_TEST
 
+/* Whether one of the log's trees has a next shard whose genesis is in a tile. */
+static bool has_shard(const char *ending)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "grep -q '%s$' %s/state/log/trees/*/origin", ending,
+		 world.dir);
+	return system(command) == 0;
+}
+
+static void turn_early(void)
+{
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/assay.yaml", world.dir);
+	FILE *file = fopen(path, "ae");
+	ck_assert_ptr_nonnull(file);
+	(void)fputs("audit:\n  shard_records: 2\n", file);
+	ck_assert_int_eq(fclose(file), 0);
+	restart();
+	for (unsigned i = 0; i < 200 && !has_shard("/1/s2"); i++)
+		nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
+	ck_assert(has_shard("/1/s2"));
+}
+
+START_TEST(killed_after_a_record_in_a_later_shard_it_is_answered)
+{
+	turn_early();
+	killed_at(MOMENT_AFTER_THE_RECORD, OP_EXECUTE_FULL);
+}
+END_TEST
+
 START_TEST(killed_with_the_proof_on_disk_it_is_answered)
 {
 	killed_at(MOMENT_BEFORE_THE_ANSWER, OP_EXECUTE_FULL);
@@ -454,6 +486,7 @@ END_TEST
 static void add(TCase *t)
 {
 	tcase_add_test(t, killed_before_the_run_it_runs_once);
+	tcase_add_test(t, killed_after_a_record_in_a_later_shard_it_is_answered);
 	tcase_add_test(t, killed_during_the_run_it_runs_again_and_counts_once);
 	tcase_add_test(t, killed_after_the_run_it_runs_again_and_counts_once);
 	tcase_add_test(t, killed_before_the_record_it_runs_again_and_counts_once);

@@ -276,6 +276,10 @@ START_TEST(a_token_that_stays_away_leaves_records_for_the_next_start)
 	check_log(3, 1);
 	open_log();
 	ck_assert_uint_eq(recovery.unsigned_kept, 1);
+	ck_assert_uint_eq(recovery.ranges_n, 1);
+	ck_assert_str_eq(recovery.ranges[0].origin, ORIGIN);
+	ck_assert_uint_eq(recovery.ranges[0].first, 2);
+	ck_assert_uint_eq(recovery.ranges[0].last, 2);
 	/* Its key is found by the certificate that the log has. */
 	CLEANUP(buf) struct buf certificate = BUF_INIT;
 	ck_assert_err(audit_unsigned(audit, OTHER, &certificate), ERR_NOT_FOUND);

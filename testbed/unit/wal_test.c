@@ -309,6 +309,8 @@ START_TEST(whole_records_that_nobody_signed_are_kept_and_signed)
 		ck_assert_ok(signer_open(&signer, scratch, SEGMENT, &recovery, &audit));
 		ck_assert_uint_eq(recovery.records, 5 + LAST);
 		ck_assert_uint_eq(recovery.unsigned_kept, LAST);
+		ck_assert_uint_eq(recovery.ranges[0].first, 5);
+		ck_assert_uint_eq(recovery.ranges[0].last, 4 + LAST);
 		ck_assert_uint_eq(recovery.cut_bytes, 0);
 		if (i == 2) {
 			ck_assert_ok(signer_tree(&signer, audit, ORIGIN, &tree));
