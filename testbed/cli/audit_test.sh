@@ -194,9 +194,11 @@ mkdir "$D/small"
 exits 1 "a file that is one hole does not fill the disk" "less than 128 MiB left" hole
 check "and what was copied is gone" eval '! grep -qx incoming "$D/said"'
 cp -r "$D/live/log" "$D/changed"
-file=$(grep -rlaF "Payment screening" "$D/changed/trees" | head -1)
-at=$(grep -obaF "Payment screening" "$file" | head -1 | cut -d: -f1)
-printf R | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+# In all of them: one that a fuller one superseded is not read.
+for file in $(grep -rlaF "Payment screening" "$D/changed/trees"); do
+	at=$(grep -obaF "Payment screening" "$file" | head -1 | cut -d: -f1)
+	printf R | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+done
 exits 1 "a copy that was changed is refused" "The log does not hold" import "$D/changed" "$D/kept-logs"
 chmod -R u+w "$D/kept-logs" && rm -r "$D/kept-logs/log" && cp -r "$D/earlier" "$D/kept-logs/log"
 exits 1 "an import that was put back is noticed" "records were removed, or this is an older log" assay audit verify --imported "$D/kept-logs"
