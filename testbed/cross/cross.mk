@@ -6,7 +6,7 @@ cross:
 
 # Inside, per processor, with its compiler as CC: QEMU runs its programs.
 ifdef QEMU
-PORTABLE = bytes cbor io sha256 package filter
+PORTABLE = bytes cbor io sha256 package manifest pack filter
 
 CPPFLAGS += -Itestbed/cross/include
 

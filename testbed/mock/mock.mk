@@ -1,5 +1,6 @@
 # The mock module, and the unit tests that put it under assay.so.
-MOCK_TESTS = $(addprefix $(BUILD)/unit/,contact_test fork_test handles_test objects_test operation_test)
+MOCK_TESTS = $(addprefix $(BUILD)/unit/,contact_test fork_test handles_test objects_test operation_test \
+	grant_test busy_test)
 
 $(BUILD)/mock/mock_hsm.so: $(BUILD)/testbed/mock/mock_hsm.o
 	@mkdir -p $(@D)

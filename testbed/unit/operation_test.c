@@ -1,40 +1,5 @@
 /* operation_test.c - an application runs once for what a client does with it, however it calls. */
-#include "testbed/mock/world.h"
-
-#include "plugin/mechanism.h"
-
-static CK_BYTE out[1024];
-static CK_ULONG n;
-
-static CK_RV sign_init(CK_MECHANISM_TYPE type)
-{
-	CK_MECHANISM m = { type, NULL, 0 };
-
-	return w.f->C_SignInit(w.s, &m, world_app());
-}
-
-static void started(CK_MECHANISM_TYPE type)
-{
-	CK_MECHANISM m = { type, NULL, 0 };
-
-	world_enrolled();
-	world_login(CKU_USER);
-	if (type == CKM_ASSAY_RUN)
-		ck_assert_rv(w.f->C_EncryptInit(w.s, &m, world_app()), CKR_OK);
-	else if (type)
-		ck_assert_rv(sign_init(type), CKR_OK);
-}
-
-static CK_RV sign(const char *input, void *buffer, CK_ULONG room)
-{
-	n = room;
-	return w.f->C_Sign(w.s, (CK_BYTE *)input, strlen(input), buffer, &n);
-}
-
-static void ran(unsigned times)
-{
-	ck_assert_uint_eq(fake.asked[REQ_EXECUTE], times);
-}
+#include "testbed/unit/operation.h"
 
 START_TEST(execute_answers_for_its_length_without_running)
 {
@@ -228,109 +193,6 @@ START_TEST(the_daemons_errors_have_their_codes)
 }
 END_TEST
 
-START_TEST(nobody_logged_in_is_recorded_and_refused_at_init)
-{
-	world_enrolled();
-	fake.begin = ERR_LOGIN;
-	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_USER_NOT_LOGGED_IN);
-	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 1);
-	ck_assert_uint_eq(fake.asked[REQ_PROVE], 0);
-	world_end();
-}
-END_TEST
-
-START_TEST(a_role_is_proved_once_and_again_when_asked)
-{
-	started(CKM_ASSAY_EXECUTE);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_PROVE], 1);
-	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
-	fake.login_wanted = 1;
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_PROVE], 2);
-	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
-	fake.login_wanted = 2;
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_USER_NOT_LOGGED_IN);
-	ck_assert_uint_eq(w.mock->sessions, 1);
-	world_end();
-}
-END_TEST
-
-START_TEST(runs_in_a_row_ask_once_whether_they_may_begin)
-{
-	started(CKM_ASSAY_EXECUTE);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_rv(sign_init(CKM_ASSAY_EXECUTE), CKR_OK);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_BEGIN], 1);
-	ran(2);
-	world_end();
-}
-END_TEST
-
-enum doubt { FAILED_RUN, OTHER_MECHANISM, LOGGED_OUT, DOUBTS };
-
-START_TEST(whoever_may_have_changed_is_asked_again)
-{
-	started(CKM_ASSAY_EXECUTE);
-	fake.execute = _i == FAILED_RUN ? ERR_NOT_FOUND : OK;
-	ck_assert_rv(sign("pay", out, sizeof out),
-		     _i == FAILED_RUN ? CKR_KEY_HANDLE_INVALID : CKR_OK);
-	if (_i == LOGGED_OUT)
-		ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
-	fake.begin = ERR_LOGIN;
-	ck_assert_rv(sign_init(_i == OTHER_MECHANISM ? CKM_ASSAY_EXECUTE_FULL : CKM_ASSAY_EXECUTE),
-		     CKR_USER_NOT_LOGGED_IN);
-	world_end();
-}
-END_TEST
-
-static unsigned revoked_before;
-static void look(void)
-{
-	revoked_before = fake.asked[REQ_REVOKE];
-}
-
-enum ending { LOGOUT, CLOSE, CLOSE_ALL, INIT_TOKEN, FINALIZE, ENDINGS };
-
-START_TEST(a_grant_ends_before_the_hsm_is_told)
-{
-	CK_BYTE label[32] = "mock";
-
-	started(CKM_ASSAY_EXECUTE);
-	ck_assert_uint_eq(fake.asked[REQ_PROVE], 1);
-	w.mock->on_logout = w.mock->on_close = w.mock->on_finalize = w.mock->on_init_token = look;
-	if (_i == LOGOUT)
-		ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
-	else if (_i == CLOSE)
-		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
-	else if (_i == CLOSE_ALL)
-		ck_assert_rv(w.f->C_CloseAllSessions(MOCK_SLOT), CKR_OK);
-	else if (_i == INIT_TOKEN)
-		ck_assert_rv(w.f->C_InitToken(MOCK_SLOT, label, 4, label), CKR_OK);
-	else
-		ck_assert_rv(w.f->C_Finalize(NULL), CKR_OK);
-	ck_assert_uint_eq(revoked_before, 1);
-	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 1);
-	if (_i == LOGOUT)
-		ck_assert_rv(sign("pay", out, sizeof out), CKR_OPERATION_NOT_INITIALIZED);
-	world_end();
-}
-END_TEST
-
-START_TEST(one_session_of_two_ends_no_grant)
-{
-	CK_SESSION_HANDLE second;
-
-	started(CKM_ASSAY_EXECUTE);
-	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
-		     CKR_OK);
-	ck_assert_rv(w.f->C_CloseSession(second), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 0);
-	world_end();
-}
-END_TEST
-
 START_TEST(a_daemon_that_dies_is_an_error_of_ours_alone)
 {
 	CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
@@ -410,125 +272,6 @@ START_TEST(the_so_loads_through_the_loader)
 	fake.load = ERR_FORMAT;
 	ck_assert_rv(w.f->C_SignInit(w.s, &load, found[0]), CKR_OK);
 	ck_assert_rv(sign("no package", out, sizeof out), CKR_DATA_INVALID);
-	world_end();
-}
-END_TEST
-
-static CK_RV slow_rv;
-static void *sign_slowly(void *unused)
-{
-	static CK_BYTE proof[512];
-	CK_ULONG proof_n = sizeof proof;
-
-	(void)unused;
-	slow_rv = w.f->C_Sign(w.s, (CK_BYTE *)"slow", 4, proof, &proof_n);
-	return NULL;
-}
-
-static pthread_t run_slowly(void)
-{
-	pthread_t thread;
-
-	started(CKM_ASSAY_EXECUTE);
-	fake.slow = true;
-	ck_assert_int_eq(pthread_create(&thread, NULL, sign_slowly, NULL), 0);
-	sem_wait(&fake_runs);
-	fake.slow = false;
-	return thread;
-}
-
-static void let_it_end(pthread_t thread)
-{
-	sem_post(&fake_go);
-	pthread_join(thread, NULL);
-}
-
-/* While one application runs: everything else in the same slot, another run, and even the end of
- * the session that waits for it. */
-START_TEST(a_run_holds_nobody_up)
-{
-	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 };
-	CK_SESSION_HANDLE slow_session, second;
-	pthread_t thread = run_slowly();
-
-	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
-	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
-		     CKR_OK);
-	slow_session = w.s;
-	w.s = second;
-	CK_OBJECT_HANDLE app = world_app();
-	ck_assert_rv(w.f->C_SignInit(second, &ecdsa, 5), CKR_OK);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_rv(w.f->C_SignInit(slow_session, &execute, app), CKR_OPERATION_ACTIVE);
-	ck_assert_rv(w.f->C_SignUpdate(slow_session, out, 1), CKR_OPERATION_ACTIVE);
-	ck_assert_rv(w.f->C_Logout(second), CKR_OK);
-	let_it_end(thread);
-	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
-	world_end();
-}
-END_TEST
-
-/* The same when the daemon grants no lane beside the one that the application runs on: ends of
- * grants, proofs and searches have one of their own. */
-START_TEST(a_run_on_the_last_lane_holds_nobody_up)
-{
-	CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 }, execute = { CKM_ASSAY_EXECUTE, NULL, 0 };
-	CK_SESSION_HANDLE second;
-	pthread_t thread = run_slowly();
-	uint64_t began = io_monotonic_ms();
-
-	fake.alone = true;
-	w.mock->objects[w.mock->objects_n++] = (struct mock_object){ .handle = 5 };
-	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
-		     CKR_OK);
-	w.s = second;
-	CK_OBJECT_HANDLE app = world_app();
-	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
-	ck_assert_rv(w.f->C_SignInit(second, NULL, 0), CKR_OK);
-	ck_assert_rv(w.f->C_SignInit(second, &ecdsa, 5), CKR_OK);
-	ck_assert_rv(sign("pay", out, sizeof out), CKR_OK);
-	ck_assert_rv(w.f->C_Logout(second), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_REVOKE], 1);
-	ck_assert_rv(w.f->C_Login(second, CKU_USER, (CK_BYTE *)"1234", 4), CKR_OK);
-	ck_assert_rv(w.f->C_SignInit(second, &execute, app), CKR_OK);
-	ck_assert_rv(w.f->C_CloseSession(second), CKR_OK);
-	ck_assert_uint_lt(io_monotonic_ms() - began, 1000);
-	let_it_end(thread);
-	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
-	world_end();
-}
-END_TEST
-
-/* An unanswered end of a grant ends the link, and so the grant, under all that still use it. */
-START_TEST(a_logout_that_the_daemon_does_not_answer_ends_the_link)
-{
-	pthread_t thread = run_slowly();
-
-	fake.deaf = true;
-	ck_assert_rv(w.f->C_Logout(w.s), CKR_OK);
-	/* The daemon's thread still waits to go on; the client's does not wait for it. */
-	pthread_join(thread, NULL);
-	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
-	world_end();
-}
-END_TEST
-
-static const enum ending hard_endings[] = { CLOSE, CLOSE_ALL, FINALIZE };
-
-START_TEST(a_session_may_end_while_its_application_runs)
-{
-	pthread_t thread = run_slowly();
-
-	if (hard_endings[_i] == CLOSE)
-		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
-	else if (hard_endings[_i] == CLOSE_ALL)
-		ck_assert_rv(w.f->C_CloseAllSessions(MOCK_SLOT), CKR_OK);
-	else
-		ck_assert_rv(w.f->C_Finalize(NULL), CKR_OK);
-	let_it_end(thread);
-	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
 	world_end();
 }
 END_TEST
@@ -646,34 +389,8 @@ START_TEST(a_failure_of_a_request_with_a_parameter_is_not_told_to_another)
 }
 END_TEST
 
-enum cancelling { INIT_OF_NOTHING, SESSION_CANCEL, CLOSE_OF_ONE, CANCELLINGS };
-
-/* The daemon is told which run it is, and ends it. */
-START_TEST(whoever_cancels_ends_the_run)
-{
-	CK_SESSION_HANDLE second;
-	pthread_t thread = run_slowly();
-
-	ck_assert_rv(w.f->C_OpenSession(MOCK_SLOT, CKF_SERIAL_SESSION, NULL, NULL, &second),
-		     CKR_OK);
-	if (_i == INIT_OF_NOTHING)
-		ck_assert_rv(w.f->C_SignInit(w.s, NULL, 0), CKR_OK);
-	else if (_i == SESSION_CANCEL)
-		ck_assert_rv(w.f30->C_SessionCancel(w.s, CKF_SIGN), CKR_OK);
-	else
-		ck_assert_rv(w.f->C_CloseSession(w.s), CKR_OK);
-	ck_assert_uint_eq(fake.asked[REQ_CANCEL], 1);
-	ck_assert_uint_ne(fake.last_run, 0);
-	ck_assert_uint_eq(fake.last_cancelled, fake.last_run);
-	let_it_end(thread);
-	ck_assert_rv(slow_rv, CKR_FUNCTION_CANCELED);
-	world_end();
-}
-END_TEST
-
 static void add(TCase *t)
 {
-	tcase_add_loop_test(t, whoever_cancels_ends_the_run, 0, CANCELLINGS);
 	tcase_add_table(t, a_parameter_is_copied_and_goes_with_the_execution, with_options);
 	tcase_add_table(t, a_malformed_parameter_is_refused, bad_options);
 	tcase_add_test(t, a_failure_of_a_request_with_a_parameter_is_not_told_to_another);
@@ -689,21 +406,11 @@ static void add(TCase *t)
 	tcase_add_test(t, run_is_a_filter);
 	tcase_add_test(t, a_large_input_goes_by_descriptor_and_a_larger_one_not_at_all);
 	tcase_add_table(t, the_daemons_errors_have_their_codes, errors);
-	tcase_add_test(t, nobody_logged_in_is_recorded_and_refused_at_init);
-	tcase_add_test(t, a_role_is_proved_once_and_again_when_asked);
-	tcase_add_test(t, runs_in_a_row_ask_once_whether_they_may_begin);
-	tcase_add_loop_test(t, whoever_may_have_changed_is_asked_again, 0, DOUBTS);
-	tcase_add_loop_test(t, a_grant_ends_before_the_hsm_is_told, 0, ENDINGS);
-	tcase_add_test(t, one_session_of_two_ends_no_grant);
 	tcase_add_test(t, a_daemon_that_dies_is_an_error_of_ours_alone);
 	tcase_add_test(t, keys_and_mechanisms_are_not_mixed);
 	tcase_add_test(t, one_operation_at_a_time_and_null_cancels_it);
 	tcase_add_test(t, the_so_loads_through_the_loader);
 	tcase_add_table(t, answers_that_make_no_sense_are_errors_of_ours_alone, garbled);
-	tcase_add_test(t, a_run_holds_nobody_up);
-	tcase_add_test(t, a_run_on_the_last_lane_holds_nobody_up);
-	tcase_add_test(t, a_logout_that_the_daemon_does_not_answer_ends_the_link);
-	tcase_add_table(t, a_session_may_end_while_its_application_runs, hard_endings);
 }
 
 int main(void)

@@ -1,19 +1,32 @@
 #include "testbed/unit/check.h"
 #include "testbed/unit/sample.h"
 
-static enum err verify(struct sample *s)
+/* Of each test, which seals it. */
+static struct sample s;
+
+static void make_sample(void)
+{
+	sample_init(&s);
+}
+
+static void free_sample(void)
+{
+	sample_free(&s);
+}
+
+static enum err verify(void)
 {
 	CLEANUP(proof_report) struct proof_report report;
 
-	return proof_verify(buf_slice(&s->proof), &s->expect, &report);
+	return proof_verify(buf_slice(&s.proof), &s.expect, &report);
 }
 
 /* Verification must end with this result, and with a reason that says this. */
-static void assert_refused(struct sample *s, enum err wanted, const char *words)
+static void assert_refused(enum err wanted, const char *words)
 {
 	CLEANUP(proof_report) struct proof_report report;
 
-	ck_assert_err(proof_verify(buf_slice(&s->proof), &s->expect, &report), wanted);
+	ck_assert_err(proof_verify(buf_slice(&s.proof), &s.expect, &report), wanted);
 	ck_assert_msg(strstr(err_reason(), words) != NULL, "\"%s\" expected in \"%s\"", words,
 		      err_reason());
 	ck_assert_int_eq(report.checks[report.n - 1].verdict, PROOF_FAILED);
@@ -23,10 +36,8 @@ static void assert_refused(struct sample *s, enum err wanted, const char *words)
 
 START_TEST(a_proof_verifies_with_every_check_passed)
 {
-	struct sample s;
 	CLEANUP(proof_report) struct proof_report report;
 
-	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(proof_verify(buf_slice(&s.proof), &s.expect, &report));
 	ck_assert_uint_eq(report.n, 19);
@@ -38,16 +49,13 @@ START_TEST(a_proof_verifies_with_every_check_passed)
 	}
 	ck_assert_uint_eq(skipped, 4);
 	ck_assert_uint_eq(report.leaf->pos, s.leaf->pos);
-	sample_free(&s);
 }
 END_TEST
 
 START_TEST(what_was_not_asked_is_skipped_and_said)
 {
-	struct sample s;
 	CLEANUP(proof_report) struct proof_report report;
 
-	sample_init(&s);
 	sample_seal(&s);
 	s.expect = (struct proof_expect){ .ca = buf_slice(&s.appliance.ca) };
 	ck_assert_ok(proof_verify(buf_slice(&s.proof), &s.expect, &report));
@@ -56,262 +64,197 @@ START_TEST(what_was_not_asked_is_skipped_and_said)
 		skipped += report.checks[i].verdict == PROOF_SKIPPED;
 	/* Nonce, application, origin, time stamp, CRL, TPM, witnesses, input, output, stderr. */
 	ck_assert_uint_eq(skipped, 10);
-	sample_free(&s);
 }
 END_TEST
 
 START_TEST(no_changed_proof_verifies)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	for (size_t at = 0; at < s.proof.len; at++) {
 		uint8_t change = (uint8_t)(1 << at % 8);
 
 		s.proof.data[at] ^= change;
-		ck_assert_msg(verify(&s) != OK, "byte %zu", at);
+		ck_assert_msg(verify() != OK, "byte %zu", at);
 		s.proof.data[at] ^= change;
 	}
-	ck_assert_ok(verify(&s));
-	sample_free(&s);
+	ck_assert_ok(verify());
 }
 END_TEST
 
 START_TEST(no_cut_or_longer_proof_verifies)
 {
-	struct sample s;
 	CLEANUP(proof_report) struct proof_report report;
 
-	sample_init(&s);
 	sample_seal(&s);
 	for (size_t n = 0; n < s.proof.len; n++)
 		ck_assert_err(proof_verify(slice_of(s.proof.data, n), &s.expect, &report),
 			      ERR_FORMAT);
 	buf_put_u8(&s.proof, 0);
-	assert_refused(&s, ERR_FORMAT, "damaged or not a proof");
-	sample_free(&s);
+	assert_refused(ERR_FORMAT, "damaged or not a proof");
 }
 END_TEST
 
 START_TEST(another_payload_does_not_match)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	s.expect.output = slice_text("accepted");
-	assert_refused(&s, ERR_MISMATCH,
+	assert_refused(ERR_MISMATCH,
 		       "the output does not match the proof: its HMAC differs from claim output");
 	s.expect.output = slice_text(OUTPUT);
 	s.expect.input = slice_of("", 0);
-	assert_refused(&s, ERR_MISMATCH, "the input does not match the proof");
+	assert_refused(ERR_MISMATCH, "the input does not match the proof");
 	s.expect.input = slice_text(INPUT);
 	s.expect.messages = slice_text(INPUT);
-	assert_refused(&s, ERR_MISMATCH, "the stderr does not match the proof");
+	assert_refused(ERR_MISMATCH, "the stderr does not match the proof");
 	s.expect.messages = slice_text(MESSAGES);
 	s.expect.keys = slice_of("", 0);
-	assert_refused(&s, ERR_FORMAT, "commitment keys");
-	sample_free(&s);
+	assert_refused(ERR_FORMAT, "commitment keys");
 }
 END_TEST
 
 START_TEST(another_application_does_not_match)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	s.measurement[31] ^= 1;
-	assert_refused(&s, ERR_MISMATCH,
-		       "the application does not match: the proof names measurement");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the application does not match: the proof names measurement");
 }
 END_TEST
 
 START_TEST(a_record_of_a_load_is_no_proof_of_a_run)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->type = LEAF_MANAGEMENT;
 	sample_seal(&s);
-	assert_refused(&s, ERR_MISMATCH, "nothing ran, the record is of type management");
+	assert_refused(ERR_MISMATCH, "nothing ran, the record is of type management");
 	s.expect.measurement = NULL;
-	assert_refused(&s, ERR_MISMATCH, "nothing ran, the record is of type management");
+	assert_refused(ERR_MISMATCH, "nothing ran, the record is of type management");
 	s.expect.receipt = true;
-	ck_assert_ok(verify(&s));
-	sample_free(&s);
+	ck_assert_ok(verify());
 }
 END_TEST
 
 START_TEST(a_run_is_no_receipt_of_a_load)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	s.expect.receipt = true;
-	assert_refused(&s, ERR_MISMATCH, "no receipt of a load: the record is of type execution");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "no receipt of a load: the record is of type execution");
 }
 END_TEST
 
 START_TEST(another_partition_does_not_match)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	s.expect.partition = "0123456789abcde";
-	assert_refused(&s, ERR_MISMATCH, "the partition does not match");
+	assert_refused(ERR_MISMATCH, "the partition does not match");
 	s.expect.origin = "assay.example/test/bank-a/2";
-	assert_refused(&s, ERR_MISMATCH, "the log does not match");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the log does not match");
 }
 END_TEST
 
 START_TEST(a_failed_run_fails_unless_it_is_allowed)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->status_code = 3;
 	sample_seal(&s);
-	assert_refused(&s, ERR_FAILED, "the application failed: exit status 3");
+	assert_refused(ERR_FAILED, "the application failed: exit status 3");
 	s.expect.allow_failure = true;
-	ck_assert_ok(verify(&s));
-	sample_free(&s);
+	ck_assert_ok(verify());
 }
 END_TEST
 
 START_TEST(a_run_without_an_outcome_fails)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->has_status = false;
 	sample_seal(&s);
 	s.expect.allow_failure = true;
-	assert_refused(&s, ERR_MISMATCH, "does not say how it ended");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "does not say how it ended");
 }
 END_TEST
 
 START_TEST(another_nonce_or_none_does_not_match)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	s.expect.nonce.left--;
-	assert_refused(&s, ERR_MISMATCH, "the nonce does not match");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the nonce does not match");
 }
 END_TEST
 
 START_TEST(another_appliance_does_not_match)
 {
-	struct sample s;
 	struct appliance other;
 
-	sample_init(&s);
 	sample_seal(&s);
 	appliance_init(&other);
 	s.expect.ca = buf_slice(&other.ca);
-	assert_refused(&s, ERR_CRYPTO, "another CA than the one given");
+	assert_refused(ERR_CRYPTO, "another CA than the one given");
 	appliance_free(&other);
-	sample_free(&s);
 }
 END_TEST
 
 START_TEST(development_evidence_is_refused_unless_allowed)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->profile = slice_text(LEAF_PROFILE_DEVELOPMENT);
 	s.leaf->dbgstat = LEAF_DEBUG_ENABLED;
 	sample_seal(&s);
-	assert_refused(&s, ERR_MISMATCH, "development evidence");
+	assert_refused(ERR_MISMATCH, "development evidence");
 	s.expect.allow_development = true;
-	ck_assert_ok(verify(&s));
-	sample_free(&s);
+	ck_assert_ok(verify());
 }
 END_TEST
 
 START_TEST(a_run_that_could_be_debugged_is_no_real_one)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->dbgstat = LEAF_DEBUG_ENABLED;
 	sample_seal(&s);
 	s.expect.allow_development = true;
-	assert_refused(&s, ERR_MISMATCH, "could be debugged");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "could be debugged");
 }
 END_TEST
 
 START_TEST(an_unknown_profile_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->profile = slice_text("tag:assay.dev,2026:es256/2");
 	sample_seal(&s);
-	assert_refused(&s, ERR_FORMAT, "unknown profile");
-	sample_free(&s);
+	assert_refused(ERR_FORMAT, "unknown profile");
 }
 END_TEST
 
 START_TEST(a_record_of_another_place_is_refused)
 {
-	struct sample s;
 	CLEANUP(buf) struct buf receipt = BUF_INIT;
 
-	sample_init(&s);
 	sample_seal(&s);
 	appliance_receipt(&s.appliance, APPLIANCE_ORIGIN, 1, &receipt);
 	buf_reset(&s.proof);
 	proof_write(&(struct proof_parts){ .leaf = buf_slice(&s.leaf_raw),
 					   .receipt = buf_slice(&receipt) },
 		    &s.proof);
-	assert_refused(&s, ERR_MISMATCH, "the receipt does not match: it is for leaf 1");
+	assert_refused(ERR_MISMATCH, "the receipt does not match: it is for leaf 1");
 	buf_reset(&receipt);
 	appliance_receipt(&s.appliance, "assay.example/test/bank-b/1", s.leaf->pos, &receipt);
 	buf_reset(&s.proof);
 	proof_write(&(struct proof_parts){ .leaf = buf_slice(&s.leaf_raw),
 					   .receipt = buf_slice(&receipt) },
 		    &s.proof);
-	assert_refused(&s, ERR_MISMATCH, "it is for log \"assay.example/test/bank-b/1\"");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "it is for log \"assay.example/test/bank-b/1\"");
 }
 END_TEST
 
 /* The key of one partition's log can't sign for another's. */
 START_TEST(a_certificate_for_another_log_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	appliance_free(&s.appliance);
 	appliance_init_for(&s.appliance, "assay.example/test/bank-b/1");
 	appliance_grow(&s.appliance, 1);
 	s.expect.ca = buf_slice(&s.appliance.ca);
 	sample_seal(&s);
-	assert_refused(&s, ERR_CRYPTO, "the certificate is not for the log " APPLIANCE_ORIGIN);
-	sample_free(&s);
+	assert_refused(ERR_CRYPTO, "the certificate is not for the log " APPLIANCE_ORIGIN);
 }
 END_TEST
 
 START_TEST(another_tcb_record_is_refused)
 {
-	struct sample s;
 	struct leaf *tcb = calloc(1, sizeof *tcb);
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 
-	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(leaf_decode(buf_slice(&s.tcb_raw), tcb));
 	tcb->components[1].sha256[0] ^= 1;
@@ -320,9 +263,8 @@ START_TEST(another_tcb_record_is_refused)
 	proof_write(&(struct proof_parts){ buf_slice(&s.leaf_raw), buf_slice(&s.receipt),
 					   buf_slice(&raw), buf_slice(&s.tcb_receipt) },
 		    &s.proof);
-	assert_refused(&s, ERR_MISMATCH, "the TCB record does not match");
+	assert_refused(ERR_MISMATCH, "the TCB record does not match");
 	free(tcb);
-	sample_free(&s);
 }
 END_TEST
 
@@ -382,25 +324,23 @@ START_TEST(another_appliances_tcb_record_is_refused_under_a_common_root)
 	EVP_PKEY *root_key = EVP_EC_gen("P-256");
 	X509 *root = issue(root_key, "Vendor", NULL, root_key);
 	CLEANUP(buf) struct buf root_der = BUF_INIT, chain = BUF_INIT, other_chain = BUF_INIT;
-	struct sample s, other;
+	struct sample other;
 
 	put_x509(root, &root_der);
-	sample_init(&s);
 	sample_init(&other);
 	put_under(&s.appliance, root, root_key, &chain);
 	put_under(&other.appliance, root, root_key, &other_chain);
 	sample_seal(&s);
 	sample_seal(&other);
 	s.expect.ca = buf_slice(&root_der);
-	ck_assert_ok(verify(&s));
+	ck_assert_ok(verify());
 	buf_reset(&s.tcb_raw);
 	buf_reset(&s.tcb_receipt);
 	buf_put_slice(&s.tcb_raw, buf_slice(&other.tcb_raw));
 	buf_put_slice(&s.tcb_receipt, buf_slice(&other.tcb_receipt));
 	sample_write(&s);
-	assert_refused(&s, ERR_MISMATCH,
+	assert_refused(ERR_MISMATCH,
 		       "the TCB record's receipt does not hold: it is another appliance's");
-	sample_free(&s);
 	sample_free(&other);
 	X509_free(root);
 	EVP_PKEY_free(root_key);
@@ -409,55 +349,43 @@ END_TEST
 
 START_TEST(registers_of_a_tpm_without_its_quote_are_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.tcb->components[2].name = slice_text("tpm:pcr-0");
 	s.tcb->components_n = 3;
 	sample_seal(&s);
-	assert_refused(&s, ERR_MISMATCH, "lists a TPM's registers, and has no quote");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "lists a TPM's registers, and has no quote");
 }
 END_TEST
 
 START_TEST(a_swapped_leaf_is_refused)
 {
-	struct sample s;
 	CLEANUP(buf) struct buf raw = BUF_INIT;
 
-	sample_init(&s);
 	sample_seal(&s);
 	s.leaf->output[0] ^= 1;
 	ck_assert_ok(leaf_encode(s.leaf, &raw));
 	buf_reset(&s.leaf_raw);
 	buf_put_slice(&s.leaf_raw, buf_slice(&raw));
 	sample_write(&s);
-	assert_refused(&s, ERR_CRYPTO, "the signature does not match the record");
-	sample_free(&s);
+	assert_refused(ERR_CRYPTO, "the signature does not match the record");
 }
 END_TEST
 
 /* A record beside it in the same tree: the receipt holds, for that one. */
 START_TEST(a_receipt_of_another_leaf_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
 	buf_reset(&s.receipt);
 	buf_put_slice(&s.receipt, buf_slice(&s.tcb_receipt));
 	sample_write(&s);
-	assert_refused(&s, ERR_MISMATCH,
-		       "the receipt does not match: it is for leaf 1, the record "
-		       "says 4");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the receipt does not match: it is for leaf 1, the record "
+				     "says 4");
 }
 END_TEST
 
 /* The one place in the receipt where these bytes stand. */
-static uint8_t *in_receipt(struct sample *s, const void *bytes, size_t n)
+static uint8_t *in_receipt(const void *bytes, size_t n)
 {
-	uint8_t *at = memmem(s->receipt.data, s->receipt.len, bytes, n);
+	uint8_t *at = memmem(s.receipt.data, s.receipt.len, bytes, n);
 
 	ck_assert_ptr_nonnull(at);
 	return at;
@@ -465,35 +393,25 @@ static uint8_t *in_receipt(struct sample *s, const void *bytes, size_t n)
 
 START_TEST(a_changed_index_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
-	in_receipt(&s, "\x83\x08\x04", 3)[2] = 5;
+	in_receipt("\x83\x08\x04", 3)[2] = 5;
 	sample_write(&s);
-	assert_refused(&s, ERR_MISMATCH,
-		       "the receipt does not match: it is for leaf 5, the record "
-		       "says 4");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the receipt does not match: it is for leaf 5, the record "
+				     "says 4");
 }
 END_TEST
 
 /* In the proof alone, and in the signed header too. */
 START_TEST(a_changed_tree_size_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	sample_seal(&s);
-	in_receipt(&s, "\x83\x08\x04", 3)[1] = 7;
+	in_receipt("\x83\x08\x04", 3)[1] = 7;
 	sample_write(&s);
-	assert_refused(&s, ERR_FORMAT,
-		       "the receipt is damaged: receipt: tree size 7 in the proof, 8 "
-		       "signed");
-	in_receipt(&s, "\x3a\x00\x01\x11\xd4\x08", 6)[5] = 7;
+	assert_refused(ERR_FORMAT, "the receipt is damaged: receipt: tree size 7 in the proof, 8 "
+				   "signed");
+	in_receipt("\x3a\x00\x01\x11\xd4\x08", 6)[5] = 7;
 	sample_write(&s);
-	assert_refused(&s, ERR_CRYPTO, "the signature does not match the record");
-	sample_free(&s);
+	assert_refused(ERR_CRYPTO, "the signature does not match the record");
 }
 END_TEST
 
@@ -502,9 +420,7 @@ START_TEST(a_critical_header_that_is_not_known_is_refused)
 {
 	CLEANUP(buf) struct buf header = BUF_INIT, changed = BUF_INIT;
 	struct cose_sign1 parts;
-	struct sample s;
 
-	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(cose_take(buf_slice(&s.receipt), &parts));
 	buf_put(&header, "\xa7\x01\x26\x02\x81\x39\x03\xe7", 8); /* crit: [-1000] */
@@ -514,49 +430,39 @@ START_TEST(a_critical_header_that_is_not_known_is_refused)
 	buf_reset(&s.receipt);
 	buf_put_slice(&s.receipt, buf_slice(&changed));
 	sample_write(&s);
-	assert_refused(&s, ERR_FORMAT, "the receipt is damaged");
-	sample_free(&s);
+	assert_refused(ERR_FORMAT, "the receipt is damaged");
 }
 END_TEST
 
 /* One byte more than the shortest head, at the beginning: the rest is the same. */
 START_TEST(encoding_that_is_not_deterministic_is_refused)
 {
-	struct sample s;
 	CLEANUP(buf) struct buf longer = BUF_INIT;
 
-	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_uint_eq(s.proof.data[0], 0x85);
 	buf_put(&longer, "\x98\x05", 2);
 	buf_put(&longer, s.proof.data + 1, s.proof.len - 1);
 	buf_reset(&s.proof);
 	buf_put_slice(&s.proof, buf_slice(&longer));
-	assert_refused(&s, ERR_FORMAT, "damaged or not a proof: not an assay-proof-1: CBOR");
-	sample_free(&s);
+	assert_refused(ERR_FORMAT, "damaged or not a proof: not an assay-proof-1: CBOR");
 }
 END_TEST
 
 START_TEST(a_record_without_the_nonce_that_was_asked_for_is_refused)
 {
-	struct sample s;
-
-	sample_init(&s);
 	s.leaf->nonce = slice_of(NULL, 0);
 	sample_seal(&s);
-	assert_refused(&s, ERR_MISMATCH, "the nonce does not match: the proof holds none");
-	sample_free(&s);
+	assert_refused(ERR_MISMATCH, "the nonce does not match: the proof holds none");
 }
 END_TEST
 
 START_TEST(files_are_read_back)
 {
-	struct sample s;
 	struct proof_keys keys;
 	struct slice proof, output, messages, keys_file;
 	CLEANUP(buf) struct buf result = BUF_INIT;
 
-	sample_init(&s);
 	sample_seal(&s);
 	ck_assert_ok(proof_keys_read(buf_slice(&s.keys), &keys));
 	ck_assert_mem_eq(&keys, &s.key, sizeof keys);
@@ -570,7 +476,6 @@ START_TEST(files_are_read_back)
 	for (size_t n = 0; n < s.keys.len; n++)
 		ck_assert_err(proof_keys_read(slice_of(s.keys.data, n), &keys), ERR_FORMAT);
 	ck_assert_err(proof_keys_read(buf_slice(&s.proof), &keys), ERR_FORMAT);
-	sample_free(&s);
 }
 END_TEST
 
@@ -609,6 +514,7 @@ END_TEST
 
 static void add(TCase *t)
 {
+	tcase_add_checked_fixture(t, make_sample, free_sample);
 	tcase_add_test(t, a_proof_verifies_with_every_check_passed);
 	tcase_add_test(t, what_was_not_asked_is_skipped_and_said);
 	tcase_add_test(t, no_changed_proof_verifies);
