@@ -10,6 +10,7 @@
 #include "audit/chain.h"
 #include "audit/covered.h"
 #include "audit/note.h"
+#include "audit/past.h"
 #include "audit/scan.h"
 #include "audit/tiles.h"
 #include "config/base/io.h"
@@ -92,7 +93,7 @@ static enum err check_old_head(const struct walk *walk, const struct ledger_tree
 
 	if (tree->head.size >= tree->tree.base || (found && found->pruned))
 		return OK;
-	if ((e = public_root(walk->trees, tree, tree->head.size, root)))
+	if ((e = past_root(walk->trees, tree, tree->head.size, root)))
 		return e;
 	return memcmp(root, tree->head.root, SHA256_SIZE)
 		       ? failed(ERR_MISMATCH,
@@ -233,7 +234,7 @@ static enum err verify_log(struct walk *walk, int wal)
 
 	if ((e = scan_start(&scan, wal, NULL, NULL)) || (e = scan_to_present(&scan)) ||
 	    (e = walk_log(walk, &scan)) || (e = check_chains(walk)) ||
-	    (e = public_check(&walk->published, walk->trees, &walk->ledger)))
+	    (e = published_check(&walk->published, walk->trees, &walk->ledger)))
 		return e;
 	return fill_report(walk, &scan);
 }
@@ -245,7 +246,7 @@ static enum err verify_copy(struct walk *walk)
 	enum err e = walk_tiles(walk);
 
 	for (size_t i = 0; i < walk->published.n && !e; i++)
-		e = public_verify(&walk->published.items[i], walk->trees, walk->ca);
+		e = published_verify(&walk->published.items[i], walk->trees, walk->ca);
 	for (size_t i = 0; i < report->trees_n && !e; i++) {
 		struct auditor_tree *tree = &report->trees[i];
 		CLEANUP(fd) int folder = -1;
@@ -267,7 +268,7 @@ enum err walk_root(const struct walk *walk, const struct auditor_tree *tree, uin
 	enum err e;
 
 	if (book)
-		return public_root(walk->trees, book, size, root);
+		return past_root(walk->trees, book, size, root);
 	if ((e = public_folder(walk->trees, tree->origin, false, &folder)))
 		return e;
 	return tiles_root(folder, size, root);
@@ -292,8 +293,8 @@ static enum err check_against(struct walk *walk)
 		return failed(ERR_MISMATCH,
 			      "%s was pruned: compare that checkpoint with what was exported of it",
 			      origin);
-	if ((e = public_signed(&note, origin, walk->trees, ledger_find(&walk->ledger, origin),
-			       walk->ca)))
+	if ((e = published_signed(&note, origin, walk->trees, ledger_find(&walk->ledger, origin),
+				  walk->ca)))
 		return e;
 	if (note.size > tree->size)
 		return failed(ERR_MISMATCH,
@@ -321,7 +322,7 @@ static enum err verify(struct walk *walk)
 
 	/* Checkpoints first: a live log may be ahead of them, never behind. */
 	if ((e = open_log(walk->options, &root, &wal, &trees)) || (e = covered_live(root, &live)) ||
-	    (e = public_read(trees, &walk->published)))
+	    (e = published_read(trees, &walk->published)))
 		return e;
 	walk->trees = trees;
 	if ((walk->options->copy && (e = covered_choose(root, trees, &walk->published))) ||
@@ -352,7 +353,7 @@ enum err auditor_run(const struct auditor_options *options, struct auditor_repor
 	walk->report = report;
 	if ((e = verify(walk)))
 		auditor_report_free(report);
-	public_list_free(&walk->published);
+	published_free(&walk->published);
 	ledger_free(&walk->ledger);
 	shard_notes_free(&walk->notes);
 	free(walk->past);

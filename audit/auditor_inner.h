@@ -6,6 +6,7 @@
 
 #include "audit/auditor.h"
 #include "audit/public.h"
+#include "audit/published.h"
 #include "audit/shard.h"
 
 /* What the auditor knows of a tree besides the ledger. */
@@ -28,7 +29,7 @@ struct walk {
 	auditor_visit *visit;
 	void *context;
 	int trees; /* the folder */
-	struct public_list published;
+	struct published published;
 	struct past *past;
 	size_t past_n;
 	struct ledger ledger;

@@ -51,7 +51,7 @@ static enum err plan_tiles(struct walk *walk)
 		tree->logged = tree->tiled = walk->ledger.trees[i]->tree.size;
 	}
 	for (size_t i = 0; i < walk->published.n; i++) {
-		const struct public_found *found = &walk->published.items[i];
+		const struct published_checkpoint *found = &walk->published.items[i];
 		struct note note;
 
 		if (!found->note.len)
@@ -98,7 +98,7 @@ static enum err check_roots(const struct walk *walk, const struct tilecheck_tree
 	     (e = root_is(tree, book->tree.base, root, "the log's beginning"))))
 		return e;
 	for (size_t i = 0; i < walk->published.n; i++) {
-		const struct public_found *found = &walk->published.items[i];
+		const struct published_checkpoint *found = &walk->published.items[i];
 		struct note note;
 
 		if (strcmp(found->origin, tree->origin) || !found->note.len)

@@ -7,6 +7,7 @@
 
 #include "audit/history.h"
 #include "audit/note.h"
+#include "audit/public.h"
 #include "audit/tiles.h"
 #include "config/base/io.h"
 
@@ -50,7 +51,7 @@ static void weigh(struct candidates *c)
 	}
 }
 
-static enum err take_sizes(const struct public_found *found, struct candidates *c)
+static enum err take_sizes(const struct published_checkpoint *found, struct candidates *c)
 {
 	struct note note;
 	uint64_t most;
@@ -74,7 +75,7 @@ static enum err read_item(const struct candidates *c, const struct history_item 
 	return e == ERR_NOT_FOUND ? failed(ERR_MISMATCH, "a checkpoint went just now") : e;
 }
 
-static enum err put_in_place(const struct candidates *c, struct public_found *found)
+static enum err put_in_place(const struct candidates *c, struct published_checkpoint *found)
 {
 	CLEANUP(buf) struct buf best = BUF_INIT;
 	bool covered = c->best || (c->last && c->last <= c->reach);
@@ -98,7 +99,7 @@ static enum err put_in_place(const struct candidates *c, struct public_found *fo
 	return OK;
 }
 
-static enum err choose(int trees, struct public_found *found)
+static enum err choose(int trees, struct published_checkpoint *found)
 {
 	CLEANUP(fd) int folder = -1;
 	struct candidates *c = calloc(1, sizeof *c);
@@ -116,7 +117,7 @@ static enum err choose(int trees, struct public_found *found)
 	return e;
 }
 
-enum err covered_choose(int root, int trees, struct public_list *list)
+enum err covered_choose(int root, int trees, struct published *list)
 {
 	bool live;
 	enum err e = covered_live(root, &live);

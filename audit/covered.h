@@ -4,13 +4,13 @@
 #ifndef AUDIT_COVERED_H
 #define AUDIT_COVERED_H
 
-#include "audit/public.h"
+#include "audit/published.h"
 
 /* Does somebody have the log open? Held for a moment only; whoever opens the log then tries again. */
 MUST enum err covered_live(int root, bool *live);
 /* For each tree that was read, the largest of its checkpoints, also of those of before (history.h), whose
  * tiles are all there takes the place of @note; a larger one goes to @newest. Where there is none such,
  * or somebody has the log open, which is then no copy, all stays as it is. */
-MUST enum err covered_choose(int root, int trees, struct public_list *list);
+MUST enum err covered_choose(int root, int trees, struct published *list);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/past.h"
 #include "audit/shard.h"
 #include "audit/state.h"
 
@@ -84,7 +85,7 @@ static enum err check_head(const struct audit *audit, const struct audit_head *h
 			head->origin, ull(tree ? tree->tree.size : 0), ull(head->size));
 	if (tree->pruned && head->size < tree->tree.base)
 		return OK; /* as much as is known of it */
-	if ((e = public_root(audit->trees_dir, tree, head->size, root)))
+	if ((e = past_root(audit->trees_dir, tree, head->size, root)))
 		return e;
 	if (memcmp(root, head->root, SHA256_SIZE))
 		return failed(ERR_MISMATCH,

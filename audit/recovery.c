@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/published.h"
 #include "audit/state.h"
 #include "audit/times.h"
 #include "config/base/io.h"
@@ -147,12 +148,12 @@ static void take_unsigned(const struct ledger_tree *tree, struct audit_recovery 
 static enum err recover(struct audit *audit, struct scan *scan, struct last *last,
 			const struct audit_options *options, struct audit_recovery *out)
 {
-	CLEANUP(public_list) struct public_list published = { 0 };
+	CLEANUP(published) struct published published = { 0 };
 	enum err e;
 
-	if ((e = forget_cache(audit->dir)) || (e = public_read(audit->trees_dir, &published)) ||
+	if ((e = forget_cache(audit->dir)) || (e = published_read(audit->trees_dir, &published)) ||
 	    (e = read_all(audit, scan, last)) ||
-	    (e = public_check(&published, audit->trees_dir, &audit->ledger)) ||
+	    (e = published_check(&published, audit->trees_dir, &audit->ledger)) ||
 	    (e = verify_heads(&audit->ledger)) ||
 	    (e = heads_check(audit, options->anchored, options->anchored_n)) ||
 	    (e = publish_prepare(audit)))

@@ -62,6 +62,15 @@ enum err io_read_file(const char *path, size_t max, struct buf *out)
 	return e == ERR_RANGE || e == ERR_IO ? failed(e, "%s: %s", path, err_reason()) : e;
 }
 
+enum err io_read_in(int dirfd, const char *name, size_t max, struct buf *out)
+{
+	CLEANUP(fd) int fd = openat(dirfd, name, IO_READ);
+
+	if (fd < 0)
+		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", name);
+	return io_read_all(fd, max, out);
+}
+
 enum err io_write_all(int fd, struct slice data)
 {
 	while (data.left) {

@@ -22,6 +22,8 @@ int fd_steal(int *fd);
 /* Reads to the end of file; more than @max bytes is ERR_RANGE. */
 MUST enum err io_read_all(int fd, size_t max, struct buf *out);
 MUST enum err io_read_file(const char *path, size_t max, struct buf *out);
+/* A file of a folder, opened as IO_READ says; ERR_NOT_FOUND. */
+MUST enum err io_read_in(int dirfd, const char *name, size_t max, struct buf *out);
 MUST enum err io_write_all(int fd, struct slice data);
 /* pread and pwrite of exactly so many bytes; a short file is ERR_FORMAT. */
 MUST enum err io_read_at(int fd, uint64_t offset, void *out, size_t n);

@@ -46,7 +46,7 @@ enum err trail_find(struct cli *cli, const char *directory, struct trail *trail)
 
 static int by_origin(const void *one, const void *other)
 {
-	const struct public_found *a = one, *b = other;
+	const struct published_checkpoint *a = one, *b = other;
 
 	return strcmp(a->origin, b->origin);
 }
@@ -59,20 +59,20 @@ MUST static enum err open_trees(const struct trail *trail, int *root, int *trees
 	return io_open_dir(*root, "trees", false, trees);
 }
 
-enum err trail_published(const struct trail *trail, struct public_list *out)
+enum err trail_published(const struct trail *trail, struct published *out)
 {
 	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
 	enum err e;
 
-	if ((e = open_trees(trail, &root, &trees)) || (e = public_read(trees, out)) ||
+	if ((e = open_trees(trail, &root, &trees)) || (e = published_read(trees, out)) ||
 	    (trail->copy && (e = covered_choose(root, trees, out))))
 		return failed(e, "%s: %s", trail->path, err_reason());
 	qsort(out->items, out->n, sizeof *out->items, by_origin);
 	return OK;
 }
 
-enum err trail_signed(const struct trail *trail, const struct public_list *list)
+enum err trail_signed(const struct trail *trail, const struct published *list)
 {
 	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
@@ -80,7 +80,7 @@ enum err trail_signed(const struct trail *trail, const struct public_list *list)
 
 	for (size_t i = 0; !e && i < list->n; i++)
 		if (list->items[i].note.len)
-			e = public_verify(&list->items[i], trees, buf_slice(&trail->ca_der));
+			e = published_verify(&list->items[i], trees, buf_slice(&trail->ca_der));
 	return e;
 }
 

@@ -6,6 +6,7 @@
 
 #include "audit/auditor.h"
 #include "audit/public.h"
+#include "audit/published.h"
 #include "plugin/cli/cli.h"
 
 /* A log on disk, and the CA to which everything in it must lead. */
@@ -38,9 +39,9 @@ void trail_cleanup(struct trail *trail);
 
 /* The checkpoints that the log shows, or to which a copy can be checked (covered.h), by origin. Read them
  * before the log, which only grows. */
-MUST enum err trail_published(const struct trail *trail, struct public_list *out);
+MUST enum err trail_published(const struct trail *trail, struct published *out);
 /* Are they signed by their trees' keys, whose certificates the CA issued? ERR_CRYPTO. */
-MUST enum err trail_signed(const struct trail *trail, const struct public_list *list);
+MUST enum err trail_signed(const struct trail *trail, const struct published *list);
 
 struct against;
 /* Checks the whole log, with a bar on a terminal, and tells @visit (NULL: nobody) every record.

@@ -3,12 +3,12 @@
 #include "plugin/cli/audit.h"
 
 /* All of them, or those in whose origin @tree occurs, with empty lines between them. */
-static size_t print(const struct public_list *list, const char *tree, struct buf *out)
+static size_t print(const struct published *list, const char *tree, struct buf *out)
 {
 	size_t printed = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
-		const struct public_found *found = &list->items[i];
+		const struct published_checkpoint *found = &list->items[i];
 
 		if (!found->note.len || (tree && !strstr(found->origin, tree)))
 			continue;
@@ -21,7 +21,7 @@ static size_t print(const struct public_list *list, const char *tree, struct buf
 int cmd_audit_checkpoint(struct cli *cli)
 {
 	CLEANUP(trail) struct trail trail = { 0 };
-	CLEANUP(public_list) struct public_list list = { 0 };
+	CLEANUP(published) struct published list = { 0 };
 	const char *directory = NULL;
 	const struct cli_option options[] = {
 		CLI_TEXT("log", "DIR", &directory, "a copy of a log, in place of the configured"),

@@ -66,8 +66,8 @@ MUST static enum err take_leaves(struct show *show, const char *origin, int fold
 }
 
 /* Nothing of it is shown before all of it leads to the root that was signed. */
-MUST static enum err follow_tree(struct show *show, int trees, const struct public_found *found,
-				 const struct note *note)
+MUST static enum err follow_tree(struct show *show, int trees,
+				 const struct published_checkpoint *found, const struct note *note)
 {
 	struct list_tree *tree = list_tree(&show->list, found->origin);
 	CLEANUP(fd) int folder = -1;
@@ -82,7 +82,7 @@ MUST static enum err follow_tree(struct show *show, int trees, const struct publ
 			      (unsigned long long)note->size);
 	if (note->size == tree->next)
 		return OK;
-	if ((e = public_verify(found, trees, buf_slice(&show->trail.ca_der))) ||
+	if ((e = published_verify(found, trees, buf_slice(&show->trail.ca_der))) ||
 	    (e = public_folder(trees, found->origin, false, &folder)) ||
 	    (e = take_leaves(show, found->origin, folder, tree->next, note->size)))
 		return e;
@@ -97,7 +97,7 @@ MUST static enum err follow_tree(struct show *show, int trees, const struct publ
 
 MUST static enum err follow_once(struct show *show)
 {
-	CLEANUP(public_list) struct public_list list = { 0 };
+	CLEANUP(published) struct published list = { 0 };
 	CLEANUP(fd) int root = open(show->trail.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEANUP(fd) int trees = -1;
 	struct note note;
@@ -105,7 +105,7 @@ MUST static enum err follow_once(struct show *show)
 
 	if (root < 0)
 		return failed(ERR_IO, "%s: %m", show->trail.path);
-	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = public_read(trees, &list)))
+	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = published_read(trees, &list)))
 		return e;
 	for (size_t i = 0; !e && i < list.n; i++) {
 		if (!list.items[i].note.len)

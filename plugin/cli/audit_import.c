@@ -23,7 +23,7 @@ struct import {
 	bool first;         /* nothing was imported there before */
 	struct trail trail; /* the new copy */
 	struct against against;
-	struct public_list published; /* of the new copy */
+	struct published published; /* of the new copy */
 	struct auditor_report report;
 	char (*carried)
 		[AUDITOR_ORIGIN]; /* shards that the new copy lacks, and the one before has */
@@ -35,7 +35,7 @@ static void import_cleanup(struct import *import)
 	fd_cleanup(&import->folder);
 	trail_cleanup(&import->trail);
 	against_cleanup(&import->against);
-	public_list_free(&import->published);
+	published_free(&import->published);
 	auditor_report_free(&import->report);
 	free(import->carried);
 }
@@ -102,7 +102,8 @@ MUST static enum err read_memory(struct import *import)
 	return against_read(&import->against, path);
 }
 
-static const struct public_found *published_of(const struct import *import, const char *origin)
+static const struct published_checkpoint *published_of(const struct import *import,
+						       const char *origin)
 {
 	for (size_t i = 0; i < import->published.n; i++)
 		if (!strcmp(import->published.items[i].origin, origin) &&
@@ -123,7 +124,7 @@ MUST static enum err check_newer(const struct import *import)
 		return failed(ERR_FORMAT, "%s: no checkpoint is published in it yet", import->from);
 	for (size_t i = 0; i < import->against.n; i++) {
 		const struct against_head *head = &import->against.heads[i];
-		const struct public_found *found = published_of(import, head->origin);
+		const struct published_checkpoint *found = published_of(import, head->origin);
 		enum err e = found ? note_read(buf_slice(&found->note), &note) : OK;
 
 		if (e)

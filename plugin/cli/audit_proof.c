@@ -7,6 +7,7 @@
 #include "audit/cose.h"
 #include "audit/ledger.h"
 #include "audit/leaf_text.h"
+#include "audit/past.h"
 #include "audit/proof.h"
 #include "audit/public.h"
 #include "audit/quote.h"
@@ -151,8 +152,7 @@ MUST static enum err walk(struct search *search)
 		return e;
 	while (!(e = scan_next(&scan, &frame))) {
 		if ((e = ledger_apply(&search->ledger, &frame, on_entry, search, &leaves)) ||
-		    (!begun &&
-		     (e = public_walk(search->folder, &search->ledger, on_entry, search))))
+		    (!begun && (e = past_walk(search->folder, &search->ledger, on_entry, search))))
 			return e;
 		begun = true;
 		scan_advance(&scan, &frame, leaves);
@@ -202,7 +202,7 @@ MUST static enum err put_receipt(const struct search *search, const struct found
 			      "%s: record %" PRIu64 " is not under a signed head yet", tree->origin,
 			      found->index);
 	if ((e = find_certificate(tree, &key.certificate)) ||
-	    (e = public_inclusion(search->folder, tree, found->index, tree->head.size, &path)) ||
+	    (e = past_inclusion(search->folder, tree, found->index, tree->head.size, &path)) ||
 	    (e = receipt_write(&tree->head, &key, found->index, path.hash, path.n, out)) ||
 	    (e = buf_check(out)))
 		return e;

@@ -36,7 +36,7 @@ static enum err add_one(const struct trail *trail, const char *origin, struct ag
 
 static enum err add_own(const struct trail *trail, struct against *against)
 {
-	CLEANUP(public_list) struct public_list list = { 0 };
+	CLEANUP(published) struct published list = { 0 };
 	enum err e = trail_published(trail, &list);
 
 	for (size_t i = 0; !e && i < list.n; i++)

@@ -55,7 +55,7 @@ MUST static enum err walk(struct work *work)
 /* Before the log is read, which only grows: those that the page shows are checked like others. */
 MUST static enum err read_checkpoints(struct work *work)
 {
-	struct public_list *list = &work->report.checkpoints;
+	struct published *list = &work->report.checkpoints;
 	struct note note;
 	enum err e = trail_published(&work->trail, list);
 

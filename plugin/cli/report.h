@@ -4,7 +4,7 @@
 #ifndef PLUGIN_CLI_REPORT_H
 #define PLUGIN_CLI_REPORT_H
 
-#include "audit/public.h"
+#include "audit/published.h"
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_filter.h"
 
@@ -65,7 +65,7 @@ struct report {
 	char reason[512]; /* why it does not */
 	struct auditor_report audited;
 	struct trail_facts facts;
-	struct public_list checkpoints;
+	struct published checkpoints;
 	uint8_t ca_sha256[SHA256_SIZE];
 	int64_t made;
 };

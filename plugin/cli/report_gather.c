@@ -21,7 +21,7 @@ void report_cleanup(struct report *report)
 	free(report->acts);
 	free(report->reasons);
 	auditor_report_free(&report->audited);
-	public_list_free(&report->checkpoints);
+	published_free(&report->checkpoints);
 }
 
 static int64_t time_of(const struct leaf *leaf)

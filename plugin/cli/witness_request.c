@@ -3,6 +3,7 @@
 #include "audit/leaf.h"
 #include "audit/proof.h"
 #include "audit/public.h"
+#include "audit/published.h"
 #include "audit/receipt.h"
 #include "audit/witness.h"
 #include "plugin/cli/audit.h"
@@ -28,8 +29,8 @@ static enum err grow(void *context, const char *origin, uint64_t index, struct s
 }
 
 /* The one tree with a published checkpoint in whose origin @name occurs. */
-static enum err find_tree(const struct public_list *list, const char *name,
-			  const struct public_found **out)
+static enum err find_tree(const struct published *list, const char *name,
+			  const struct published_checkpoint **out)
 {
 	size_t found = 0;
 
@@ -90,9 +91,9 @@ static enum err read_size(const char *path, uint64_t *size)
 static enum err write_request(struct cli *cli, const struct trail *trail, uint64_t old,
 			      const char *proof)
 {
-	CLEANUP(public_list) struct public_list list = { 0 };
+	CLEANUP(published) struct published list = { 0 };
 	CLEANUP(buf) struct buf witnessed = BUF_INIT;
-	const struct public_found *found = NULL;
+	const struct published_checkpoint *found = NULL;
 	struct tree_path path;
 	struct note note;
 	enum err e;

@@ -124,18 +124,9 @@ enum err state_write(const struct state *state, const char *name, struct slice d
 	return io_replace_file(state->dir, name, 0600, data);
 }
 
-static enum err read_in(int dir, const char *name, size_t max, struct buf *out)
-{
-	CLEANUP(fd) int fd = openat(dir, name, IO_READ);
-
-	if (fd < 0)
-		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %m", name);
-	return io_read_all(fd, max, out);
-}
-
 enum err state_read(const struct state *state, const char *name, size_t max, struct buf *out)
 {
-	return read_in(state->dir, name, max, out);
+	return io_read_in(state->dir, name, max, out);
 }
 
 enum err state_raise_bootcount(const struct state *state, uint64_t *count)
@@ -243,7 +234,7 @@ enum err state_get(const struct state *state, const char *folder, const char *na
 	enum err e;
 
 	if ((e = io_open_dir(state->dir, folder, false, &dir)) ||
-	    (e = read_in(dir, name, STATE_RECORD_MAX + MAC_SIZE, &record)))
+	    (e = io_read_in(dir, name, STATE_RECORD_MAX + MAC_SIZE, &record)))
 		return e;
 	if (record.len < MAC_SIZE)
 		return failed(ERR_FORMAT, "%s/%s: cut", folder, name);
@@ -307,7 +298,7 @@ enum err state_get_package(const struct state *state, const uint8_t sha256[32], 
 	enum err e = io_open_dir(state->dir, STATE_PACKAGES, false, &dir);
 
 	package_name(sha256, name);
-	if (e || (e = read_in(dir, name, PACKAGE_MAX, out)))
+	if (e || (e = io_read_in(dir, name, PACKAGE_MAX, out)))
 		return e;
 	sha256_once(buf_slice(out), found);
 	if (memcmp(found, sha256, sizeof found))
