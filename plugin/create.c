@@ -10,7 +10,9 @@
 
 #include "plugin/access.h"
 #include "plugin/attribute.h"
+#include "plugin/listing.h"
 #include "plugin/operation.h"
+#include "plugin/service.h"
 #include "sandbox/trailer.h"
 
 #define RUN_PREFIX "assay:run:"
@@ -131,7 +133,7 @@ static CK_RV run(const struct creation *c, CK_OBJECT_HANDLE *out)
 			    .field = FIELD_LABEL,
 			    .value = label,
 			    .application = "assay:output" };
-	return find_made(c, &w, object_refresh_results(c->session, c->p, label, &listing), out);
+	return find_made(c, &w, listing_results(c->session, c->p, label, &listing), out);
 }
 
 /* The id in a package that the daemon has taken: the first entry of its manifest. */
@@ -160,13 +162,13 @@ static CK_RV load(const struct creation *c, CK_OBJECT_HANDLE *out)
 	enum err e = service_begin(c->session, c->p, "", CKM_ASSAY_LOAD);
 	if (!e)
 		e = service_load(c->session, c->p, &input, &receipt);
-	object_apps_stale(c->session->slot);
+	listing_apps_stale(c->session->slot);
 	if (e)
 		return service_rv(e);
 	struct wanted w = { .kind = OBJECT_SECRET,
 			    .field = FIELD_APPLICATION,
 			    .value = package_id(c->value) };
-	return find_made(c, &w, object_refresh_apps(c->session, c->p), out);
+	return find_made(c, &w, listing_apps(c->session, c->p), out);
 }
 
 CK_RV hook_CreateObject(CK_SESSION_HANDLE s, CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *out)

@@ -1,7 +1,9 @@
 /* data.c - calls on objects: attributes, copies, sizes, deletion. */
 #include "plugin/access.h"
 #include "plugin/attribute.h"
+#include "plugin/listing.h"
 #include "plugin/object.h"
+#include "plugin/service.h"
 
 /* What a call names: one of our objects, or else the HSM's under its own handle. */
 struct named {
@@ -124,7 +126,7 @@ static CK_RV destroy_ours(const struct named *named)
 	if (!text)
 		return CKR_HOST_MEMORY;
 	enum err e = service_unload(named->session, named->partition, text);
-	object_apps_stale(named->session->slot);
+	listing_apps_stale(named->session->slot);
 	return e == ERR_NOT_FOUND ? CKR_OBJECT_HANDLE_INVALID : service_rv(e);
 }
 

@@ -1,5 +1,6 @@
 /* execute.c - Sign and Encrypt, Init to Final: ours for our keys and mechanisms, else the HSM's. */
 #include "plugin/access.h"
+#include "plugin/listing.h"
 #include "plugin/operation.h"
 #include "plugin/parameter.h"
 
@@ -21,7 +22,7 @@ static CK_RV begin(struct session *session, struct partition **p, const struct m
 		return CKR_HOST_MEMORY;
 	enum err e = service_begin(session, *p, app, mechanism->type);
 	if (e == ERR_NOT_FOUND)
-		object_apps_stale(session->slot);
+		listing_apps_stale(session->slot);
 	return e ? service_rv(e) : operation_begin(session, mechanism, options, STEAL(*p), object);
 }
 

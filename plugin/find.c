@@ -4,7 +4,9 @@
 
 #include "plugin/access.h"
 #include "plugin/attribute.h"
+#include "plugin/listing.h"
 #include "plugin/object.h"
+#include "plugin/service.h"
 
 #define ASSAY_PREFIX "assay:"
 
@@ -57,9 +59,9 @@ static enum err refresh(struct session *session, const struct partition *p, stru
 	enum err results = OK, apps = OK;
 
 	if (search->kinds & OBJECT_DATA)
-		results = object_refresh_results(session, p, label, &search->listing);
+		results = listing_results(session, p, label, &search->listing);
 	if (search->kinds & ~(unsigned)OBJECT_DATA)
-		apps = object_refresh_apps(session, p);
+		apps = listing_apps(session, p);
 	/* What could not be asked for is not shown as it was before. */
 	if (results)
 		search->kinds &= ~(unsigned)OBJECT_DATA;

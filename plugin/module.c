@@ -8,6 +8,7 @@
 
 #include "plugin/handle.h"
 #include "plugin/object.h"
+#include "plugin/service.h"
 
 struct module module;
 

@@ -10,15 +10,12 @@
 #define KEY_BUCKETS 64
 #define RESULT_BUCKETS 1024
 #define BUCKETS (KEY_BUCKETS + RESULT_BUCKETS)
-/* How long another process's loading may go unseen; the daemon decides what may run anyway. */
-#define APPS_MS 200
 /* Results that a process keeps handles of. */
 #define RESULTS_MAX 16384
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the buckets */
 static struct object *buckets[BUCKETS];                  /* of keys, then of results */
 static size_t results_n;                                 /* about how many of them are results */
-static _Atomic uint64_t last_listing;
 
 void object_put(struct object *object)
 {
@@ -34,7 +31,7 @@ void object_cleanup(struct object **object)
 	object_put(*object);
 }
 
-static struct object *new_object(enum object_kind kind, struct slot *slot)
+struct object *object_new(enum object_kind kind, struct slot *slot)
 {
 	struct object *object = calloc(1, sizeof *object);
 
@@ -44,14 +41,6 @@ static struct object *new_object(enum object_kind kind, struct slot *slot)
 	object->kind = kind;
 	object->slot = slot;
 	return object;
-}
-
-static bool fields_fit(const struct object *object)
-{
-	for (size_t i = 0; i < FIELDS; i++)
-		if (buf_check(&object->field[i]))
-			return false;
-	return true;
 }
 
 static struct object **bucket(CK_OBJECT_HANDLE handle, bool result)
@@ -113,7 +102,7 @@ static struct object *take_group_locked(const struct group *group)
 	return out;
 }
 
-static void put_list(struct object *list)
+void object_put_list(struct object *list)
 {
 	struct object *next;
 
@@ -123,8 +112,7 @@ static void put_list(struct object *list)
 	}
 }
 
-/* What is still there keeps its handle. */
-static void replace_apps(struct slot *slot, struct object *fresh)
+void object_replace_apps(struct slot *slot, struct object *fresh)
 {
 	const struct group group = { .slot = slot, .apps = true };
 	struct object *next;
@@ -140,7 +128,7 @@ static void replace_apps(struct slot *slot, struct object *fresh)
 		insert_locked(object);
 	}
 	pthread_mutex_unlock(&lock);
-	put_list(old);
+	object_put_list(old);
 }
 
 /* A result's handle follows from nothing, so they are looked for one by one; a list is no longer
@@ -160,28 +148,12 @@ static struct object *take_same_locked(const struct object *object)
 	return NULL;
 }
 
-static void add_results(struct object *fresh)
-{
-	struct object *next;
-
-	for (struct object *object = fresh; object; object = next) {
-		next = object->next;
-		pthread_mutex_lock(&lock);
-		struct object *was = take_same_locked(object);
-		object->handle = was ? was->handle : handle_new();
-		results_n += !was;
-		insert_locked(object);
-		pthread_mutex_unlock(&lock);
-		object_put(was);
-	}
-}
-
 static void drop(struct group group)
 {
 	pthread_mutex_lock(&lock);
 	struct object *old = take_group_locked(&group);
 	pthread_mutex_unlock(&lock);
-	put_list(old);
+	object_put_list(old);
 }
 
 void object_drop_slot(struct slot *slot)
@@ -192,6 +164,32 @@ void object_drop_slot(struct slot *slot)
 void object_drop_results(struct slot *slot)
 {
 	drop((struct group){ .slot = slot, .results = true });
+}
+
+static void make_room(struct slot *slot)
+{
+	pthread_mutex_lock(&lock);
+	bool full = results_n > RESULTS_MAX;
+	pthread_mutex_unlock(&lock);
+	if (full)
+		object_drop_results(slot);
+}
+
+void object_add_results(struct slot *slot, struct object *fresh)
+{
+	struct object *next;
+
+	make_room(slot);
+	for (struct object *object = fresh; object; object = next) {
+		next = object->next;
+		pthread_mutex_lock(&lock);
+		struct object *was = take_same_locked(object);
+		object->handle = was ? was->handle : handle_new();
+		results_n += !was;
+		insert_locked(object);
+		pthread_mutex_unlock(&lock);
+		object_put(was);
+	}
 }
 
 void object_drop_all_results(void)
@@ -246,134 +244,6 @@ struct object *object_get(const struct session *session, CK_OBJECT_HANDLE handle
 		return NULL;
 	}
 	return object;
-}
-
-/* A list from the daemon while it becomes objects. */
-struct building {
-	struct slot *slot;
-	struct object *list, *last;
-	enum wire_role *role;
-	uint64_t listing;
-	bool failed;
-};
-
-static void build(struct building *b, struct object *object)
-{
-	if (!object || !fields_fit(object)) {
-		b->failed = true;
-		object_put(object);
-		return;
-	}
-	*(b->last ? &b->last->next : &b->list) = object;
-	b->last = object;
-}
-
-static void build_facet(struct building *b, enum object_kind kind, const struct wire_app *app,
-			enum wire_role role)
-{
-	struct object *object = new_object(kind, b->slot);
-
-	if (object) {
-		object->role = role;
-		buf_put_slice(&object->field[FIELD_LABEL], app->label);
-		buf_put_slice(&object->field[FIELD_ID], app->cka_id);
-		buf_put_slice(&object->field[FIELD_APPLICATION], app->id);
-		buf_put_slice(&object->field[FIELD_VERSION], app->version);
-		buf_put_slice(&object->field[FIELD_MANIFEST], app->manifest);
-		buf_put_slice(&object->field[FIELD_MEASUREMENT], app->measurement);
-		buf_put_slice(&object->field[FIELD_IMAGE], app->image);
-		buf_put_slice(&object->field[FIELD_PROFILE], app->profile);
-	}
-	build(b, object);
-}
-
-static void build_app(void *context, const struct wire_app *app)
-{
-	build_facet(context, OBJECT_SECRET, app, 0);
-	build_facet(context, OBJECT_PRIVATE, app, 0);
-}
-
-static void build_loader(struct building *b)
-{
-	const struct wire_app loader = { .label = slice_text(LOADER_LABEL),
-					 .cka_id = slice_text(LOADER_ID) };
-
-	build_facet(b, OBJECT_SECRET, &loader, WIRE_SO);
-	build_facet(b, OBJECT_PRIVATE, &loader, WIRE_SO);
-}
-
-static void build_result(void *context, const struct result_info *result)
-{
-	struct building *b = context;
-	struct object *object = new_object(OBJECT_DATA, b->slot);
-
-	if (object) {
-		object->role = *b->role;
-		object->result = result->id;
-		object->size = result->size;
-		object->listing = b->listing;
-		buf_put_slice(&object->field[FIELD_LABEL], result->label);
-		buf_put_slice(&object->field[FIELD_APPLICATION], result->application);
-	}
-	build(b, object);
-}
-
-static enum err built(struct building *b, enum err e)
-{
-	if (!e && b->failed)
-		e = failed(ERR_MEMORY, "out of memory");
-	if (e)
-		put_list(STEAL(b->list));
-	return e;
-}
-
-enum err object_refresh_apps(struct session *session, const struct partition *p)
-{
-	struct slot *slot = session->slot;
-	struct building b = { .slot = slot };
-
-	if (io_monotonic_ms() < atomic_load(&slot->apps_until_ms))
-		return OK;
-	build_loader(&b);
-	enum err e = built(&b, service_apps(p, build_app, &b));
-	if (e)
-		return e;
-	replace_apps(slot, b.list);
-	atomic_store(&slot->apps_until_ms, io_monotonic_ms() + APPS_MS);
-	return OK;
-}
-
-void object_apps_stale(struct slot *slot)
-{
-	atomic_store(&slot->apps_until_ms, 0);
-}
-
-static void make_room(struct slot *slot)
-{
-	pthread_mutex_lock(&lock);
-	bool full = results_n > RESULTS_MAX;
-	pthread_mutex_unlock(&lock);
-	if (full)
-		object_drop_results(slot);
-}
-
-enum err object_refresh_results(struct session *session, const struct partition *p,
-				struct slice label, uint64_t *listing)
-{
-	enum wire_role role = session_role(session);
-	struct building b = { .slot = session->slot,
-			      .role = &role,
-			      .listing = atomic_fetch_add(&last_listing, 1) + 1 };
-
-	*listing = b.listing;
-	if (!role)
-		return OK;
-	enum err e = built(&b, service_results(session, p, label, &role, build_result, &b));
-	if (e)
-		return e;
-	make_room(session->slot);
-	add_results(b.list);
-	return OK;
 }
 
 static int by_handle(const void *a, const void *b)

@@ -4,12 +4,13 @@
  * finds that a secret key matches, and a private key, which only a search finds that names the class
  * and an id or a label. The loader, through which the SO loads applications, is shown likewise, to
  * the SO alone. Results are data objects of the role that ran them. An object is never changed: a
- * newer one takes its place under the same handle.
+ * newer one takes its place under the same handle. They come from the daemon's lists (listing.h) into
+ * one table, by handle. Any thread.
  */
 #ifndef PLUGIN_OBJECT_H
 #define PLUGIN_OBJECT_H
 
-#include "plugin/service.h"
+#include "plugin/session.h"
 
 #define LOADER_LABEL "assay-loader"
 #define LOADER_ID "\xa5\x5a"
@@ -42,6 +43,15 @@ struct object {
 	struct object *next; /* lock of object.c */
 };
 
+/* One that is in no table yet; NULL: out of memory. */
+struct object *object_new(enum object_kind kind, struct slot *slot);
+/* Releases a list of them (next), of which none is in the table. */
+void object_put_list(struct object *list);
+/* Take over a list of new ones. Those that are the same thing as one in the table take its place and its
+ * handle; the slot's other applications go, its other results stay, unless there are too many. */
+void object_replace_apps(struct slot *slot, struct object *fresh);
+void object_add_results(struct slot *slot, struct object *fresh);
+
 /* The object that this session may see under the handle, to be put back, or NULL. */
 struct object *object_get(const struct session *session, CK_OBJECT_HANDLE handle);
 void object_put(struct object *object); /* NULL is allowed */
@@ -51,14 +61,6 @@ static inline bool object_is_loader(const struct object *object)
 {
 	return object->kind != OBJECT_DATA && object->field[FIELD_APPLICATION].len == 0;
 }
-
-/* Brings the slot's applications and the loader up to what the daemon has. */
-MUST enum err object_refresh_apps(struct session *session, const struct partition *p);
-/* Likewise the role's results, those of one label unless it is empty. Results that are still there
- * afterwards have at least *listing as theirs; older handles stay good until a fetch fails. */
-MUST enum err object_refresh_results(struct session *session, const struct partition *p,
-				     struct slice label, uint64_t *listing);
-void object_apps_stale(struct slot *slot);
 
 /* Collects the handles of objects of these kinds (enum object_kind) that @match accepts, in the order
  * in which they were made. */

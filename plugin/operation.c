@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "config/base/sha256.h"
+#include "plugin/listing.h"
 #include "sandbox/trailer.h"
 
 #define FAILURE_MS 5000
@@ -187,7 +188,7 @@ static enum err run(struct session *session, struct operation *op, const struct 
 		return service_execute(session, op->partition, op->app, op->mechanism->operation,
 				       &op->options, op->run, slice_text(""), input, &op->result);
 	e = service_load(session, op->partition, input, &op->result);
-	object_apps_stale(session->slot);
+	listing_apps_stale(session->slot);
 	return e;
 }
 

@@ -15,6 +15,7 @@
 #include "plugin/mechanism.h"
 #include "plugin/object.h"
 #include "plugin/options.h"
+#include "plugin/service.h"
 
 struct operation;
 
