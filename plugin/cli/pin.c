@@ -43,9 +43,11 @@ static enum err prompt(const char *what, struct secret *pin)
 			      what);
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-	if (dprintf(tty, "%s: ", what) < 0 || tcsetattr(tty, TCSAFLUSH, &silent))
+	/* Silent before it asks: what is typed to the question is neither shown nor thrown away. */
+	if (tcsetattr(tty, TCSAFLUSH, &silent))
 		return failed(ERR_IO, "terminal: %m");
-	enum err e = read_line(tty, what, pin);
+	enum err e = dprintf(tty, "%s: ", what) < 0 ? failed(ERR_IO, "terminal: %m")
+						    : read_line(tty, what, pin);
 	(void)tcsetattr(tty, TCSAFLUSH, &before);
 	(void)dprintf(tty, "\n");
 	return e;
