@@ -7,6 +7,8 @@
 #define FILE_MAX 16384
 #define RSA_BITS_LEAST 2048
 #define RSA_BITS_MOST 4096
+#define RSA_EXPONENT_LEAST 17 /* bits; FIPS 186-5 takes no less, and with 1 everybody could sign */
+#define RSA_EXPONENT_MOST 64  /* a longer one only costs time */
 /* Of a named curve and an uncompressed point: a key has one encoding, and so one name. */
 #define SPKI_P256 91
 #define SPKI_P384 120
@@ -36,27 +38,46 @@ static enum err put_public(EVP_PKEY *key, struct buf *out)
 	return OK;
 }
 
+static bool text_is(EVP_PKEY *key, const char *what, const char *wanted)
+{
+	char text[32] = "";
+
+	return EVP_PKEY_get_utf8_string_param(key, what, text, sizeof text, NULL) == 1 &&
+	       !strcmp(text, wanted);
+}
+
+/* A hybrid point is as long as an uncompressed one. */
 static bool curve_suits(EVP_PKEY *key, size_t der)
 {
-	char group[32] = "";
+	return EVP_PKEY_is_a(key, "EC") &&
+	       text_is(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") &&
+	       ((text_is(key, OSSL_PKEY_PARAM_GROUP_NAME, SN_X9_62_prime256v1) &&
+		 der == SPKI_P256) ||
+		(text_is(key, OSSL_PKEY_PARAM_GROUP_NAME, SN_secp384r1) && der == SPKI_P384));
+}
 
-	if (!EVP_PKEY_is_a(key, "EC") ||
-	    EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)
+static bool rsa_suits(EVP_PKEY *key)
+{
+	int bits = EVP_PKEY_get_bits(key);
+	BIGNUM *e = NULL;
+
+	if (!EVP_PKEY_is_a(key, "RSA") || bits < RSA_BITS_LEAST || bits > RSA_BITS_MOST ||
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
 		return false;
-	return (!strcmp(group, SN_X9_62_prime256v1) && der == SPKI_P256) ||
-	       (!strcmp(group, SN_secp384r1) && der == SPKI_P384);
+	bool good = BN_is_odd(e) && BN_num_bits(e) >= RSA_EXPONENT_LEAST &&
+		    BN_num_bits(e) <= RSA_EXPONENT_MOST;
+	BN_free(e);
+	return good;
 }
 
 static enum err check_kind(EVP_PKEY *key, size_t der)
 {
-	int bits = EVP_PKEY_get_bits(key);
-
-	if (curve_suits(key, der) ||
-	    (EVP_PKEY_is_a(key, "RSA") && bits >= RSA_BITS_LEAST && bits <= RSA_BITS_MOST))
+	if (curve_suits(key, der) || rsa_suits(key))
 		return OK;
 	(void)x509_reason();
 	return failed(ERR_UNSUPPORTED,
-		      "a key on P-256 or P-384 (uncompressed), or RSA of %d to %d bits, expected",
+		      "a key on P-256 or P-384 (uncompressed), or RSA of %d to %d bits with an "
+		      "exponent from 65537, expected",
 		      RSA_BITS_LEAST, RSA_BITS_MOST);
 }
 

@@ -1,6 +1,7 @@
 /* devkey.h - keys of developers, who approve packages by signing them (sandbox/trailer.h): ECDSA on
- * P-256 or P-384, or RSA (PKCS #1 v1.5) of 2048 to 4096 bits, over a SHA-256. That is what
- * `openssl dgst -sha256 -sign` makes, and an HSM's ECDSA (in DER) and RSA mechanisms. Any thread.
+ * P-256 or P-384, or RSA (PKCS #1 v1.5) of 2048 to 4096 bits with an exponent from 65537, over a
+ * SHA-256. That is what `openssl dgst -sha256 -sign` makes, and an HSM's ECDSA (in DER) and RSA
+ * mechanisms. Any thread.
  */
 #ifndef AUDIT_DEVKEY_H
 #define AUDIT_DEVKEY_H

@@ -5,6 +5,7 @@
 
 #include "audit/devkey.h"
 #include "audit/openssl.h"
+#include <openssl/param_build.h>
 
 static const uint8_t digest[SHA256_SIZE] = { 1, 2, 3 };
 
@@ -159,20 +160,65 @@ START_TEST(damaged_key_is_refused_and_has_one_encoding)
 }
 END_TEST
 
-START_TEST(the_same_point_compressed_is_no_second_key)
-{
-	CLEANUP(buf) struct buf der = BUF_INIT;
-	EVP_PKEY *key = make_key(&kinds[0]);
-	uint8_t *p;
+static const struct {
+	const char *form;
+	uint8_t first; /* of the point */
+} forms[] = { { "compressed", 0 }, { "hybrid", 6 }, { "hybrid", 7 } };
 
-	ck_assert_int_eq(EVP_PKEY_set_utf8_string_param(
-				 key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed"),
-			 1);
-	int n = i2d_PUBKEY(key, NULL);
-	p = buf_add(&der, (size_t)n);
-	ck_assert_int_eq(i2d_PUBKEY(key, &p), n);
-	EVP_PKEY_free(key);
+START_TEST(the_same_point_written_otherwise_is_no_second_key)
+{
+	CLEANUP(buf) struct buf der = BUF_INIT, out = BUF_INIT;
+	uint8_t *p, first = forms[_i].first;
+
+	/* Until its point is of that kind. */
+	for (size_t at = 0; !der.len || (first && der.data[at] != first);) {
+		EVP_PKEY *key = make_key(&kinds[0]);
+
+		ck_assert_int_eq(
+			EVP_PKEY_set_utf8_string_param(
+				key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, forms[_i].form),
+			1);
+		int n = i2d_PUBKEY(key, NULL);
+		buf_reset(&der);
+		p = buf_add(&der, (size_t)n);
+		ck_assert_int_eq(i2d_PUBKEY(key, &p), n);
+		at = (size_t)n - 65;
+		EVP_PKEY_free(key);
+	}
 	ck_assert_err(devkey_verify(buf_slice(&der), digest, slice_text("x")), ERR_UNSUPPORTED);
+	ck_assert_err(devkey_public(buf_slice(&der), &out), ERR_UNSUPPORTED);
+}
+END_TEST
+
+static const unsigned long exponents[] = { 1, 3, 65536 };
+
+/* With 1 everybody can sign; the rest is what NIST leaves out (FIPS 186-5, 5.1). */
+START_TEST(rsa_key_with_an_exponent_out_of_range_is_refused)
+{
+	CLEANUP(buf) struct buf der = BUF_INIT, out = BUF_INIT;
+	EVP_PKEY *whole = make_key(&kinds[2]), *key = NULL;
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	OSSL_PARAM_BLD *parts = OSSL_PARAM_BLD_new();
+	BIGNUM *n = NULL, *e = BN_new();
+
+	ck_assert_int_eq(EVP_PKEY_get_bn_param(whole, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+	ck_assert(BN_set_word(e, exponents[_i]) && OSSL_PARAM_BLD_push_BN(parts, "n", n) &&
+		  OSSL_PARAM_BLD_push_BN(parts, "e", e));
+	OSSL_PARAM *list = OSSL_PARAM_BLD_to_param(parts);
+	ck_assert(list && EVP_PKEY_fromdata_init(c) == 1 &&
+		  EVP_PKEY_fromdata(c, &key, EVP_PKEY_PUBLIC_KEY, list) == 1);
+	int size = i2d_PUBKEY(key, NULL);
+	uint8_t *p = buf_add(&der, (size_t)size);
+	ck_assert_int_eq(i2d_PUBKEY(key, &p), size);
+	ck_assert_err(devkey_verify(buf_slice(&der), digest, slice_text("x")), ERR_UNSUPPORTED);
+	ck_assert_err(devkey_public(buf_slice(&der), &out), ERR_UNSUPPORTED);
+	OSSL_PARAM_free(list);
+	OSSL_PARAM_BLD_free(parts);
+	EVP_PKEY_CTX_free(c);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(whole);
+	BN_free(n);
+	BN_free(e);
 }
 END_TEST
 
@@ -209,7 +255,8 @@ static void add(TCase *t)
 	tcase_add_loop_test(t, signature_of_a_key_holds_and_no_other_does, 0, 4);
 	tcase_add_loop_test(t, key_of_another_kind_is_refused, 4, sizeof kinds / sizeof *kinds);
 	tcase_add_test(t, damaged_key_is_refused_and_has_one_encoding);
-	tcase_add_test(t, the_same_point_compressed_is_no_second_key);
+	tcase_add_table(t, the_same_point_written_otherwise_is_no_second_key, forms);
+	tcase_add_table(t, rsa_key_with_an_exponent_out_of_range_is_refused, exponents);
 	tcase_add_test(t, passphrase_is_asked_for_where_there_is_one);
 	tcase_add_test(t, what_is_no_key_is_refused);
 }
