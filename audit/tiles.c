@@ -10,12 +10,31 @@
 
 #include "config/base/io.h"
 
+/* As openat() does, but no link on the way is followed: in a few that lead in circles there is every tile
+ * that somebody could ask for. */
+static int open_below(int folder, const char *path, int flags)
+{
+	CLEANUP(fd) int above = -1;
+	char part[TILE_PATH_MAX];
+
+	for (const char *slash; (slash = strchr(path, '/')); path = slash + 1) {
+		snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+		int next = openat(above < 0 ? folder : above, part,
+				  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -1;
+		fd_cleanup(&above);
+		above = next;
+	}
+	return openat(above < 0 ? folder : above, path, flags | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static enum err open_tile(int folder, const struct tile *tile, int *out)
 {
 	char path[TILE_PATH_MAX];
 
 	tile_path(tile, path);
-	*out = openat(folder, path, IO_READ);
+	*out = open_below(folder, path, IO_READ);
 	if (*out >= 0)
 		return OK;
 	return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : failed(ERR_IO, "%s: %m", path);
@@ -29,7 +48,7 @@ static enum err find_wider(int folder, struct tile *tile)
 
 	tile_path(tile, path);
 	*strrchr(path, '/') = 0;
-	int fd = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open_below(folder, path, O_RDONLY | O_DIRECTORY);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	if (!list) {
 		fd_cleanup(&fd);
@@ -181,7 +200,8 @@ static bool is_there(int folder, const struct tile *tile)
 	char path[TILE_PATH_MAX];
 
 	tile_path(tile, path);
-	return !faccessat(folder, path, F_OK, AT_SYMLINK_NOFOLLOW);
+	CLEANUP(fd) int fd = open_below(folder, path, O_PATH);
+	return fd >= 0;
 }
 
 /* Of the entries of a tile, how many there are in it or in what there is of narrower ones. */

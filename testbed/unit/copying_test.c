@@ -373,6 +373,27 @@ START_TEST(an_earlier_checkpoint_that_was_changed_is_found)
 }
 END_TEST
 
+/* A number in a file and a few links cost nothing; whoever looks for tiles must not go round in them. */
+START_TEST(tiles_that_lead_in_circles_are_not_followed)
+{
+	static const char harm[] =
+		"cp -a %s %s && cd %s/trees/%s && sed -i 2s/.*/1152921504606846976/ checkpoint && "
+		"for f in tile/*; do for i in $(seq -w 0 999); do "
+		"ln -sf . $f/x$i; [ -e $f/$i ] || : > $f/$i; done; done";
+	char command[500], name[PUBLIC_NAME];
+	struct auditor_report report;
+
+	start();
+	audit_close(audit);
+	audit = NULL;
+	public_name(origins[0], name);
+	snprintf(command, sizeof command, harm, path, copy, copy, name);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_ne(verify(copy, slice_of(NULL, 0), &report), OK);
+	end();
+}
+END_TEST
+
 /* --- how many are kept --- */
 
 START_TEST(a_few_checkpoints_are_kept_for_each_power_of_two)
@@ -427,6 +448,7 @@ static void add(TCase *t)
 	tcase_add_test(t, an_earlier_checkpoint_does_not_stand_for_one_that_somebody_kept);
 	tcase_add_test(t, a_log_that_somebody_has_open_is_no_copy);
 	tcase_add_table(t, an_earlier_checkpoint_that_was_changed_is_found, harms);
+	tcase_add_test(t, tiles_that_lead_in_circles_are_not_followed);
 	tcase_add_test(t, a_few_checkpoints_are_kept_for_each_power_of_two);
 }
 
