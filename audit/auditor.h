@@ -31,7 +31,8 @@ struct auditor_tree {
 	uint64_t tiled;            /* leaves that were checked in tiles */
 	uint64_t logged;           /* the first leaf that is in the write-ahead log too */
 	uint64_t checkpoint;       /* size of the checkpoint; 0: none */
-	uint64_t newest;           /* of a copy: size of one that it can't be checked to; 0: none */
+	/* Of a copy: size of one that it can't be checked to, or that the next shard goes on from; 0: none. */
+	uint64_t newest;
 	bool linked; /* closed, and the next shard, which is there, goes on from just this */
 	bool pruned; /* its leaves are gone; the next shard vouches for size and root */
 };
@@ -46,8 +47,9 @@ struct auditor_report {
 	bool log_checked;                 /* the write-ahead log was read: not so for a copy */
 	size_t pruned;                    /* shards that were pruned, by records of the log */
 	size_t elsewhere; /* shards that others of a copy go on from, and it has not */
-	size_t behind;    /* trees of a copy whose newest checkpoint could not be used */
-	bool against;     /* and it continues the checkpoint that was given */
+	size_t behind; /* trees of a copy that were longer when it was made, as it shows itself */
+	size_t turned; /* of these, shards that are behind the next one, and no more */
+	bool against;  /* and it continues the checkpoint that was given */
 };
 
 /* Called for every record: those in tiles tree by tree, the others in order of commit; each tree's

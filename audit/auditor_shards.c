@@ -56,10 +56,14 @@ static enum err check_pruned(const struct walk *walk, const struct auditor_tree 
 static enum err check_before(const struct walk *walk, struct auditor_tree *before,
 			     const struct shard_note *genesis)
 {
-	bool behind = walk->options->copy && before->size < genesis->size;
-
-	if (behind) /* a copy whose checkpoint of it is older */
+	/* A copy may have been begun before it was closed, or somebody cut it: that must not go unsaid. */
+	if (walk->options->copy && before->size < genesis->size) {
+		walk->report->behind += !before->newest;
+		walk->report->turned += !before->newest;
+		if (before->newest < genesis->size)
+			before->newest = genesis->size;
 		return OK;
+	}
 	if (before->size != genesis->size || memcmp(before->root, genesis->root, SHA256_SIZE) != 0)
 		return failed(ERR_MISMATCH, "%s goes on from %llu records of %s that are not these",
 			      genesis->holder, (unsigned long long)genesis->size, before->origin);

@@ -126,9 +126,9 @@ static const struct statement unchecked[] = {
 		 "against a checkpoint that somebody kept (--against)" },
 	{ COPY, "the write-ahead log of this copy, and so whatever came after its checkpoints" },
 	{ BEHIND,
-	  "records of trees of this copy from there to their newest checkpoints, which are in "
-	  "it, unlike the tiles: copy the log once more to have them, and keep the "
-	  "checkpoints to compare with (--against)" },
+	  "records of trees of this copy from there to their newest checkpoints, or to where "
+	  "the next shard goes on, since their tiles or checkpoints are not in it: copy the log "
+	  "once more to have them, and keep the checkpoints to compare with (--against)" },
 	{ WHOLE, "records behind the last signed head (UNSIGNED): only the daemon's token can tell "
 		 "whether the daemon wrote them" },
 	{ WHOLE, "signed heads of segments that are gone: the last checkpoint stands for them" },

@@ -197,14 +197,15 @@ MUST static enum err check_carried(const struct import *import)
 	return OK;
 }
 
-/* A log that is written has all tiles of its newest checkpoints, and then so has a copy of our own. */
+/* A log that is written has all tiles of its newest checkpoints, and then so has a copy of our own; a tree
+ * may have gone on in its next shard meanwhile. */
 MUST static enum err check_live(const struct import *import)
 {
 	CLEANUP(fd) int from = open(import->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool live = false;
 	enum err e = from < 0 ? OK : covered_live(from, &live);
 
-	if (e || !live || !import->report.behind)
+	if (e || !live || import->report.behind == import->report.turned)
 		return e;
 	return failed(ERR_MISMATCH,
 		      "%s is a log that is being written, and tiles of its newest checkpoints are "

@@ -55,8 +55,8 @@ void trail_print_behind(const struct auditor_report *report, struct buf *out)
 			continue;
 		plain_put_text(out, slice_text(t->origin));
 		buf_printf(out,
-			   ": its newest checkpoint, of %llu records, can't be used, since this "
-			   "copy lacks tiles of it; an earlier one, of %llu, stands for it\n",
+			   ": it had %llu records, and this copy lacks tiles or the checkpoint of "
+			   "them; an earlier checkpoint, of %llu, stands for it\n",
 			   (unsigned long long)t->newest, (unsigned long long)t->checkpoint);
 	}
 }

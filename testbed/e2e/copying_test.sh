@@ -58,7 +58,7 @@ log_holds "at the end"
 newest=$(ls -t "$D"/state/log/trees/*/tile/entries/*.p/* | head -1)
 cp -a "$D/state/log" "$D/robbed"
 rm "$D/robbed/${newest#"$D/state/log/"}"
-says "a copy that lacks its last entries says so" "its newest checkpoint, of [0-9]+ records, can't be used" \
+says "a copy that lacks its last entries says so" "it had [0-9]+ records, and this copy lacks tiles" \
 	assay audit verify "$D/robbed" --copy --ca "$D/ca.pem"
 rm "$newest"
 refuses "the log that is written, taken for a copy" "is missing" assay audit verify "$D/state/log" --copy --ca "$D/ca.pem"

@@ -288,6 +288,42 @@ START_TEST(a_shard_that_somebody_removed_is_missed)
 }
 END_TEST
 
+/* Its earlier checkpoint, which was good once, in the place of its last one. */
+START_TEST(a_closed_shard_that_was_cut_in_a_copy_is_said_to_be_behind)
+{
+	CLEANUP(buf) struct buf leaf = BUF_INIT, receipt = BUF_INIT;
+	struct auditor_report report;
+	char folder[128], command[400];
+
+	start();
+	ck_assert_ok(signer_record(tree, "one"));
+	/* What is asked for is published at once. */
+	ck_assert_ok(audit_leaf(tree, 1, &leaf, &receipt));
+	folder_of(ORIGIN, folder);
+	snprintf(command, sizeof command, "cp %s/checkpoint %s/../../kept", folder, folder);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_ok(signer_record(tree, "two"));
+	ck_assert_ok(turn());
+	ck_assert_ok(signer_record(tree, "three"));
+	leave_the_log();
+	audit_close(audit);
+	audit = NULL;
+	ck_assert_ok(check(true, &report));
+	ck_assert_uint_eq(report.behind, 0);
+	auditor_report_free(&report);
+	snprintf(command, sizeof command, "cd %s && rm -r checkpoints && mv ../../kept checkpoint",
+		 folder);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_ok(check(true, &report));
+	ck_assert_uint_eq(report.behind, 1);
+	for (size_t i = 0; i < report.trees_n; i++)
+		if (!strcmp(report.trees[i].origin, ORIGIN))
+			ck_assert(report.trees[i].size == 2 && report.trees[i].newest == 4);
+	auditor_report_free(&report);
+	end();
+}
+END_TEST
+
 /* ---- pruning ---- */
 
 static struct audit_head head_of(const char *origin)
@@ -512,6 +548,7 @@ static void add(TCase *t)
 	tcase_add_test(t, records_go_on_in_the_next_shard);
 	tcase_add_test(t, a_turn_under_load_refuses_nobody);
 	tcase_add_test(t, a_shard_that_somebody_removed_is_missed);
+	tcase_add_test(t, a_closed_shard_that_was_cut_in_a_copy_is_said_to_be_behind);
 	tcase_add_test(t, a_pruned_shard_is_gone_and_the_log_holds);
 	tcase_add_test(t, a_pruning_without_a_record_does_not_hold);
 	tcase_add_test(t, only_a_closed_shard_of_that_size_and_root_is_pruned);
