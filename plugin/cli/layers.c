@@ -269,6 +269,13 @@ static enum err allow(struct layers *layers, uint64_t size)
 	return OK;
 }
 
+/* What is passed over is read all the same. */
+static enum err pass_over(struct layers *layers, struct archive_entry *entry)
+{
+	return allow(layers,
+		     archive_entry_size(entry) > 0 ? (uint64_t)archive_entry_size(entry) : 0);
+}
+
 static enum err room_for(struct layers *layers, uint64_t size)
 {
 	enum err e = allow(layers, size);
@@ -419,15 +426,14 @@ static enum err take_entry(struct layers *layers, struct archive *tar, struct ar
 	if ((e = clean(raw, path)))
 		return e;
 	if (!*path)
-		return OK;
+		return pass_over(layers, entry);
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	if (strncmp(name, WHITEOUT, strlen(WHITEOUT)) == 0) {
-		if (!(e = find_above(layers, path, false, &above)) && above)
+		if (!(e = pass_over(layers, entry)) &&
+		    !(e = find_above(layers, path, false, &above)) && above)
 			e = white_out(layers, above, name);
 	} else if (!strncmp(path, "dev/", 4)) {
-		/* What is passed over is read all the same. */
-		e = allow(layers,
-			  archive_entry_size(entry) > 0 ? (uint64_t)archive_entry_size(entry) : 0);
+		e = pass_over(layers, entry);
 	} else {
 		e = add(layers, tar, entry, path);
 	}

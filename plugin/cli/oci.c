@@ -11,11 +11,12 @@
 
 #include "config/base/io.h"
 
-#define FILES_MAX 4096             /* in the archive */
-#define JSON_MAX ((size_t)4 << 20) /* index, manifest or configuration */
-#define BLOCK ((size_t)64 << 10)   /* read at once */
-#define INDEXES_MAX 3              /* one in another */
-#define NAME_MAX_BYTES 255         /* of a file in the archive */
+#define FILES_MAX 4096                  /* in the archive */
+#define ARCHIVE_MAX ((uint64_t)4 << 30) /* its bytes: each layer is looked for from its beginning */
+#define JSON_MAX ((size_t)4 << 20)      /* index, manifest or configuration */
+#define BLOCK ((size_t)64 << 10)        /* read at once */
+#define INDEXES_MAX 3                   /* one in another */
+#define NAME_MAX_BYTES 255              /* of a file in the archive */
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #if defined __x86_64__
 #define ARCHITECTURE "amd64"
@@ -124,6 +125,17 @@ static enum err take_name(struct names *names, const char *name)
 	return OK;
 }
 
+static enum err take_size(struct archive_entry *entry, uint64_t *bytes)
+{
+	int64_t size = archive_entry_size(entry);
+
+	if (size > 0 && (uint64_t)size > ARCHIVE_MAX - *bytes)
+		return failed(ERR_RANGE, "more than %llu bytes in the archive",
+			      (unsigned long long)ARCHIVE_MAX);
+	*bytes += size > 0 ? (uint64_t)size : 0;
+	return OK;
+}
+
 static enum err check_names(struct names *names)
 {
 	qsort(names->of, names->n, sizeof *names->of, by_text);
@@ -138,6 +150,7 @@ static enum err look_through(const char *path, bool *has_index)
 	CLEANUP(names) struct names names = { .n = 0 };
 	CLEANUP(archive) struct archive *archive = NULL;
 	struct archive_entry *entry;
+	uint64_t bytes = 0;
 	int status;
 	enum err e = open_archive(path, &archive);
 
@@ -147,7 +160,7 @@ static enum err look_through(const char *path, bool *has_index)
 	while ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK) {
 		const char *name = name_of(entry);
 
-		if ((e = take_name(&names, name)))
+		if ((e = take_name(&names, name)) || (e = take_size(entry, &bytes)))
 			return e;
 		*has_index |= strcmp(name, "index.json") == 0;
 	}

@@ -78,6 +78,9 @@ whiteout_of_parent|a whiteout of nothing
 many|more than 65536 files
 copies|more than 268435456 bytes in all
 huge|more than [0-9]+ bytes
+huge_whiteout|more than [0-9]+ bytes in all layers
+huge_root|more than [0-9]+ bytes in all layers
+huge_file|more than [0-9]+ bytes in the archive
 bomb|more than 268435456 bytes in all
 cut_layer|Truncated|cut
 no_layers|without layers

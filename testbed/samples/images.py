@@ -156,6 +156,12 @@ bad_layer("copies", file("big", bytes(16 << 20)),
 HUGE = tarfile.TarInfo("bin/huge")
 HUGE.size = 1 << 40
 write("bad_huge", layout([HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)], **RUNS))
+HUGE.name = "bin/.wh.huge"
+write("bad_huge_whiteout", layout([HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)], **RUNS))
+HUGE.name = "./"
+write("bad_huge_root", layout([HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)], **RUNS))
+HUGE.name = "a_file_that_nobody_asks_for"
+write("bad_huge_file", HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
 ZEROS = tar([file("bin/zeros%d" % i, bytes(64 << 20)) for i in range(5)])
 write("bad_bomb", layout([ZEROS], ["+gzip"], **RUNS))
 write("bad_cut_layer", layout([BELOW[:len(BELOW) // 2]], **RUNS))
