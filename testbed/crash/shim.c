@@ -233,6 +233,13 @@ struct blow shim_blow(enum shim_call call)
 	return (struct blow){ .error = plan.error, .last = plan.last && !plan.error };
 }
 
+struct blow shim_blow_write(size_t n)
+{
+	bool counts = n >= plan.least && (!plan.most || n <= plan.most);
+
+	return counts ? shim_blow(SHIM_WRITE) : (struct blow){ 0 };
+}
+
 bool shim_ignores(enum shim_call call)
 {
 	return ignored & SHIM_BIT(call);

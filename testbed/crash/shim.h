@@ -31,6 +31,8 @@ struct shim_plan {
 	 * there is no error. */
 	bool half;
 	bool last; /* kill -9 right after the call */
+	/* Of writes only those of so many bytes count; @most 0: however many. */
+	size_t least, most;
 };
 
 /* Watches from here on; forgets what was planned, counted and recorded before. */

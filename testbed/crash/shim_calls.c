@@ -82,7 +82,7 @@ static ssize_t write_at(int fd, const void *p, size_t n, off_t at)
 
 	if (node == SHIM_NONE)
 		return at < 0 ? __real_write(fd, p, n) : __real_pwrite(fd, p, n, at);
-	struct blow blow = shim_blow(SHIM_WRITE);
+	struct blow blow = shim_blow_write(n);
 	if (blow.error) {
 		errno = blow.error;
 		return -1;

@@ -27,6 +27,7 @@ struct blow {
 	bool half, last;
 };
 struct blow shim_blow(enum shim_call call);
+struct blow shim_blow_write(size_t n);
 bool shim_ignores(enum shim_call call);
 /* After the call: the end of the process, where that was planned. */
 void shim_fall(struct blow blow);

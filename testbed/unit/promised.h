@@ -12,7 +12,10 @@
 #include "testbed/unit/found.h"
 #include "testbed/unit/signer.h"
 
+#include "audit/receipt.h"
+
 #define PROMISED_TREES 2
+#define PROMISED_HEADS 4 /* of shards too */
 #define PROMISED_MAX 1024
 #define PROMISED_SEGMENT ((uint64_t)256 << 10)
 
@@ -20,7 +23,7 @@ static const char *const promised_origins[PROMISED_TREES] = { "assay.example/pro
 							      "assay.example/promised/bank-a/1" };
 
 struct promise {
-	size_t tree;
+	char origin[AUDITOR_ORIGIN]; /* the shard's */
 	uint64_t index;
 	uint8_t hash[SHA256_SIZE];
 };
@@ -29,7 +32,7 @@ struct promise {
 struct promised {
 	struct promise records[PROMISED_MAX];
 	size_t n;
-	struct audit_head heads[PROMISED_TREES];
+	struct audit_head heads[PROMISED_HEADS];
 	size_t heads_n;
 };
 static struct promised *promised;
@@ -114,22 +117,24 @@ static inline enum err promised_heads(void)
 
 	if (e)
 		return e;
-	ck_assert_uint_le(promised->heads_n, PROMISED_TREES);
+	ck_assert_uint_le(promised->heads_n, PROMISED_HEADS);
 	memcpy(promised->heads, heads, promised->heads_n * sizeof *heads);
 	free(heads);
 	return OK;
 }
 
-static inline enum err promised_finish(size_t tree, uint64_t index, struct audit_ticket *ticket)
+static inline enum err promised_finish(uint64_t index, struct audit_ticket *ticket)
 {
-	CLEANUP(buf) struct buf receipt = BUF_INIT;
+	CLEANUP(buf) struct buf raw = BUF_INIT;
 	struct promise *record = &promised->records[promised->n];
-	enum err e = audit_finish(ticket, &receipt);
+	struct receipt receipt;
+	enum err e = audit_finish(ticket, &raw);
 
-	if (e)
+	if (e || (e = receipt_read(buf_slice(&raw), &receipt)))
 		return e;
 	ck_assert_uint_lt(promised->n, PROMISED_MAX);
-	record->tree = tree;
+	snprintf(record->origin, sizeof record->origin, "%.*s", (int)receipt.origin.left,
+		 (const char *)receipt.origin.p);
 	record->index = index;
 	leaf_hash(audit_ticket_leaf(ticket), record->hash);
 	promised->n++;
@@ -163,7 +168,7 @@ static inline enum err promised_write(size_t n, bool large)
 	free(leaf);
 	for (size_t i = 0; i < n; i++) {
 		if (tickets[i] && !e)
-			e = promised_finish(i, indices[i], tickets[i]);
+			e = promised_finish(indices[i], tickets[i]);
 		audit_ticket_free(tickets[i]);
 	}
 	return e;
@@ -180,7 +185,7 @@ static inline void promised_bulk(size_t n)
 		ck_assert_ok(audit_begin(trees[0], leaf, &tickets[i]));
 	}
 	for (size_t i = 0; i < n; i++) {
-		ck_assert_ok(promised_finish(0, leaf->pos + 1 - n + i, tickets[i]));
+		ck_assert_ok(promised_finish(leaf->pos + 1 - n + i, tickets[i]));
 		audit_ticket_free(tickets[i]);
 	}
 	free(leaf);
@@ -193,7 +198,7 @@ static inline bool promised_hold(size_t n, const struct audit_head *heads, size_
 	for (size_t i = 0; i < n; i++) {
 		const struct promise *r = &promised->records[i];
 
-		if (!found_holds(promised_origins[r->tree], r->index, r->hash))
+		if (!found_holds(r->origin, r->index, r->hash))
 			return false;
 	}
 	for (size_t i = 0; i < heads_n; i++)
@@ -202,10 +207,40 @@ static inline bool promised_hold(size_t n, const struct audit_head *heads, size_
 	return true;
 }
 
-/* The log verifies, holds everything, opens, goes on, and is so still. */
-static inline void promised_check(const char *path)
+/* Closes the tree's shard, with a record of either size, and begins the next one. */
+static inline enum err promised_turn(size_t tree, bool large)
+{
+	struct leaf *leaves = calloc(2, sizeof *leaves);
+
+	promised_leaf(&leaves[0], large);
+	promised_leaf(&leaves[1], false);
+	leaves[1].type = LEAF_OPEN;
+	enum err e = audit_turn(trees[tree], &leaves[0], &leaves[1]);
+	free(leaves);
+	return e;
+}
+
+/* As whoever opens a log does: a turn that was begun is finished. */
+static inline bool promised_resume(void)
+{
+	struct audit_shard shard;
+	bool resumed = false;
+
+	for (size_t i = 0; i < PROMISED_TREES; i++) {
+		ck_assert_ok(audit_shard(trees[i], &shard));
+		if (!shard.ended)
+			continue;
+		ck_assert_ok(promised_turn(i, false));
+		resumed = true;
+	}
+	return resumed;
+}
+
+/* The log verifies, holds everything, opens, goes on, and is so still. Was there a turn to finish? */
+static inline bool promised_check(const char *path)
 {
 	struct slice ca = buf_slice(&signer.ca);
+	bool resumed = false;
 
 	for (int i = 0; i < 2; i++) {
 		if (promised->n) {
@@ -217,9 +252,11 @@ static inline void promised_check(const char *path)
 		if (i)
 			break;
 		ck_assert_ok(promised_open_with(path, promised->heads, promised->heads_n));
+		resumed = promised_resume();
 		ck_assert_ok(promised_write(PROMISED_TREES, false));
 		audit_close(audit);
 	}
+	return resumed;
 }
 
 #endif

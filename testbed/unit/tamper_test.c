@@ -381,8 +381,8 @@ START_TEST(an_hsm_error_in_the_middle_of_a_batch_holds_all_of_it_back)
 	ck_assert(audit_tree_size(trees[0]) == sizes_before[0] ||
 		  audit_tree_size(trees[1]) == sizes_before[1]);
 	atomic_store(&signer.closed, false);
-	ck_assert_ok(promised_finish(0, sizes_before[0], tickets[0]));
-	ck_assert_ok(promised_finish(1, sizes_before[1], tickets[1]));
+	ck_assert_ok(promised_finish(sizes_before[0], tickets[0]));
+	ck_assert_ok(promised_finish(sizes_before[1], tickets[1]));
 	ck_assert_uint_eq(promised->n, released + 2);
 	audit_ticket_free(tickets[0]);
 	audit_ticket_free(tickets[1]);
