@@ -1,6 +1,5 @@
 #include "audit/published.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "audit/past.h"
 #include "audit/public.h"
 #include "audit/vkey.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 /* ---- what is there ---- */
@@ -65,20 +65,16 @@ static enum err read_one(int trees, const char *name, struct published *out)
 
 enum err published_read(int trees, struct published *out)
 {
-	int fd = openat(trees, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir) DIR *list = dir_list(trees);
 	enum err e = OK;
 
 	*out = (struct published){ 0 };
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "trees: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (d->d_name[0] != '.')
-			e = out->n < LEDGER_TREES_MAX ? read_one(trees, d->d_name, out)
+	for (const char *name; !e && (name = dir_next(list));)
+		if (name[0] != '.')
+			e = out->n < LEDGER_TREES_MAX ? read_one(trees, name, out)
 						      : failed(ERR_RANGE, "too many trees");
-	closedir(list);
 	if (e)
 		published_free(out);
 	return e;

@@ -1,6 +1,5 @@
 /* Opening a log that was there: verify the last signed heads, scan the chain of batches, cut a torn
  * tail, keep whole entries that nobody signed yet. scan.h says what is refused. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,28 +8,25 @@
 #include "audit/published.h"
 #include "audit/state.h"
 #include "audit/times.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 /* A frame whose sync failed may be in the page cache and not on the disk: what is read here must
  * come from the disk. */
 static enum err forget_cache(int dir)
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	CLEANUP(dir) DIR *list = dir_list(dir);
 
-	if (!list) {
-		fd_cleanup(&copy);
+	if (!list)
 		return failed(ERR_IO, "the log's directory: %m");
-	}
-	for (struct dirent *d; (d = readdir(list));) {
-		CLEANUP(fd) int fd = openat(dir, d->d_name, IO_READ);
+	for (const char *name; (name = dir_next(list));) {
+		CLEANUP(fd) int fd = openat(dir, name, IO_READ);
 
-		if (fd < 0 || d->d_name[0] == '.')
+		if (fd < 0 || name[0] == '.')
 			continue;
 		(void)fdatasync(fd); /* a failure shows as a torn tail */
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	}
-	closedir(list);
 	return OK;
 }
 

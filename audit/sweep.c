@@ -1,5 +1,4 @@
 /* A tree's folder is removed: first its name, in one step, then what was in it. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "audit/public.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 #define REMOVED ".pruned-" /* readers pass over names with a dot */
@@ -16,18 +16,15 @@ static enum err remove_below(int folder, const char *name, unsigned depth);
 
 static enum err empty(int folder, unsigned depth)
 {
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	enum err e = depth < DEPTH_MAX ? OK : failed(ERR_FORMAT, "folders in folders in folders");
+	CLEANUP(dir) DIR *list = dir_list(folder);
+	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "%m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			e = remove_below(folder, d->d_name, depth);
-	closedir(list);
+	if (depth >= DEPTH_MAX)
+		return failed(ERR_FORMAT, "folders in folders in folders");
+	for (const char *name; !e && (name = dir_next(list));)
+		e = remove_below(folder, name, depth);
 	return e;
 }
 
@@ -61,17 +58,13 @@ enum err public_remove(int trees, const char *origin)
 
 enum err public_sweep(int trees)
 {
-	int fd = openat(trees, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir) DIR *list = dir_list(trees);
 	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "trees: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (!strncmp(d->d_name, REMOVED, sizeof REMOVED - 1))
-			e = remove_below(trees, d->d_name, 0);
-	closedir(list);
+	for (const char *name; !e && (name = dir_next(list));)
+		if (!strncmp(name, REMOVED, sizeof REMOVED - 1))
+			e = remove_below(trees, name, 0);
 	return e;
 }

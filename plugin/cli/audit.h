@@ -19,9 +19,11 @@ struct trail {
 	char remembered[4096]; /* the checkpoints that an import keeps; empty: none */
 };
 
+#define TRAIL_CA(trail)                      \
+	CLI_TEXT("ca", "FILE", &(trail)->ca, \
+		 "certificate of the appliance's CA; default: STATE/ca.pem")
 #define TRAIL_OPTIONS(trail)                                                              \
-	CLI_TEXT("ca", "FILE", &(trail)->ca,                                              \
-		 "certificate of the appliance's CA; default: STATE/ca.pem"),             \
+	TRAIL_CA(trail),                                                                  \
 		CLI_TEXT("imported", "DIR", &(trail)->imported,                           \
 			 "a log that `assay audit import` keeps in DIR, with the CA that" \
 			 " it has there"),                                                \

@@ -1,6 +1,5 @@
 #include "plugin/cli/audit_copy.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -11,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 #define DEPTH_MAX 12
@@ -31,8 +31,7 @@ static bool is_skipped(const char *name)
 {
 	size_t n = strlen(name);
 
-	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lock") ||
-	       (n > 4 && !strcmp(name + n - 4, ".tmp"));
+	return !strcmp(name, "lock") || (n > 4 && !strcmp(name + n - 4, ".tmp"));
 }
 
 /* A hole of terabytes costs whoever made it nothing; its copy must not fill the disk. */
@@ -107,18 +106,16 @@ MUST static enum err copy_one(int folder, int to, const char *name, enum pass pa
 
 static enum err copy_folder(int from, int to, enum pass pass, unsigned depth)
 {
-	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	enum err e = depth > DEPTH_MAX ? failed(ERR_FORMAT, "folders in folders in folders") : OK;
+	CLEANUP(dir) DIR *list = dir_list(from);
+	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "%m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (!is_skipped(d->d_name))
-			e = copy_one(from, to, d->d_name, pass, depth);
-	closedir(list);
+	if (depth > DEPTH_MAX)
+		return failed(ERR_FORMAT, "folders in folders in folders");
+	for (const char *name; !e && (name = dir_next(list));)
+		if (!is_skipped(name))
+			e = copy_one(from, to, name, pass, depth);
 	return e || pass != LATER || !fchmod(to, 0555) ? e : failed(ERR_IO, "%m");
 }
 

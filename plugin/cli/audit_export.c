@@ -145,8 +145,7 @@ int cmd_audit_export(struct cli *cli)
 {
 	CLEANUP(shard_export) struct shard_export export = { .folder = -1, .trees = -1 };
 	const struct cli_option options[] = {
-		CLI_TEXT("ca", "FILE", &export.trail.ca,
-			 "certificate of the appliance's CA; default: STATE/ca.pem"),
+		TRAIL_CA(&export.trail),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 	enum err e;

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "audit/certificate.h"
 #include "audit/covered.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
@@ -42,17 +42,13 @@ static void import_cleanup(struct import *import)
 
 MUST static enum err check_empty(const struct import *import)
 {
-	int fd = openat(import->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir) DIR *list = dir_list(import->folder);
 	bool empty = true;
 
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "%s: %m", import->to);
-	}
-	for (struct dirent *d; empty && (d = readdir(list));)
-		empty = d->d_name[0] == '.' || !strcmp(d->d_name, INCOMING);
-	closedir(list);
+	for (const char *name; empty && (name = dir_next(list));)
+		empty = name[0] == '.' || !strcmp(name, INCOMING);
 	return empty ? OK
 		     : failed(ERR_STATE, "%s: an empty directory expected, or one with an import",
 			      import->to);

@@ -21,8 +21,7 @@ int cmd_audit_prune(struct cli *cli)
 	CLEANUP(trail) struct trail trail = { 0 };
 	struct audit_head head = { 0 };
 	const struct cli_option options[] = {
-		CLI_TEXT("ca", "FILE", &trail.ca,
-			 "certificate of the appliance's CA; default: STATE/ca.pem"),
+		TRAIL_CA(&trail),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
 	enum err e;

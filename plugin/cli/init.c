@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "audit/chain.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/remote.h"
@@ -16,18 +16,9 @@
 
 static bool is_empty(int fd)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	bool empty = dir != NULL;
+	CLEANUP(dir) DIR *list = dir_list(fd);
 
-	while (empty && (entry = readdir(dir)))
-		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
-	if (dir)
-		closedir(dir);
-	else if (copy >= 0)
-		close(copy);
-	return empty;
+	return list && !dir_next(list);
 }
 
 /* Makes a directory for the daemon. One that is there already must be the daemon's, or ours and

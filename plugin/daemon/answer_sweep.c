@@ -1,11 +1,11 @@
 /* Answers whose time is over, whose partition is no more, or whose proof is missing. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "plugin/daemon/answer_file.h"
 
@@ -15,18 +15,13 @@ typedef enum err visit(void *context, int folder, const char *name);
 
 static enum err each_name(int folder, visit *call, void *context)
 {
-	int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = own < 0 ? NULL : fdopendir(own);
+	CLEANUP(dir) DIR *list = dir_list(folder);
 	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&own);
+	if (!list)
 		return failed(ERR_IO, "answers to requests: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			e = call(context, folder, d->d_name);
-	closedir(list);
+	for (const char *name; !e && (name = dir_next(list));)
+		e = call(context, folder, name);
 	return e;
 }
 

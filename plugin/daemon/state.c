@@ -1,6 +1,5 @@
 #include "plugin/daemon/state.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 
 #include "audit/proof.h"
 #include "config/base/cbor.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "config/base/sha256.h"
 #include "sandbox/package.h"
@@ -256,19 +256,15 @@ enum err state_each(const struct state *state, const char *folder, state_each_na
 
 	if (e)
 		return e;
-	DIR *list = fdopendir(dir);
+	CLEANUP(dir) DIR *list = dir_list(dir);
 	if (!list)
 		return failed(ERR_IO, "%s: %m", folder);
-	int fd = fd_steal(&dir);
-	for (struct dirent *d; !e && (d = readdir(list));) {
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		if (d->d_name[0] == '.')
-			unlinkat(fd, d->d_name, 0);
+	for (const char *name; !e && (name = dir_next(list));) {
+		if (name[0] == '.')
+			unlinkat(dir, name, 0);
 		else
-			e = call(context, d->d_name);
+			e = call(context, name);
 	}
-	closedir(list);
 	return e;
 }
 

@@ -1,6 +1,5 @@
 #include "sandbox/launcher/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "sandbox/launcher/launcher.h"
 
@@ -102,18 +102,14 @@ static void remove_group(int parent, const char *name)
 /* Calls @each for the groups in @dir whose names start so. */
 static enum err sweep(int dir, const char *prefix, enum err (*each)(int dir, const char *name))
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy < 0 ? NULL : fdopendir(copy);
+	CLEANUP(dir) DIR *list = dir_list(dir);
 	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&copy);
+	if (!list)
 		return failed(ERR_IO, "sweeping cgroups: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (strncmp(d->d_name, prefix, strlen(prefix)) == 0)
-			e = each(dir, d->d_name);
-	closedir(list);
+	for (const char *name; !e && (name = dir_next(list));)
+		if (strncmp(name, prefix, strlen(prefix)) == 0)
+			e = each(dir, name);
 	return e;
 }
 

@@ -138,6 +138,25 @@ START_TEST(a_file_is_replaced_whole_and_leaves_no_temporary)
 }
 END_TEST
 
+START_TEST(a_file_of_a_folder_is_read_and_no_link_to_one)
+{
+	CLEANUP(buf) struct buf got = BUF_INIT;
+	int dir = test_directory();
+
+	ck_assert_ok(io_replace_file(dir, "name", 0600, slice_text("one")));
+	ck_assert_int_eq(symlinkat("name", dir, "link"), 0);
+	ck_assert_ok(io_read_in(dir, "name", 3, &got));
+	ck_assert(slice_is(buf_slice(&got), "one"));
+	ck_assert_err(io_read_in(dir, "name", 2, &got), ERR_RANGE);
+	ck_assert_err(io_read_in(dir, "link", 3, &got), ERR_IO);
+	ck_assert_err(io_read_in(dir, "other", 3, &got), ERR_NOT_FOUND);
+	unlinkat(dir, "link", 0);
+	unlinkat(dir, "name", 0);
+	ck_assert_int_eq(rmdir(directory), 0);
+	close(dir);
+}
+END_TEST
+
 START_TEST(a_secret_is_refused_from_a_file_that_others_may_read)
 {
 	struct secret s = { 0 };
@@ -172,6 +191,7 @@ static void add(TCase *t)
 	tcase_add_test(t, only_a_memory_file_with_all_seals_is_mapped);
 	tcase_add_test(t, an_empty_memory_file_is_an_empty_slice);
 	tcase_add_test(t, a_file_is_replaced_whole_and_leaves_no_temporary);
+	tcase_add_test(t, a_file_of_a_folder_is_read_and_no_link_to_one);
 	tcase_add_test(t, a_secret_is_refused_from_a_file_that_others_may_read);
 }
 
