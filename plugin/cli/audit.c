@@ -51,7 +51,7 @@ static int by_origin(const void *one, const void *other)
 	return strcmp(a->origin, b->origin);
 }
 
-MUST static enum err open_trees(const struct trail *trail, int *root, int *trees)
+enum err trail_open(const struct trail *trail, int *root, int *trees)
 {
 	*root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*root < 0)
@@ -65,7 +65,7 @@ enum err trail_published(const struct trail *trail, struct published *out)
 	CLEANUP(fd) int trees = -1;
 	enum err e;
 
-	if ((e = open_trees(trail, &root, &trees)) || (e = published_read(trees, out)) ||
+	if ((e = trail_open(trail, &root, &trees)) || (e = published_read(trees, out)) ||
 	    (trail->copy && (e = covered_choose(root, trees, out))))
 		return failed(e, "%s: %s", trail->path, err_reason());
 	qsort(out->items, out->n, sizeof *out->items, by_origin);
@@ -76,7 +76,7 @@ enum err trail_signed(const struct trail *trail, const struct published *list)
 {
 	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
-	enum err e = open_trees(trail, &root, &trees);
+	enum err e = trail_open(trail, &root, &trees);
 
 	for (size_t i = 0; !e && i < list->n; i++)
 		if (list->items[i].note.len)

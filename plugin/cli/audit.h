@@ -22,6 +22,8 @@ struct trail {
 #define TRAIL_CA(trail)                      \
 	CLI_TEXT("ca", "FILE", &(trail)->ca, \
 		 "certificate of the appliance's CA; default: STATE/ca.pem")
+#define TRAIL_LOG(directory) \
+	CLI_TEXT("log", "DIR", directory, "a copy of a log, in place of the configured")
 #define TRAIL_OPTIONS(trail)                                                              \
 	TRAIL_CA(trail),                                                                  \
 		CLI_TEXT("imported", "DIR", &(trail)->imported,                           \
@@ -38,6 +40,8 @@ struct trail {
  * configured daemon's; its CA likewise. */
 MUST enum err trail_find(struct cli *cli, const char *directory, struct trail *trail);
 void trail_cleanup(struct trail *trail);
+/* Opens the log's directory, and what it shows (public.h). */
+MUST enum err trail_open(const struct trail *trail, int *root, int *trees);
 
 /* The checkpoints that the log shows, or to which a copy can be checked (covered.h), by origin. Read them
  * before the log, which only grows. */

@@ -24,7 +24,7 @@ int cmd_audit_checkpoint(struct cli *cli)
 	CLEANUP(published) struct published list = { 0 };
 	const char *directory = NULL;
 	const struct cli_option options[] = {
-		CLI_TEXT("log", "DIR", &directory, "a copy of a log, in place of the configured"),
+		TRAIL_LOG(&directory),
 		TRAIL_OPTIONS(&trail),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);

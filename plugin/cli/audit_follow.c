@@ -98,14 +98,12 @@ MUST static enum err follow_tree(struct show *show, int trees,
 MUST static enum err follow_once(struct show *show)
 {
 	CLEANUP(published) struct published list = { 0 };
-	CLEANUP(fd) int root = open(show->trail.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
 	struct note note;
 	enum err e;
 
-	if (root < 0)
-		return failed(ERR_IO, "%s: %m", show->trail.path);
-	if ((e = io_open_dir(root, "trees", false, &trees)) || (e = published_read(trees, &list)))
+	if ((e = trail_open(&show->trail, &root, &trees)) || (e = published_read(trees, &list)))
 		return e;
 	for (size_t i = 0; !e && i < list.n; i++) {
 		if (!list.items[i].note.len)

@@ -10,15 +10,11 @@
 
 enum err trail_witnessed(const struct trail *trail, const char *origin, struct buf *note)
 {
-	CLEANUP(fd) int root = open(trail->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int root = -1;
 	CLEANUP(fd) int trees = -1;
-	enum err e;
+	enum err e = trail_open(trail, &root, &trees);
 
-	if (root < 0)
-		return failed(ERR_IO, "%s: %m", trail->path);
-	return (e = io_open_dir(root, "trees", false, &trees))
-		       ? e
-		       : public_witnessed(trees, origin, note);
+	return e ? e : public_witnessed(trees, origin, note);
 }
 
 static enum err add_one(const struct trail *trail, const char *origin, struct against *against)

@@ -120,7 +120,7 @@ int cmd_witness_request(struct cli *cli)
 			"proof", "PROOF", &proof,
 			"from the tree of this proof to the newest witnessed checkpoint: for assay "
 			"verify --checkpoint"),
-		CLI_TEXT("log", "DIR", &directory, "a copy of a log, in place of the configured"),
+		TRAIL_LOG(&directory),
 		TRAIL_OPTIONS(&trail),
 	};
 	enum cli_exit code = cli_options(cli, options, sizeof options / sizeof *options);
