@@ -143,13 +143,15 @@ static enum err write_accepted(struct daemon *daemon, const struct leaf_componen
 	return OK;
 }
 
-/* What the token remembers of the log tells the first start from one whose list was removed. */
-static enum err accept_first(struct daemon *daemon, const struct platform *platform)
+/* What the token remembers of the log tells the first start from one whose list was removed; and what was
+ * accepted since, when that happens before the first end. */
+static enum err accept_first(struct daemon *daemon, const struct platform *platform,
+			     const struct accepted_mark *newest)
 {
 	char hex[2 * SHA256_SIZE + 1];
 	enum err e;
 
-	if (daemon->anchor.heads_n)
+	if (daemon->anchor.heads_n || newest->number)
 		return failed(ERR_MISMATCH, "the list of accepted programs is missing");
 	hex_put(hex, daemon->tcb.current->digest, SHA256_SIZE);
 	if ((e = record_write(daemon, NULL, NULL, LEAF_CONFIGURATION, slice_of(NULL, 0),
@@ -170,7 +172,7 @@ static enum err check_accepted(struct daemon *daemon, const struct platform *pla
 	anchor_accepted(&daemon->anchor, &newest); /* before: one may be accepted meanwhile */
 	e = accepted_read(daemon->state, &list);
 	if (e == ERR_NOT_FOUND)
-		return accept_first(daemon, platform);
+		return accept_first(daemon, platform, &newest);
 	if (e || (e = accepted_check_mark(&list.mark, &newest)))
 		return e;
 	anchor_accept(&daemon->anchor, &list.mark);

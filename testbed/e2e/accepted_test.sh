@@ -37,6 +37,17 @@ refuses "the next is killed before the token knows it" "" instance_start
 check "it has ended" await_end
 check "the third one starts" instance_start
 is_free "and runs programs"
+
+# It looks at the list again when its key is another one.
+rm "$D/$LIST"
+update
+check "the list goes and a program changes before the first end, and the key is rolled over" \
+	as_admin "$D/bin/assay" rollover --appliance
+await "what is there then is not taken for the first" eval 'assay status | grep -q "held: .*list of accepted programs is missing"'
+check "an administrator accepts it" accept
+check "and the rollover is finished" as_admin "$D/bin/assay" rollover --appliance --finish
+is_free "and it runs again"
+
 check "bank-a is enrolled" instance_enroll_one a
 check "an application is loaded" load bank_a_so "$D/samples/screen.pkg"
 check "it runs" execute bank_a screen "$D/samples/payment.xml" "$D/work/first"
