@@ -42,7 +42,7 @@ MUST static enum err take_head(const struct auditor_report *report, const struct
 		if (strcmp(tree->origin, last->origin) != 0)
 			continue;
 		if (!last->closed || last->closed_at + 1 != tree->size)
-			return failed(ERR_MISMATCH,
+			return failed(ERR_STATE,
 				      "%s is not closed, or not to its end in its folder yet",
 				      last->origin);
 		snprintf(out->origin, sizeof out->origin, "%s", last->origin);
@@ -160,7 +160,7 @@ int cmd_audit_export(struct cli *cli)
 	if ((e = export_check(export.staged, export.origin, buf_slice(&export.trail.ca_der),
 			      &export.head)) ||
 	    (e = put_in_place(&export))) {
-		code = trail_refuse(cli, &export.trail, e);
+		code = e == ERR_STATE ? cli_failed(cli, e) : trail_refuse(cli, &export.trail, e);
 		return (e = copy_remove(export.staged)) ? cli_failed(cli, e) : code;
 	}
 	buf_printf(&cli->out, "%s, with %llu records and root ", export.origin,

@@ -141,25 +141,47 @@ enum err cli_certificate(const char *path, struct buf *der)
 	return OK;
 }
 
+static enum err open_parent(const char *path, int *dir, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[4096] = ".";
+
+	if (slash)
+		snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path),
+			 path);
+	*name = slash ? slash + 1 : path;
+	*dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*dir < 0)
+		return failed(ERR_IO, "%s: %m", parent);
+	return **name ? OK : failed(ERR_USAGE, "%s: the name of a file expected", path);
+}
+
+enum err cli_can_write(const char *path)
+{
+	CLEANUP(fd) int dir = -1;
+	const char *name;
+	enum err e;
+
+	if (!path || !strcmp(path, "-"))
+		return OK;
+	if ((e = open_parent(path, &dir, &name)))
+		return e;
+	return faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) ? failed(ERR_IO, "%s: %m", path) : OK;
+}
+
 enum err cli_write(struct cli *cli, const char *path, mode_t mode, struct slice data)
 {
 	CLEANUP(fd) int dir = -1;
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	char parent[4096] = ".";
+	const char *name;
+	enum err e;
 
 	if (!strcmp(path, "-")) {
 		buf_put_slice(&cli->out, data);
 		return buf_check(&cli->out);
 	}
-	if (slash)
-		snprintf(parent, sizeof parent, "%.*s", slash == path ? 1 : (int)(slash - path),
-			 path);
-	dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return failed(ERR_IO, "%s: %m", parent);
-	if (!*name)
-		return failed(ERR_USAGE, "%s: the name of a file expected", path);
-	enum err e = io_replace_file(dir, name, mode, data);
+	if ((e = open_parent(path, &dir, &name)))
+		return e;
+	e = io_replace_file(dir, name, mode, data);
 	return e ? failed(e, "%s: %s", path, err_reason()) : OK;
 }
 

@@ -105,6 +105,8 @@ MUST enum err cli_config(struct cli *cli, struct config **out);
 MUST enum err cli_read(const char *path, size_t max, struct buf *out);
 /* Appends the one certificate of a file, PEM or DER, as DER. */
 MUST enum err cli_certificate(const char *path, struct buf *der);
+/* Whether its directory lets cli_write() replace @path, if any: asked before what can't be undone. */
+MUST enum err cli_can_write(const char *path);
 /* Replaces a file whole; "-" is stdout. */
 MUST enum err cli_write(struct cli *cli, const char *path, mode_t mode, struct slice data);
 

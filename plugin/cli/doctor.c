@@ -167,6 +167,7 @@ static void look_at_programs(struct doctor *d)
 static void look_at_pin(struct doctor *d)
 {
 	const char *path = d->config->token_pin_file;
+	uid_t daemon = d->config->mode == MODE_DEVELOPMENT ? geteuid() : d->config->users_daemon;
 	struct stat status;
 
 	if (!*path)
@@ -174,7 +175,7 @@ static void look_at_pin(struct doctor *d)
 	if (lstat(path, &status))
 		return told(d, false, "token.pin_file", strerror(errno));
 	bool good = S_ISREG(status.st_mode) && !(status.st_mode & 077) &&
-		    status.st_uid == d->config->users_daemon;
+		    status.st_uid == daemon;
 	told(d, good, "token.pin_file",
 	     good ? "the daemon's user alone can read it"
 		  : "the daemon's user alone must be able to read it, mode 0600");

@@ -182,7 +182,7 @@ static enum err enroll(struct cli *cli, struct enrolment *en)
 {
 	enum err e;
 
-	if ((e = pin_read(&en->user_source, &en->user_pin)) ||
+	if ((e = cli_can_write(en->out)) || (e = pin_read(&en->user_source, &en->user_pin)) ||
 	    (e = pin_read(&en->so_source, &en->so_pin)) || (e = remote_open(cli, &en->remote)) ||
 	    (e = open_token(en)) || (e = remote_partitions(&en->remote, note_old_key, en)) ||
 	    (e = begin(en)))

@@ -29,7 +29,8 @@ static enum err ask(struct cli *cli, struct remote *remote, const struct rollove
 	struct slice in;
 	enum err e;
 
-	if (!wish->appliance && (e = remote_find(remote, cli->args[0], serial)))
+	if ((e = cli_can_write(wish->out)) ||
+	    (!wish->appliance && (e = remote_find(remote, cli->args[0], serial))))
 		return e;
 	remote_request(remote, REQ_ROLLOVER, 2);
 	cbor_put_text(&remote->request.bytes, serial);

@@ -81,6 +81,8 @@ exits 1 "a PIN that others may read" "mode 0600" enroll --token bank-a --pin-fil
 chmod 0600 "$D/a.pin"
 exits 1 "who enrols is an administrator" "administrator" as_front "$D/bin/assay" partition enroll --token bank-a \
 	--pin-fd 5 --so-pin-fd 6 5< <(echo $A_PIN) 6< <(echo $A_SO_PIN)
+exits 3 "nobody is enrolled whose certificate has no place" "$D/bank-a.pem: Permission denied" \
+	enroll --token bank-a --pin-file "$D/a.pin" --so-pin-file "$D/a.so" -o "$D/bank-a.pem"
 install -d -m 0755 -o $ADMIN_UID "$D/admin"
 exits 0 "enrol" "partition bank-a \(serial [0-9a-f]+, generation 1\) is enrolled" \
 	enroll --token bank-a --pin-file "$D/a.pin" --so-pin-file "$D/a.so" -o "$D/admin/bank-a.pem"

@@ -111,6 +111,8 @@ fingerprint() { openssl x509 -in "$1" -outform DER | sha256sum | cut -c1-64; }
 refuses "there is nothing to finish" "no rollover to finish" as_admin "$D/bin/assay" rollover bank-a --finish
 refuses "a client rolls nothing over" "no administrator" as_front "$D/bin/assay" rollover bank-a
 assay audit checkpoint >"$D/kept"
+refuses "no key is rolled over whose certificate has no place" "Permission denied" \
+	as_admin "$D/bin/assay" rollover bank-a -o "$D/second.pem"
 check "bank-a's key is rolled over" as_admin "$D/bin/assay" rollover bank-a -o "$D/certificates/second.pem"
 check "it runs" run second
 check "the new proof holds" assay verify "$W/second" --ca "$PKI/root.pem"

@@ -53,6 +53,7 @@ says "without an enrolment the module is a plain pass-through" "bank-a" tool --l
 check "a user initialises a state directory" mine "$D/bin/assay" init -o "$D/work/ca.pem"
 check "starts the daemon" mine "$D/bin/assay" start
 says "whose status names the controllers that it lacks" "sandbox.absent: .*cgroup_memory cgroup_pids cgroup_cpu" mine "$D/bin/assay" status
+says "of whose PIN the doctor finds that only they can read it" "^ok +token.pin_file" eval 'mine "$D/bin/assay" doctor; true'
 check "and enrols a partition" mine "$D/bin/assay" partition enroll --token bank-a --pin-file "$D/a.pin" --so-pin-file "$D/a.so"
 check "assay stop ends the daemon at once" mine "$D/bin/assay" stop
 for i in $(seq 30); do [ "$(daemons)" -eq 0 ] || sleep 0.1; done
