@@ -174,8 +174,7 @@ static void look_at_pin(struct doctor *d)
 		return told(d, false, "token.pin_file", "not configured");
 	if (lstat(path, &status))
 		return told(d, false, "token.pin_file", strerror(errno));
-	bool good = S_ISREG(status.st_mode) && !(status.st_mode & 077) &&
-		    status.st_uid == daemon;
+	bool good = S_ISREG(status.st_mode) && !(status.st_mode & 077) && status.st_uid == daemon;
 	told(d, good, "token.pin_file",
 	     good ? "the daemon's user alone can read it"
 		  : "the daemon's user alone must be able to read it, mode 0600");
