@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <locale.h>
@@ -26,11 +27,6 @@
 #define ARCHITECTURE "riscv64"
 #endif
 
-static void archive_cleanup(struct archive **archive)
-{
-	archive_read_free(*archive);
-}
-
 static void json_cleanup(json_t **json)
 {
 	json_decref(*json);
@@ -45,27 +41,87 @@ static void locale_cleanup(locale_t *locale)
 
 /* ---- archives ---- */
 
-/* Nothing that would start a program: a filter that libarchive was built without is a warning. */
-static enum err new_archive(struct archive **out)
+/* A tar archive, and the compression around it. What comes out of that is counted on its way, since
+ * libarchive passes over a member without a word, and its header need not say how long that takes. */
+struct source {
+	struct archive *packed, *tar;
+	uint64_t left;
+	bool over; /* there is more */
+	uint8_t block[BLOCK];
+};
+
+static void source_cleanup(struct source **source)
 {
-	if (!(*out = archive_read_new()))
+	if (!*source)
+		return;
+	archive_read_free((*source)->tar);
+	archive_read_free((*source)->packed);
+	free(*source);
+}
+
+static la_ssize_t unpack(struct archive *tar, void *context, const void **block)
+{
+	struct source *s = context;
+	la_ssize_t n = archive_read_data(s->packed, s->block, sizeof s->block);
+
+	*block = s->block;
+	if (n < 0)
+		archive_set_error(tar, archive_errno(s->packed), "%s",
+				  archive_error_string(s->packed));
+	if (n <= 0)
+		return n;
+	if ((s->over = (uint64_t)n > s->left)) {
+		archive_set_error(tar, E2BIG, "too large");
+		return -1;
+	}
+	s->left -= (uint64_t)n;
+	return n;
+}
+
+/* libarchive says of what ends in the middle that it was cut, whoever ended it. */
+static enum err source_failed(const struct source *s, const char *what)
+{
+	return s->over ? failed(ERR_RANGE, "%s: more than it may be when it is unpacked", what)
+		       : layers_failed(s->tar, what);
+}
+
+/* Nothing that would start a program: a filter that libarchive was built without is a warning. */
+static enum err new_source(uint64_t most, struct source **out)
+{
+	struct source *s = *out = calloc(1, sizeof *s);
+
+	if (!s || !(s->packed = archive_read_new()) || !(s->tar = archive_read_new()))
 		return failed(ERR_MEMORY, "an archive");
-	return archive_read_support_format_tar(*out) == ARCHIVE_OK &&
-			       archive_read_support_filter_gzip(*out) == ARCHIVE_OK &&
-			       archive_read_support_filter_zstd(*out) == ARCHIVE_OK
+	s->left = most;
+	return archive_read_support_format_raw(s->packed) == ARCHIVE_OK &&
+			       archive_read_support_filter_gzip(s->packed) == ARCHIVE_OK &&
+			       archive_read_support_filter_zstd(s->packed) == ARCHIVE_OK &&
+			       archive_read_support_format_tar(s->tar) == ARCHIVE_OK
 		       ? OK
 		       : failed(ERR_UNSUPPORTED, "libarchive reads no tar, gzip or zstd here");
 }
 
-static enum err open_archive(const char *path, struct archive **out)
+/* Its compressed side is open. */
+static enum err open_tar(struct source *s, const char *what)
 {
-	enum err e = new_archive(out);
+	struct archive_entry *all;
+
+	if (archive_read_next_header(s->packed, &all) != ARCHIVE_OK)
+		return layers_failed(s->packed, what);
+	return archive_read_open(s->tar, s, NULL, unpack, NULL) == ARCHIVE_OK
+		       ? OK
+		       : layers_failed(s->tar, what);
+}
+
+static enum err open_archive(const char *path, struct source **out)
+{
+	enum err e = new_source(ARCHIVE_MAX, out);
 
 	if (e)
 		return e;
-	return archive_read_open_filename(*out, path, BLOCK) == ARCHIVE_OK
-		       ? OK
-		       : layers_failed(*out, "not an image archive");
+	return archive_read_open_filename((*out)->packed, path, BLOCK) == ARCHIVE_OK
+		       ? open_tar(*out, "not an image archive")
+		       : layers_failed((*out)->packed, "not an image archive");
 }
 
 static const char *name_of(struct archive_entry *entry)
@@ -78,12 +134,12 @@ static const char *name_of(struct archive_entry *entry)
 }
 
 /* Goes to the one file of this name; the list was looked at before. */
-static enum err seek(struct archive *archive, const char *name, uint64_t *size)
+static enum err seek(struct source *source, const char *name, uint64_t *size)
 {
 	struct archive_entry *entry;
 	int status;
 
-	while ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK) {
+	while ((status = archive_read_next_header(source->tar, &entry)) == ARCHIVE_OK) {
 		if (strcmp(name_of(entry), name) != 0)
 			continue;
 		if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
@@ -93,7 +149,7 @@ static enum err seek(struct archive *archive, const char *name, uint64_t *size)
 		return OK;
 	}
 	return status == ARCHIVE_EOF ? failed(ERR_NOT_FOUND, "%s: not in the archive", name)
-				     : layers_failed(archive, "the archive");
+				     : source_failed(source, "the archive");
 }
 
 /* The names of all files, for one that is there twice has no digest to tell which is meant. */
@@ -148,16 +204,16 @@ static enum err check_names(struct names *names)
 static enum err look_through(const char *path, bool *has_index)
 {
 	CLEANUP(names) struct names names = { .n = 0 };
-	CLEANUP(archive) struct archive *archive = NULL;
+	CLEANUP(source) struct source *source = NULL;
 	struct archive_entry *entry;
 	uint64_t bytes = 0;
 	int status;
-	enum err e = open_archive(path, &archive);
+	enum err e = open_archive(path, &source);
 
 	*has_index = false;
 	if (e)
 		return e;
-	while ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK) {
+	while ((status = archive_read_next_header(source->tar, &entry)) == ARCHIVE_OK) {
 		const char *name = name_of(entry);
 
 		if ((e = take_name(&names, name)) || (e = take_size(entry, &bytes)))
@@ -165,7 +221,7 @@ static enum err look_through(const char *path, bool *has_index)
 		*has_index |= strcmp(name, "index.json") == 0;
 	}
 	return status == ARCHIVE_EOF ? check_names(&names)
-				     : layers_failed(archive, "not an image archive");
+				     : source_failed(source, "not an image archive");
 }
 
 /* ---- files in it ---- */
@@ -198,14 +254,14 @@ static enum err check_digest(const char *name, const uint8_t found[SHA256_SIZE],
 /* @digest: what it must have; NULL for the file that all begins with. */
 static enum err read_json(const char *path, const char *name, const uint8_t *digest, json_t **out)
 {
-	CLEANUP(archive) struct archive *archive = NULL;
+	CLEANUP(source) struct source *source = NULL;
 	CLEANUP(buf) struct buf text = BUF_INIT;
 	uint8_t found[SHA256_SIZE];
 	json_error_t error;
 	uint64_t size;
 	enum err e;
 
-	if ((e = open_archive(path, &archive)) || (e = seek(archive, name, &size)))
+	if ((e = open_archive(path, &source)) || (e = seek(source, name, &size)))
 		return e;
 	if (size == 0 || size > JSON_MAX)
 		return failed(ERR_RANGE, "%s: %llu bytes, 1 to %zu expected", name,
@@ -213,8 +269,8 @@ static enum err read_json(const char *path, const char *name, const uint8_t *dig
 	uint8_t *to = buf_add(&text, (size_t)size);
 	if (!to)
 		return buf_check(&text);
-	if (archive_read_data(archive, to, (size_t)size) != (ssize_t)size)
-		return layers_failed(archive, name);
+	if (archive_read_data(source->tar, to, (size_t)size) != (ssize_t)size)
+		return source_failed(source, name);
 	sha256_once(buf_slice(&text), found);
 	if (digest && (e = check_digest(name, found, digest)))
 		return e;
@@ -245,23 +301,26 @@ static la_ssize_t feed(struct archive *to, void *context, const void **block)
 static enum err apply(struct layers *layers, struct feed *f, const uint8_t digest[SHA256_SIZE],
 		      const char *name)
 {
-	CLEANUP(archive) struct archive *tar = NULL;
+	CLEANUP(source) struct source *source = NULL;
 	uint8_t found[SHA256_SIZE];
 	const void *block;
 	la_ssize_t n;
-	enum err e = new_archive(&tar);
+	enum err e = new_source(LAYERS_READ_MAX, &source);
 
 	if (e)
 		return e;
-	if (archive_read_open(tar, f, NULL, feed, NULL) != ARCHIVE_OK)
-		return layers_failed(tar, name);
-	if ((e = layers_apply(layers, tar)))
-		return failed(e, "%s: %s", name, err_reason());
+	if (archive_read_open(source->packed, f, NULL, feed, NULL) != ARCHIVE_OK)
+		return layers_failed(source->packed, name);
+	if ((e = open_tar(source, name)))
+		return e;
+	if ((e = layers_apply(layers, source->tar)))
+		return source->over ? source_failed(source, name)
+				    : failed(e, "%s: %s", name, err_reason());
 	/* What follows the archive's end counts for the digest. */
-	while ((n = feed(tar, f, &block)) > 0)
+	while ((n = feed(source->packed, f, &block)) > 0)
 		;
 	if (n < 0)
-		return layers_failed(tar, name);
+		return layers_failed(source->packed, name);
 	sha256_end(&f->hash, found);
 	return check_digest(name, found, digest);
 }
@@ -270,15 +329,15 @@ static enum err read_layer(const char *path, const char *name, const uint8_t dig
 			   struct layers *layers)
 {
 	struct feed *f = calloc(1, sizeof *f);
-	CLEANUP(archive) struct archive *archive = NULL;
+	CLEANUP(source) struct source *source = NULL;
 	uint64_t size;
 	enum err e;
 
 	if (!f)
 		return failed(ERR_MEMORY, "%s", name);
 	sha256_init(&f->hash);
-	if (!(e = open_archive(path, &archive)) && !(e = seek(archive, name, &size))) {
-		f->from = archive;
+	if (!(e = open_archive(path, &source)) && !(e = seek(source, name, &size))) {
+		f->from = source->tar;
 		e = apply(layers, f, digest, name);
 	}
 	free(f);

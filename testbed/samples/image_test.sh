@@ -81,6 +81,7 @@ huge|more than [0-9]+ bytes
 huge_whiteout|more than [0-9]+ bytes in all layers
 huge_root|more than [0-9]+ bytes in all layers
 huge_file|more than [0-9]+ bytes in the archive
+sparse|more than it may be when it is unpacked
 bomb|more than 268435456 bytes in all
 cut_layer|Truncated|cut
 no_layers|without layers

@@ -162,6 +162,20 @@ HUGE.name = "./"
 write("bad_huge_root", layout([HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)], **RUNS))
 HUGE.name = "a_file_that_nobody_asks_for"
 write("bad_huge_file", HUGE.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+
+
+def sparse(name, stored):
+    """GNU's old form of a sparse file: of no bytes at all, but so many stored."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, stored
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[483:495] = b"%011o\0" % 0
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+write("bad_sparse", layout([sparse("bin/.wh.x", 2 << 30) + bytes((1 << 30) + (1 << 20))], ["+gzip"], **RUNS))
 ZEROS = tar([file("bin/zeros%d" % i, bytes(64 << 20)) for i in range(5)])
 write("bad_bomb", layout([ZEROS], ["+gzip"], **RUNS))
 write("bad_cut_layer", layout([BELOW[:len(BELOW) // 2]], **RUNS))
