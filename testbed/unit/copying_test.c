@@ -1,6 +1,7 @@
 /* A log's directory that is copied file by file while the log goes on, in whatever order and however
  * slowly, is one that verifies. */
 #include "testbed/unit/check.h"
+#include "testbed/unit/memory.h"
 #include "testbed/unit/signer.h"
 
 #include <dirent.h>
@@ -19,7 +20,7 @@
 static const char *const origins[TREES] = { "assay.example/copied", "assay.example/copied/bank-a/1",
 					    "assay.example/copied/bank-b/1" };
 static struct signer signer;
-static char path[64], copy[80];
+static char room[64], path[80], copy[80];
 static struct audit *audit;
 static struct audit_tree *trees[TREES];
 static unsigned between; /* publications from one file to the next */
@@ -74,8 +75,9 @@ static void start(void)
 
 	shim_spare_syncs(true);
 	signer_start(&signer, NULL);
-	signer_folder(path);
-	snprintf(copy, sizeof copy, "%s.copy", path);
+	place_make_memory(room, sizeof room, "log");
+	snprintf(path, sizeof path, "%s/log", room);
+	snprintf(copy, sizeof copy, "%s/copy", room);
 	ck_assert_ok(signer_open(&signer, path, SEGMENT, &recovery, &audit));
 	for (unsigned i = 0; i < TREES; i++)
 		ck_assert_ok(signer_tree(&signer, audit, origins[i], &trees[i]));
@@ -86,8 +88,7 @@ static void end(void)
 {
 	audit_close(audit);
 	signer_end(&signer);
-	signer_remove(path);
-	signer_remove(copy);
+	place_remove_memory(room);
 }
 
 /* --- a copier that takes its time --- */
@@ -405,8 +406,8 @@ START_TEST(a_few_checkpoints_are_kept_for_each_power_of_two)
 	uint8_t id[NOTE_KEY_ID] = { 1 }, signature[64] = { 1 };
 
 	shim_spare_syncs(true);
-	signer_folder(path);
-	ck_assert_ok(io_open_dir(AT_FDCWD, path, false, &folder));
+	place_make_memory(room, sizeof room, "log");
+	ck_assert_ok(io_open_dir(AT_FDCWD, room, false, &folder));
 	ck_assert_ok(note_prepare("a/b", 7, root, &note, digest));
 	buf_put_text(&note, "\n");
 	ck_assert_ok(note_put_signature("a/b", id, SLICE(signature), &note));
@@ -434,7 +435,7 @@ START_TEST(a_few_checkpoints_are_kept_for_each_power_of_two)
 	ck_assert_uint_eq(again->next, 3000);
 	free(again);
 	free(h);
-	signer_remove(path);
+	place_remove_memory(room);
 }
 END_TEST
 

@@ -4,12 +4,11 @@
 #ifndef TESTBED_UNIT_PROMISED_H
 #define TESTBED_UNIT_PROMISED_H
 
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 
 #include "testbed/unit/check.h"
 #include "testbed/unit/found.h"
+#include "testbed/unit/memory.h"
 #include "testbed/unit/signer.h"
 
 #include "audit/receipt.h"
@@ -43,17 +42,7 @@ static struct audit *audit;
 static struct audit_tree *trees[PROMISED_TREES];
 static struct audit_recovery recovery;
 
-/* Where logs are made, again and again: in memory where root may mount that, in a namespace of the
- * test's own, so that nothing stays. */
-static char promised_room[64];
-
-static inline void promised_make_room(void)
-{
-	signer_folder(promised_room);
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", promised_room, "tmpfs", 0, "mode=0700"))
-		(void)fprintf(stderr, "no tmpfs: slower\n");
-}
+static char promised_room[64]; /* where logs are made, again and again */
 
 /* @name below it. */
 static inline void promised_path(char path[100], const char *name)
@@ -63,7 +52,7 @@ static inline void promised_path(char path[100], const char *name)
 
 static inline void promised_start(void)
 {
-	promised_make_room();
+	place_make_memory(promised_room, sizeof promised_room, "log");
 	signer_start(&signer, NULL);
 	for (size_t i = 0; i < PROMISED_TREES; i++)
 		promised_keys[i] = signer_key(&signer, promised_origins[i]);
@@ -77,8 +66,7 @@ static inline void promised_end(void)
 	found_forget();
 	signer_end(&signer);
 	munmap(promised, sizeof *promised);
-	umount2(promised_room, MNT_DETACH);
-	signer_remove(promised_room);
+	place_remove_memory(promised_room);
 }
 
 /* @heads: what is remembered elsewhere. On failure nothing is open. */
