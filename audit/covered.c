@@ -27,7 +27,7 @@ enum err covered_live(int root, bool *live)
 /* A tree's checkpoints: the last one and those of before, and how far its tiles reach. */
 struct candidates {
 	int folder;
-	uint64_t last, reach;
+	uint64_t last, most, reach;
 	struct history_list history;
 	const struct history_item *best, *newest; /* NULL: the last one is */
 };
@@ -54,16 +54,15 @@ static void weigh(struct candidates *c)
 static enum err take_sizes(const struct published_checkpoint *found, struct candidates *c)
 {
 	struct note note;
-	uint64_t most;
 	enum err e = found->note.len ? note_read(buf_slice(&found->note), &note) : OK;
 
 	if (e || (e = history_read(c->folder, &c->history)))
 		return failed(ERR_MISMATCH, "the checkpoint of %s: %s", found->origin,
 			      err_reason());
-	most = c->last = found->note.len ? note.size : 0;
+	c->most = c->last = found->note.len ? note.size : 0;
 	for (size_t i = 0; i < c->history.n; i++)
-		most = c->history.items[i].size > most ? c->history.items[i].size : most;
-	c->reach = tiles_reach(c->folder, most);
+		c->most = c->history.items[i].size > c->most ? c->history.items[i].size : c->most;
+	c->reach = tiles_reach(c->folder, c->most);
 	return OK;
 }
 
@@ -125,4 +124,33 @@ enum err covered_choose(int root, int trees, struct published *list)
 	for (size_t i = 0; !e && !live && i < list->n; i++)
 		e = choose(trees, &list->items[i]);
 	return e;
+}
+
+static bool lacks(int trees, const struct published_checkpoint *found)
+{
+	CLEANUP(fd) int folder = -1;
+	struct candidates *c = calloc(1, sizeof *c);
+	bool lacking = false;
+
+	if (c && !public_folder(trees, found->origin, false, &folder)) {
+		c->folder = folder;
+		lacking = !take_sizes(found, c) && c->most > c->reach;
+	}
+	free(c);
+	return lacking;
+}
+
+bool covered_lacking(const char *path)
+{
+	CLEANUP(published) struct published list = { 0 };
+	CLEANUP(fd) int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(fd) int trees = -1;
+	bool live, lacking = false;
+
+	if (root < 0 || covered_live(root, &live) || live ||
+	    io_open_dir(root, "trees", false, &trees) || published_read(trees, &list))
+		return false;
+	for (size_t i = 0; i < list.n && !lacking; i++)
+		lacking = lacks(trees, &list.items[i]);
+	return lacking;
 }

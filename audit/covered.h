@@ -12,5 +12,8 @@ MUST enum err covered_live(int root, bool *live);
  * tiles are all there takes the place of @note; a larger one goes to @newest. Where there is none such,
  * or somebody has the log open, which is then no copy, all stays as it is. */
 MUST enum err covered_choose(int root, int trees, struct published *list);
+/* Has a log that nobody has open a checkpoint whose tiles are not all there, as a copy of a live one may
+ * have? No, where that can't be told. The reason of an error of before is gone then. */
+bool covered_lacking(const char *path);
 
 #endif

@@ -1,5 +1,7 @@
+#include <stdio.h>
 #include <string.h>
 
+#include "audit/covered.h"
 #include "plugin/cli/audit.h"
 #include "plugin/cli/audit_against.h"
 #include "plugin/cli/audit_witnessed.h"
@@ -16,6 +18,16 @@ static void check_cleanup(struct check *check)
 {
 	trail_cleanup(&check->trail);
 	against_cleanup(&check->against);
+}
+
+/* Whoever copied a live log, and forgot to say so, is told. */
+static enum err hint_at_copy(const struct trail *trail, enum err e)
+{
+	char why[ERR_REASON_MAX];
+
+	snprintf(why, sizeof why, "%s", err_reason());
+	bool hint = e == ERR_MISMATCH && !trail->copy && covered_lacking(trail->path);
+	return failed(e, "%s%s", why, hint ? "; if this is a copy: --copy" : "");
 }
 
 static unsigned long long ull(uint64_t v)
@@ -151,7 +163,7 @@ int cmd_audit_verify(struct cli *cli)
 	if ((e = trail_walk(&check.trail, &check.against, NULL, NULL, &report)) ||
 	    (e = trail_settled(&check.against, &report)) ||
 	    (e = witnessed_check(&check.against, &report))) {
-		code = trail_refuse(cli, &check.trail, e);
+		code = trail_refuse(cli, &check.trail, hint_at_copy(&check.trail, e));
 	} else {
 		const struct trail_facts facts = { report.live, check.against.n, check.trail.copy,
 						   report.behind };

@@ -155,6 +155,14 @@ exits 2 "no name of a record" "the 32 hexadecimal digits of a proof's id, expect
 exits 0 "a copy of a live log verifies to its checkpoints" "Not checked:.*|write-ahead log of this copy" \
 	assay audit verify "$D/earlier" --ca "$D/live/ca.pem" --copy
 
+# One that was copied while the log went on, without saying so.
+cp -r "$D/live/log" "$D/behind"
+rm "$(ls -t "$D"/behind/trees/*/tile/entries/*.p/* | head -1)"
+exits 1 "one that lacks its last tiles does not hold by itself, and --copy is named" "^The log does not hold: .* missing; if this is a copy: --copy$" \
+	assay audit verify "$D/behind" --ca "$D/live/ca.pem"
+exits 0 "with --copy it holds to an earlier checkpoint" "lacks tiles|The log holds" assay audit verify "$D/behind" --ca "$D/live/ca.pem" --copy
+exits 1 "where no tile is missing, nothing is said of copies" "its CA is not this one$" assay audit verify "$log" --ca "$D/live/ca.pem"
+
 # A copy, brought up elsewhere: read-only, with the memory of how far it was.
 import() { assay audit import "$@"; }
 exits 2 "the first import needs the CA" "ca is missing" import "$D/earlier" "$D/kept-logs"
