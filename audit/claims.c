@@ -160,6 +160,20 @@ static struct slice cut_text(struct slice text, size_t most)
 	return text;
 }
 
+/* Without the beginning of a character at the end: whoever formatted the words had no more room. */
+static struct slice whole_text(struct slice text)
+{
+	size_t more = 0;
+
+	while (more < 3 && more + 1 < text.left && (text.p[text.left - 1 - more] & 0xc0) == 0x80)
+		more++;
+	uint8_t lead = text.left ? text.p[text.left - 1 - more] : 0;
+	size_t wanted = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+	if (wanted > more && text.left > more + 1)
+		text.left -= more + 1;
+	return text;
+}
+
 /* No record may be lost for its words, which can quote what a client sent: a reason that is too long
  * is cut, and where that leaves no UTF-8, question marks stand for what is not ASCII. */
 static void put_reason(struct buf *out, struct slice words, size_t most)
@@ -167,7 +181,7 @@ static void put_reason(struct buf *out, struct slice words, size_t most)
 	CLEANUP(buf) struct buf trial = BUF_INIT;
 	struct slice ignored;
 
-	words = cut_text(words, most);
+	words = whole_text(cut_text(words, most));
 	cbor_put_text_slice(&trial, words);
 	struct slice in = buf_slice(&trial);
 	if (cbor_take_text(&in, most, &ignored)) {

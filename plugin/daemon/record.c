@@ -10,6 +10,7 @@
 #include "config/base/log.h"
 #include "plugin/daemon/clock.h"
 
+/* More than a record has room for: leaf_encode() cuts it between characters. */
 #define WORDS_MAX 480
 
 bool record_development(const struct daemon *daemon, const struct record_caller *caller)

@@ -292,6 +292,9 @@ START_TEST(a_misshapen_list_of_who_approved_is_refused)
 }
 END_TEST
 
+#define EUROS_5 "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"
+#define EUROS_40 EUROS_5 EUROS_5 EUROS_5 EUROS_5 EUROS_5 EUROS_5 EUROS_5 EUROS_5
+
 static const struct {
 	const char *in, *wanted;
 	size_t fill; /* so many x come first, in both */
@@ -305,6 +308,13 @@ static const struct {
 	{ "a\xc3\xa9", "a", 254 },
 	{ "\xc3\xa9z", "\xc3\xa9", 254 },
 	{ "\x80\x80\x80\x80\x80\x80", "", 252 },
+	{ EUROS_40 EUROS_40 EUROS_40 EUROS_40, EUROS_40 EUROS_40 EUROS_5, 0 },
+	{ EUROS_40 EUROS_40 EUROS_40 "\xe2\x82", EUROS_40 EUROS_40 EUROS_5, 0 },
+	{ EUROS_40 "\xe2\x82", EUROS_40, 0 },
+	{ "caf\xc3\xa9 \xf0\x9f\x92", "caf\xc3\xa9 ", 0 },
+	{ "caf\xc3\xa9 \xc3", "caf\xc3\xa9 ", 250 },
+	{ "\xc3", "?", 0 },
+	{ "\xe2\x82", "??", 0 },
 };
 
 /* No record is lost for its words. */
