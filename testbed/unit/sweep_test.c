@@ -86,7 +86,8 @@ static int work_in_child(child_job *job, const struct shim_plan *plan)
 
 static void check_end(int status, const struct way *way, unsigned number)
 {
-	if (way->plan.last)
+	/* Threads take turns as they like: there may be fewer calls than the first time. */
+	if (way->plan.last && (WIFSIGNALED(status) || told->seen > number))
 		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 			      "call %u was not the last one: %x", number, (unsigned)status);
 	else
@@ -109,7 +110,6 @@ static void sweep(const struct way *way, unsigned step)
 	unsigned calls = told->seen;
 	ck_assert_uint_gt(calls, 5);
 	promised_check(log_path);
-	/* Threads take turns as they like: the last few calls may not come every time. */
 	for (unsigned i = 0; i + 4 < calls; i += step) {
 		plan = way->plan;
 		plan.after = i;
