@@ -56,10 +56,7 @@ log_holds "at the end"
 
 # Tiles taken away, to hide what came last, are missed.
 sleep 2 # for the last publication
-# Of a tree that has earlier checkpoints to go back to; a shard that has just begun has none.
-newest=$(ls -t "$D"/state/log/trees/*/tile/entries/*.p/* | while read -r tile; do
-	[ "$(ls "${tile%/tile/*}/checkpoints" | wc -l)" -lt 4 ] || { echo "$tile"; break; }
-done)
+newest=$(testbed/e2e/newest_tile "$D/state/log")
 cp -a "$D/state/log" "$D/robbed"
 rm "$D/robbed/${newest#"$D/state/log/"}"
 says "a copy that lacks its last entries says so" "it had [0-9]+ records, and this copy lacks tiles" \
