@@ -24,6 +24,20 @@ const char *ckr_name(CK_RV rv)
 	return other;
 }
 
+/* What the HSM's module leaks is not ours to mend: SoftHSM 2.6 does the name of an Edwards curve at each
+ * use of such a key, and a sanitizer's look for leaks would take it for ours. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#define THEIRS(call) (__lsan_disable(), theirs(call))
+static CK_RV theirs(CK_RV rv)
+{
+	__lsan_enable();
+	return rv;
+}
+#else
+#define THEIRS(call) (call)
+#endif
+
 enum err p11_result(CK_RV rv, const char *call)
 {
 	switch (rv) {
@@ -257,12 +271,12 @@ enum err p11_make_ed25519(struct p11 at, const char *label, struct slice id,
 
 	if (e)
 		return e;
-	CK_RV rv = make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(oid), label, id, &public_half,
-			     private_key);
+	CK_RV rv = THEIRS(make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(oid), label, id,
+				    &public_half, private_key));
 	if (rv == CKR_CURVE_NOT_SUPPORTED || rv == CKR_DOMAIN_PARAMS_INVALID ||
 	    rv == CKR_ATTRIBUTE_VALUE_INVALID)
-		rv = make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(name), label, id,
-			       &public_half, private_key);
+		rv = THEIRS(make_pair(at, CKM_EC_EDWARDS_KEY_PAIR_GEN, SLICE(name), label, id,
+				      &public_half, private_key));
 	e = p11_result(rv, "C_GenerateKeyPair");
 	return e ? e : ed25519_key(at, public_half, public_key);
 }
@@ -315,10 +329,12 @@ static enum err sign(struct p11 at, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key
 	CK_MECHANISM mechanism = { type, NULL, 0 };
 	uint8_t out[SIGNATURE_MAX];
 	CK_ULONG n = sizeof out;
-	enum err e = p11_result(at.f->C_SignInit(at.session, &mechanism, key), "C_SignInit");
+	enum err e =
+		p11_result(THEIRS(at.f->C_SignInit(at.session, &mechanism, key)), "C_SignInit");
 
-	if (e || (e = p11_result(at.f->C_Sign(at.session, (CK_BYTE *)input.p, input.left, out, &n),
-				 "C_Sign")))
+	if (e || (e = p11_result(
+			  THEIRS(at.f->C_Sign(at.session, (CK_BYTE *)input.p, input.left, out, &n)),
+			  "C_Sign")))
 		return e;
 	buf_put(signature, out, n);
 	return buf_check(signature);
