@@ -1,6 +1,5 @@
 #include "audit/history.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "audit/note.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 #define ALL_OF 16
@@ -46,11 +46,8 @@ static enum err read_note(int list, uint64_t number, struct buf *note)
 	char name[NAME_MAX_N];
 
 	name_of(number, name);
-	CLEANUP(fd) int fd = openat(list, name, IO_READ);
-	if (fd < 0)
-		return failed(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, HISTORY_FOLDER "/%s: %m",
-			      name);
-	return io_read_all(fd, NOTE_MAX, note);
+	enum err e = io_read_in(list, name, NOTE_MAX, note);
+	return e ? failed(e, HISTORY_FOLDER "/%s", err_reason()) : OK;
 }
 
 enum err history_note(int folder, uint64_t number, struct buf *note)
@@ -81,25 +78,22 @@ static enum err take_one(int list, uint64_t number, struct history_list *out)
 
 enum err history_read(int folder, struct history_list *out)
 {
-	int fd;
+	CLEANUP(fd) int fd = -1;
 	enum err e = open_folder(folder, false, &fd);
 
 	out->n = 0;
 	out->next = 0;
 	if (e)
 		return e == ERR_NOT_FOUND ? OK : e;
-	DIR *list = fdopendir(fd);
-	if (!list) {
-		fd_cleanup(&fd);
+	CLEANUP(dir) DIR *list = dir_list(fd);
+	if (!list)
 		return failed(ERR_IO, HISTORY_FOLDER ": %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));) {
+	for (const char *name; !e && (name = dir_next(list));) {
 		uint64_t number;
 
-		if (number_of(d->d_name, &number))
-			e = take_one(dirfd(list), number, out);
+		if (number_of(name, &number))
+			e = take_one(fd, number, out);
 	}
-	closedir(list);
 	return e;
 }
 

@@ -1,6 +1,5 @@
 #include "audit/scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 #define CHUNK ((size_t)1 << 20)
@@ -26,25 +26,21 @@ static unsigned long long ull(uint64_t v)
 /* The least and the greatest number that a file is named by; none: least is UINT64_MAX. */
 static enum err list_numbers(int dir, uint64_t *least, uint64_t *greatest)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(dir) DIR *list = dir_list(dir);
 
 	*least = UINT64_MAX;
 	*greatest = 0;
-	if (!list) {
-		fd_cleanup(&fd);
+	if (!list)
 		return failed(ERR_IO, "the log's directory: %m");
-	}
-	for (struct dirent *d; (d = readdir(list));) {
+	for (const char *name; (name = dir_next(list));) {
 		char *end;
-		unsigned long long number = strtoull(d->d_name, &end, 10);
+		unsigned long long number = strtoull(name, &end, 10);
 
-		if (d->d_name[0] < '0' || d->d_name[0] > '9' || *end)
+		if (*name < '0' || *name > '9' || *end)
 			continue;
 		*least = number < *least ? number : *least;
 		*greatest = number > *greatest ? number : *greatest;
 	}
-	closedir(list);
 	return OK;
 }
 

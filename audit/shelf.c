@@ -28,11 +28,6 @@ struct shelf {
 	struct history_list history;
 };
 
-uint64_t shelf_size(const struct shelf *shelf)
-{
-	return shelf->size;
-}
-
 uint64_t shelf_settled(const struct shelf *shelf)
 {
 	return shelf->settled;

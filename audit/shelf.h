@@ -24,8 +24,7 @@ MUST enum err shelf_settle(struct shelf *shelf);
 /* A checkpoint of @size leaves, all of them settled, is about to be published: keeps it in the history
  * (history.h), and lets go of what that does not keep any more, with its partial tiles. */
 MUST enum err shelf_published(struct shelf *shelf, uint64_t size, struct slice note);
-uint64_t shelf_size(const struct shelf *shelf);    /* leaves taken */
-uint64_t shelf_settled(const struct shelf *shelf); /* of these, in durable tiles */
+uint64_t shelf_settled(const struct shelf *shelf); /* leaves that are in durable tiles */
 int shelf_folder(const struct shelf *shelf);
 
 #endif

@@ -1,6 +1,5 @@
 #include "audit/stamped.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "audit/state.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 enum err audit_stampable(struct audit_tree *tree, struct buf *receipt)
@@ -62,7 +62,7 @@ enum err audit_stamped(struct audit *audit, const char *origin, uint64_t size, s
 enum err audit_stamped_newest(struct audit *audit, const char *origin, uint64_t *size)
 {
 	CLEANUP(fd) int tree = -1;
-	int folder;
+	CLEANUP(fd) int folder = -1;
 	enum err e = public_folder(audit->trees_dir, origin, false, &tree);
 
 	*size = 0;
@@ -71,18 +71,15 @@ enum err audit_stamped_newest(struct audit *audit, const char *origin, uint64_t 
 	folder = openat(tree, "timestamp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (folder < 0)
 		return errno == ENOENT ? OK : failed(ERR_IO, "timestamp: %m");
-	DIR *list = fdopendir(folder);
-	if (!list) {
-		fd_cleanup(&folder);
+	CLEANUP(dir) DIR *list = dir_list(folder);
+	if (!list)
 		return failed(ERR_IO, "timestamp: %m");
-	}
-	for (struct dirent *d; (d = readdir(list));) {
+	for (const char *name; (name = dir_next(list));) {
 		char *end;
-		uint64_t n = strtoull(d->d_name, &end, 10);
+		uint64_t n = strtoull(name, &end, 10);
 
 		if (!*end && n > *size)
 			*size = n;
 	}
-	closedir(list);
 	return OK;
 }

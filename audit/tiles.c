@@ -1,6 +1,5 @@
 #include "audit/tiles.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/base/dir.h"
 #include "config/base/io.h"
 
 /* As openat() does, but no link on the way is followed: in a few that lead in circles there is every tile
@@ -48,19 +48,16 @@ static enum err find_wider(int folder, struct tile *tile)
 
 	tile_path(tile, path);
 	*strrchr(path, '/') = 0;
-	int fd = open_below(folder, path, O_RDONLY | O_DIRECTORY);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	if (!list) {
-		fd_cleanup(&fd);
+	CLEANUP(fd) int fd = open_below(folder, path, O_RDONLY | O_DIRECTORY);
+	CLEANUP(dir) DIR *list = fd < 0 ? NULL : dir_list(fd);
+	if (!list)
 		return ERR_NOT_FOUND;
-	}
-	for (struct dirent *d; (d = readdir(list));) {
-		unsigned long width = strtoul(d->d_name, NULL, 10);
+	for (const char *name; (name = dir_next(list));) {
+		unsigned long width = strtoul(name, NULL, 10);
 
 		if (width > tile->width && width < best)
 			best = (unsigned)width;
 	}
-	closedir(list);
 	tile->width = best;
 	return best < TILE_WIDTH ? OK : ERR_NOT_FOUND;
 }

@@ -1,6 +1,5 @@
 #include "plugin/daemon/seals.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "audit/proof.h"
+#include "config/base/dir.h"
 #include "config/base/io.h"
 #include "config/base/log.h"
 #include "plugin/daemon/aead.h"
@@ -134,19 +134,13 @@ typedef enum err visit(void *context, int dir, const char *name);
 
 static enum err each_name(int dir, visit *call, void *context)
 {
-	/* A descriptor of its own: that of the caller keeps its place. */
-	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = own < 0 ? NULL : fdopendir(own);
+	CLEANUP(dir) DIR *list = dir_list(dir);
 	enum err e = OK;
 
-	if (!list) {
-		fd_cleanup(&own);
+	if (!list)
 		return failed(ERR_IO, "sealed payloads: %m");
-	}
-	for (struct dirent *d; !e && (d = readdir(list));)
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
-			e = call(context, dir, d->d_name);
-	closedir(list);
+	for (const char *name; !e && (name = dir_next(list));)
+		e = call(context, dir, name);
 	return e;
 }
 
